@@ -1,0 +1,61 @@
+# make reproduce   train everything of the profile that fits this machine, run the notebooks, build and compare the book
+# make test        the test suite
+# make book        render the published results; nothing is trained
+PYTHON  ?= python3
+PROFILE ?= auto
+JOBS    ?= auto
+PORT    ?= 8000
+BIN     := .venv/bin
+READY   := .venv/.ready
+export REPLICATION_JOBS := $(JOBS)
+# cold every time: an incremental -W build forgets the warnings of the one before
+build    = rm -rf build/$(1)/_build && $(BIN)/jupyter-book build build/$(1)/src --path-output build/$(1) -q -n -W --keep-going
+
+.PHONY: reproduce test book serve look bench publish lint clean
+
+reproduce: export REPLICATION_READ := mine
+reproduce: $(READY)
+	$(BIN)/python -m replication run --profile $(PROFILE)
+	$(BIN)/python book/_tools/execute.py $(PROFILE)
+	$(BIN)/python book/_tools/stage.py --from out
+	@$(call build,reproduced)
+	@$(BIN)/python -m replication compare build/reproduced/_build/html/index.html
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+book: $(READY)
+	$(BIN)/python book/_tools/stage.py --from results
+	@$(call build,published)
+	@echo "The book: build/published/_build/html/index.html"
+
+serve: book
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/published/_build/html $(PORT)
+
+look: book
+	$(BIN)/python book/_tools/check_links.py build/published/_build/html
+	$(BIN)/python book/_tools/check_site.py build/published/_build/html --shots build/shots
+
+bench: $(READY)
+	$(BIN)/python -m replication bench
+
+# the maintainers' command: takes finished work over from out/ to results/
+publish: $(READY)
+	$(BIN)/python -m replication publish --profile $(PROFILE)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python book/_tools/lint_prose.py
+
+clean:
+	rm -rf build out/failed .mypy_cache .ruff_cache .pytest_cache
+
+# .ready is written last: an interrupted set-up is simply carried on
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python %d.%d is not supported: run make PYTHON=python3.12 (3.11 to 3.13 will do)." % v)'
+	@echo "Making .venv from requirements.lock (several GB with CUDA's libraries; minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

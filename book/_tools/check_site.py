@@ -1,0 +1,121 @@
+"""Open every page of a built site in headless Chromium, and fail on anything a reader would notice.
+
+    python book/_tools/check_site.py build/published/_build/html --shots build/shots
+
+Four views: a window, the same in dark mode, a phone, and the files opened without a server. Every host but this one
+is out of reach. Checked: requests, console, equations, pictures and their alternative texts, width, accessibility
+(axe-core, WCAG 2.1 AA).
+"""
+from __future__ import annotations
+
+import argparse
+import functools
+import http.server
+import importlib.util
+import shutil
+import sys
+import threading
+from collections import defaultdict
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Error, sync_playwright
+
+PREFIX = "/inception-replicated/"  # the host mounts the book here
+VIEWS = {"window": (1280, 900, "light"), "dark": (1280, 900, "dark"), "phone": (375, 812, "light"),
+         "file": (1280, 900, "light")}
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+SEE = """() => {
+  const seen = e => e.getClientRects().length > 0;
+  const all = selector => [...document.querySelectorAll(selector)];
+  const text = e => e.textContent.slice(0, 60);
+  const noalt = i => !i.alt || /^_images|\\.(svg|png)$/.test(i.alt);
+  const width = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  return [
+    ...all("article .math").filter(e => !e.querySelector("mjx-container")).map(e => "equation not typeset: " + text(e)),
+    ...all("mjx-merror").map(e => "bad TeX: " + text(e)),
+    ...all("img").filter(i => seen(i) && (!i.complete || !i.naturalWidth)).map(i => "broken picture: " + i.src),
+    ...all("article img").filter(noalt).map(i => "no alternative text: " + i.src),
+    ...all(".problematic, .system-message").map(e => "problem node: " + text(e)),
+    ...(width > 0 ? [`page is ${width} px wider than its window`] : []),
+  ];
+}"""
+AXE = """() => axe.run(document, {preload: false, runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}).then(
+  r => r.violations.map(v => `axe ${v.id}: ${v.nodes[0].target.join(" ")} ${v.nodes[0].html.slice(0, 160)}`))"""
+
+
+class Host(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def translate_path(self, path: str) -> str:
+        return super().translate_path("/" + path.removeprefix(PREFIX) if path.startswith(PREFIX) else "/no-such-file")
+
+
+def look(context: BrowserContext, base: str, name: str, axe: str, shot: Path | None) -> list[str]:
+    """What is wrong with one page in one view."""
+    wrong: list[str] = []
+    page = context.new_page()
+    page.on("console", lambda m: wrong.append(f"console: {m.text}") if m.type == "error" else None)
+    page.on("pageerror", lambda e: wrong.append(f"script: {e}"))
+    page.on("requestfailed", lambda r: wrong.append(f"failed: {r.url}"))
+    page.on("response", lambda r: wrong.append(f"HTTP {r.status}: {r.url}") if r.status >= 400 else None)
+    page.on("request", lambda r: None if r.url.startswith((base, "data:", "blob:")) else wrong.append(f"left: {r.url}"))
+    page.goto(base + name, wait_until="networkidle")
+    try:
+        page.wait_for_function("!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)",
+                               timeout=15_000)
+    except Error as e:
+        wrong.append(f"MathJax: {e.message}")
+    if shot:
+        page.screenshot(path=shot, full_page=True)
+    page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
+    page.wait_for_timeout(400)  # book.js and the theme look for scrolling boxes a moment after a change
+    page.evaluate("document.getAnimations().forEach(a => a.finish())")  # half faded in, text has too little contrast
+    wrong += page.evaluate(SEE)
+    if axe:
+        page.evaluate(axe)
+        wrong += page.evaluate(AXE)
+    page.close()
+    return wrong
+
+
+def main() -> int:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("site", type=Path)
+    ap.add_argument("--shots", type=Path, help="a folder for pictures of the pages")
+    ap.add_argument("--views", nargs="+", choices=VIEWS, default=list(VIEWS))
+    a = ap.parse_args()
+    root = a.site.resolve()
+    names = sorted(str(f.relative_to(root)) for f in root.rglob("*.html") if "_static" not in f.parts)
+    axe = Path(importlib.util.find_spec("axe_playwright_python").origin).with_name("axe.min.js").read_text()
+    if a.shots:
+        a.shots.mkdir(parents=True, exist_ok=True)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Host, directory=str(root)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    found = defaultdict(list)
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        for view in a.views:
+            width, height, scheme = VIEWS[view]
+            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+            files = view == "file"
+            base = root.as_uri() + "/" if files else f"http://127.0.0.1:{server.server_port}{PREFIX}"
+            for name in names:
+                if files and name == "404.html":
+                    continue  # written for the host's prefix
+                shot = a.shots / f"{name.replace('/', '_')[:-5]}.{view}.png" if a.shots and not files else None
+                for line in look(context, base, name, "" if files else axe, shot):
+                    found[line[:300]].append(f"{name} ({view})")
+            context.close()
+        browser.close()
+    print(f"{len(names)} pages in {len(a.views)} views, {len(found)} kinds of problems")
+    for line, where in sorted(found.items(), key=lambda item: -len(item[1])):
+        print(f"{len(where):4} x {line}  e.g. {where[0]}")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

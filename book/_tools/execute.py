@@ -1,0 +1,123 @@
+"""Run every notebook of the book with papermill: book/X.ipynb -> out/notebooks/X.ipynb.
+
+    python book/_tools/execute.py cpu                     # all, with the parameters of profiles/cpu.yaml
+    python book/_tools/execute.py cpu --only aux_heads    # these alone
+
+Each notebook takes of the profile what it declares. The index draws on the other notebooks and the page `reproduced`
+on all, so they come last. A notebook that fails is left in out/failed/ to be read; nothing half-run gets to
+out/notebooks/. With REPLICATION_OUT set, it stands for out/.
+"""
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import re
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import toc
+
+from replication import experiments, places
+from replication.errors import BadInput, unknown
+
+
+def shared_out(parameters: dict[str, Any], sources: list[Path]) -> dict[str, dict[str, Any]]:
+    """What goes to each notebook; a parameter that no notebook declares is a mistake."""
+    declared = {source.stem: set(papermill.inspect_notebook(str(source))) for source in sources}
+    for key in parameters:
+        if not any(key in names for names in declared.values()):
+            raise unknown("parameter in the profile:", key, sorted(set().union(*declared.values())))
+    return {name: {k: v for k, v in parameters.items() if k in names} for name, names in declared.items()}
+
+
+def clean(output: Any) -> Any:
+    """The same without folders of this machine and addresses of objects."""
+    if isinstance(output, dict):
+        return nbformat.from_dict({key: clean(value) for key, value in output.items()})
+    if isinstance(output, list):
+        return [clean(value) for value in output]
+    if isinstance(output, str):
+        for folder, name in ((places.mine(), "out"), (places.data(), "data"), (places.ROOT, ".")):
+            output = re.sub(rf"(?<![\w.]){re.escape(str(folder))}(?!\w)", name, output)
+        return re.sub(r" at 0x[0-9a-f]{6,}", "", output)
+    return output
+
+
+def normalise(nb: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Drop what changes from run to run or names this machine: a rerun should differ where its results differ."""
+    ran = nb.metadata.get("papermill", {})
+    nb.metadata["papermill"] = {"parameters": ran.get("parameters", {}), "version": ran.get("version"),
+                                "duration": round(ran.get("duration") or 0)}
+    for n, cell in enumerate(nb.cells):
+        cell["id"] = f"cell-{n}"  # papermill makes random ones
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = clean(cell.outputs)
+    return nb
+
+
+def run(source: Path, parameters: dict[str, Any]) -> tuple[float, str]:
+    """Seconds, and what went wrong if something did."""
+    started = time.monotonic()
+    done, failed = (places.mine() / folder / source.name for folder in ("notebooks", "failed"))
+    for path in (done, failed):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(str(source), str(failed), parameters=parameters, cwd=str(places.ROOT),
+                                   progress_bar=False, log_output=False,
+                                   extra_arguments=["--log-level=CRITICAL"])  # of the kernel: it tells of TCP each time
+        nbformat.write(normalise(nbformat.read(failed, 4)), failed)
+        os.replace(failed, done)  # at once: the destination holds a whole notebook or the one before
+        error = ""
+    except papermill.PapermillExecutionError as e:
+        error = f"{e.ename}: {(e.evalue.strip().splitlines() or [''])[-1]} (see {failed})"
+    except Exception as e:  # the kernel died, the disk is full: the others shall still run
+        error = f"{type(e).__name__}: {(str(e).strip().splitlines() or [''])[-1]} (see {failed})"
+    return time.monotonic() - started, error
+
+
+def main() -> int:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("profile", help="a file of profiles/, or auto: gpu where there is one, else cpu")
+    ap.add_argument("--only", nargs="+", metavar="NOTEBOOK")
+    ap.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="notebooks at once")
+    ap.add_argument("--root", type=Path, default=places.ROOT, help="folder that holds book/ and profiles/")
+    a = ap.parse_args()
+    os.environ["REPLICATION_OUT"] = str(places.mine())  # whole, since the notebooks run in another folder
+    os.environ["TQDM_DISABLE"] = "1"                    # a progress bar is no result: it goes to stderr, into the page
+
+    book = a.root / "book"
+    names = toc.notebooks(book, published=False)
+    try:
+        profile = experiments.profile(a.profile, a.root / "profiles")
+        parameters = shared_out(profile.parameters, [book / f"{name}.ipynb" for name in names])
+        for name in a.only or ():
+            if name not in names:
+                raise unknown("notebook", name, names)
+    except BadInput as e:
+        sys.exit(str(e))
+    names = [name for name in names if not a.only or name in a.only]
+    last = [name for name in ("index", toc.OWN) if name in names]
+
+    failed = False
+    with ProcessPoolExecutor(a.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for batch in ([name for name in names if name not in last], *([name] for name in last)):
+            if failed:
+                break  # what comes last would tell of results that are not there
+            running = {pool.submit(run, book / f"{name}.ipynb", parameters[name]): name for name in batch}
+            for future in as_completed(running):
+                seconds, error = future.result()
+                print(f"{running[future]}: {error or f'{seconds:.0f} s'}", flush=True)
+                failed |= bool(error)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Batches of uint8 images into what a network sees, on whatever device they lie and without a loop over images."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import BadInput
+from ..spec import Flip, RandomCrop
+
+# One pair for every set and channel: 0 … 255 becomes -2 … 2. Per-channel statistics of a set would make the same
+# network mean something else on each; batch normalisation and the first convolution absorb the difference.
+MEAN, STD = 0.5, 0.25
+
+
+def normalise(images: Tensor) -> Tensor:
+    """uint8 (N, 3, H, W) to float32, channels_last, (value / 255 - MEAN) / STD."""
+    out = images.to(torch.float32, memory_format=torch.channels_last)
+    return out.mul_(1 / (255 * STD)).sub_(MEAN / STD)
+
+
+def crop_at(images: Tensor, size: int, tops: Tensor, lefts: Tensor) -> Tensor:
+    """The square of `size` px whose corner is (tops[i], lefts[i]) of image i: (N, C, H, W) to (N, C, size, size)."""
+    # Every window there is, as a view: (N, tops, lefts, C, size, size).
+    windows = images.permute(0, 2, 3, 1).unfold(1, size, 1).unfold(2, size, 1)
+    each = torch.arange(len(images), device=images.device)
+    return windows.permute(0, 1, 2, 4, 5, 3)[each, tops, lefts].permute(0, 3, 1, 2)
+
+
+def flip_where(images: Tensor, mirrored: Tensor) -> Tensor:
+    """Image i mirrored left to right where mirrored[i]."""
+    return torch.where(mirrored[:, None, None, None], images.flip(3), images)
+
+
+def _padded(images: Tensor, crop: RandomCrop) -> Tensor:
+    padded = F.pad(images, (crop.pad,) * 4) if crop.pad else images
+    if crop.size > min(padded.shape[2:]):
+        height, width = images.shape[2:]
+        raise BadInput(f"A crop of {crop.size} px does not fit images of {height}×{width} px with {crop.pad} px of "
+                       f"padding a side; take a smaller crop, more padding or a higher resolution.")
+    return padded
+
+
+def augment(images: Tensor, ops: Iterable[RandomCrop | Flip]) -> Tensor:
+    """Random crops and flips, each image its own, in the order given, then `normalise`.
+
+    (N, 3, H, W) uint8 in, (N, 3, h, w) float32 channels_last out. Draws from torch's default generator of the device.
+    Padding is black. Raises BadInput where a crop is larger than the padded image.
+    """
+    n, device = len(images), images.device
+    for op in ops:
+        if isinstance(op, RandomCrop):
+            images = _padded(images, op)
+            tops, lefts = (torch.randint(side - op.size + 1, (n,), device=device) for side in images.shape[2:])
+            images = crop_at(images, op.size, tops, lefts)
+        else:
+            images = flip_where(images, torch.rand(n, device=device) < 0.5)
+    return normalise(images)
+
+
+def evaluate_view(images: Tensor, ops: Iterable[RandomCrop | Flip]) -> Tensor:
+    """What `augment` shows, without chance: the centre square of every crop, nothing mirrored. Raises as `augment`."""
+    for op in ops:
+        if isinstance(op, RandomCrop):
+            images = _padded(images, op)
+            top, left = ((side - op.size) // 2 for side in images.shape[2:])
+            images = images[:, :, top:top + op.size, left:left + op.size]
+    return normalise(images)
+
+
+def order(n: int, seed: int, epoch: int) -> Tensor:
+    """A permutation of 0 … n-1, int64: a function of (seed, epoch) alone, so that ranks and resumed runs agree on it.
+
+    RandomState, because numpy promises never to change its streams.
+    """
+    return torch.from_numpy(np.random.RandomState([seed, epoch]).permutation(n).astype(np.int64))

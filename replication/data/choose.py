@@ -1,0 +1,24 @@
+"""Which classes and which images make a smaller set of a larger one."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def evenly(n: int, k: int) -> list[int]:
+    """k of the positions 0 … n-1, evenly spaced from 0: ten of 200 sorted wnids are not ten breeds of dog."""
+    return [i * n // k for i in range(k)]
+
+
+def interleave(groups: Sequence[Sequence[T]], n: int | None = None) -> tuple[list[T], list[int]]:
+    """The first `n` images and their labels, taking the first of every class, then the second of every class, and on.
+
+    `groups[c]` are the images of class c in their own order. Every class gives an equal share as long as it has one,
+    and a smaller choice is the beginning of a larger one.
+    """
+    rounds = zip_longest(*([(image, label) for image in group] for label, group in enumerate(groups)))
+    chosen = [pair for pair in chain.from_iterable(rounds) if pair is not None][:n]
+    return [image for image, _ in chosen], [label for _, label in chosen]

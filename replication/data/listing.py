@@ -1,0 +1,25 @@
+"""The files of a set, before anything is decoded."""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Listing:
+    """`train[c]` and `val[c]` are the files of class c, in the order in which a smaller set takes them."""
+    root: Path
+    classes: tuple[str, ...]
+    train: tuple[tuple[Path, ...], ...]
+    val: tuple[tuple[Path, ...], ...]
+    content: str
+
+
+def digest(lines: Iterable[str]) -> str:
+    """Twelve hex digits of SHA-256 over the lines."""
+    text = hashlib.sha256()
+    for line in lines:
+        text.update(line.encode("utf-8", "surrogateescape") + b"\n")
+    return text.hexdigest()[:12]

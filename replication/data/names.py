@@ -1,0 +1,80 @@
+"""What a set is called, and what it is then: every default filled in. No torch, no numpy: `list` must be instant."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .. import errors, spec
+from . import choose, folder, tiny_imagenet
+
+
+@dataclass(frozen=True)
+class Known:
+    """A set's default resolution in px, its images of every class, and how many are taken unless said otherwise."""
+    resolution: int
+    train: tuple[int, ...]
+    val: tuple[int, ...]
+    default: tuple[int, int] | None = None
+    content: str | None = None
+
+
+KNOWN = {
+    "shapes": Known(32, (50_000,) * 10, (50_000,) * 10, default=(4000, 2000)),
+    "digits": Known(32, (128, 132, 127, 133, 131, 132, 131, 129, 124, 130), (50,) * 10),
+    "tiny-imagenet-200": Known(64, (tiny_imagenet.TRAIN,) * 200, (tiny_imagenet.VAL,) * 200),
+    "cifar10": Known(32, (5000,) * 10, (1000,) * 10),
+    "cifar100": Known(32, (500,) * 100, (100,) * 100),
+    "imagenette": Known(160, (963, 955, 993, 858, 941, 956, 961, 931, 951, 960),
+                        (387, 395, 357, 386, 409, 394, 389, 419, 399, 390)),
+}
+FOLDER = "folder:"
+NAMES = (*KNOWN, "folder")  # as a value has them
+VALID = (*KNOWN, "folder:PATH")  # as a person gives them
+
+
+def resolve(name: str, resolution: int | None = None, classes: int | None = None, train_images: int | None = None,
+            val_images: int | None = None) -> spec.Data:
+    """The value that says which images: `None` becomes what it stands for, so that an address says everything.
+
+    `classes` are evenly spaced in the sorted list; images are an equal share of every class. Of a Tiny-ImageNet that is
+    only partly there, `None` is what is there, and `content` tells it from the whole. Of `folder:PATH`, `content` is a
+    digest of the relative paths and sizes, and the path itself is remembered beside the data, not in the value
+    (see `folder.remember`). Raises BadInput for unknown names and for numbers of the wrong type or out of range.
+    """
+    errors.check("dataset", name, str)
+    if name.startswith(FOLDER):
+        known, name = _folder(name.removeprefix(FOLDER)), "folder"
+    elif name == "tiny-imagenet-200":
+        known = _tiny()
+    elif name in KNOWN:
+        known = KNOWN[name]
+    else:
+        raise errors.unknown("data set", name, VALID)
+
+    resolution = known.resolution if resolution is None else resolution
+    errors.check("resolution", resolution, int, 8, 1024)
+    classes = len(known.train) if classes is None else classes
+    errors.check("classes", classes, int, 2, len(known.train))
+    chosen = choose.evenly(len(known.train), classes)
+    there = sum(known.train[c] for c in chosen), sum(known.val[c] for c in chosen)
+    train, val = known.default or there
+    train_images = train if train_images is None else train_images
+    val_images = val if val_images is None else val_images
+    errors.check("train_images", train_images, int, classes, there[0])
+    errors.check("val_images", val_images, int, classes, there[1])
+    return spec.Data(name, resolution, classes, train_images, val_images, known.content)
+
+
+def _folder(path: str) -> Known:
+    listing = folder.read(path)
+    folder.remember(listing)
+    counts = tuple(len(g) for g in listing.train), tuple(len(g) for g in listing.val)
+    return Known(64, *counts, content=listing.content)
+
+
+def _tiny() -> Known:
+    known = KNOWN["tiny-imagenet-200"]
+    if not tiny_imagenet.root().is_dir():
+        return known
+    listing = tiny_imagenet.read()
+    train, val = tuple(len(g) for g in listing.train), tuple(len(g) for g in listing.val)
+    return Known(known.resolution, train, val, content=tiny_imagenet.content(listing))

@@ -1,0 +1,99 @@
+"""From a value to arrays: one function a set, all of them on this screen."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .. import spec
+from ..errors import BadInput
+from . import cache, choose, digits, folder, shapes, tiny_imagenet, vision
+from .cache import Kept, Source
+from .listing import Listing
+
+
+def load(data: spec.Data) -> Kept:
+    """The arrays of a resolved value; `data.name` is one of the sets below. Raises BadInput as they do."""
+    if data.name == "shapes":
+        return _shapes(data)
+    if data.name == "digits":
+        return _digits(data)
+    by_name = {"tiny-imagenet-200": _tiny, "cifar10": _cifar, "cifar100": _cifar, "imagenette": _imagenette,
+               "folder": _folder}
+    return cache.keep(data, by_name[data.name])
+
+
+def _shapes(data: spec.Data) -> Kept:
+    names = tuple(shapes.SHAPES)
+    classes = tuple(names[c] for c in _chosen(data, len(names)))
+
+    def part(n: int, seed: int) -> cache.Part:
+        images, labels, radius = shapes.split(n, seed, data.resolution, classes)
+        return images, labels, {"radius": radius}
+
+    return Kept(classes, part(data.train_images or 0, shapes.TRAIN_SEED), part(data.val_images or 0, shapes.VAL_SEED))
+
+
+def _digits(data: spec.Data) -> Kept:
+    images, labels = digits.read(data.resolution)
+    chosen = _chosen(data, 10)
+
+    def part(groups: list[list[int]], n: int | None) -> cache.Part:
+        positions, relabelled = _take(data, [groups[c] for c in chosen], n)
+        return images[positions], np.asarray(relabelled, np.int64), {}
+
+    train, val = digits.halves(labels)
+    return Kept(tuple(str(c) for c in chosen), part(train, data.train_images), part(val, data.val_images))
+
+
+def _tiny(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
+    tiny_imagenet.obtain()
+    listing = tiny_imagenet.read()
+    if tiny_imagenet.content(listing) != data.content:
+        raise BadInput(f"{listing.root} is not what this run names, which is {'a part' if data.content else 'all'} "
+                       f"of it; unpack the rest of {tiny_imagenet.URL}, or ask for tiny-imagenet-200 anew.")
+    classes, train, val = _files(data, listing)
+
+    def boxed(source: Source) -> Source:
+        boxes = tiny_imagenet.boxes([f for f in source.images if isinstance(f, Path)], data.resolution)
+        return Source(source.images, source.labels, {"box": np.asarray(boxes, np.int64)})
+
+    return classes, boxed(train), boxed(val)
+
+
+def _cifar(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
+    classes, train = vision.cifar(data.name, train=True)
+    _, val = vision.cifar(data.name, train=False)
+    chosen = _chosen(data, len(classes))
+    return (tuple(classes[c] for c in chosen), Source(*_take(data, [train[c] for c in chosen], data.train_images)),
+            Source(*_take(data, [val[c] for c in chosen], data.val_images)))
+
+
+def _imagenette(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
+    names, listing = vision.imagenette(data.resolution)
+    _, train, val = _files(data, listing)
+    return tuple(names[c] for c in _chosen(data, len(names))), train, val
+
+
+def _folder(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
+    return _files(data, folder.find(data.content or ""))
+
+
+def _files(data: spec.Data, listing: Listing) -> tuple[tuple[str, ...], Source, Source]:
+    chosen = _chosen(data, len(listing.classes))
+    train, val = [listing.train[c] for c in chosen], [listing.val[c] for c in chosen]
+    return (tuple(listing.classes[c] for c in chosen), Source(*_take(data, train, data.train_images)),
+            Source(*_take(data, val, data.val_images)))
+
+
+def _chosen(data: spec.Data, n: int) -> list[int]:
+    return choose.evenly(n, data.classes or n)
+
+
+def _take(data: spec.Data, groups: Sequence[Sequence[choose.T]], n: int | None) -> tuple[list[choose.T], list[int]]:
+    images, labels = choose.interleave(groups, n)
+    if n is not None and len(images) < n:
+        raise BadInput(f"{data.name} holds {len(images)} images where {n} are asked for; ask for fewer, or remove what "
+                       f"is there to have it downloaded again.")
+    return images, labels

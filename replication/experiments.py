@@ -1,0 +1,139 @@
+"""The whole grid on one screen: every study, what it varies, and what a profile fixes for all of its runs. No torch."""
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from replication import places, spec, zoo
+from replication.data.names import resolve
+from replication.errors import BadInput, check, unknown
+
+NORMS = {"LRN": None, "BN": spec.BatchNorm()}  # as published; the BN form has no LRN
+INITS = {"He": spec.He(), "Xavier (Caffe)": spec.CaffeXavier(), "N(0, 0.01)": spec.TruncatedNormal(0.01)}
+HEADS: tuple[tuple[str, ...], ...] = ((), ("4a",), ("4d",), ("4a", "4d"))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A few experiments that differ in what `vary` lists. `fixed` holds for all of them, whatever the profile says."""
+    name: str
+    question: str
+    vary: dict[str, tuple[Any, ...]]
+    fixed: dict[str, Any]
+
+
+STUDIES = {study.name: study for study in (
+    Study("v1.gradient", "How strong is the gradient that reaches the first layer before training?",
+          vary={"norm": tuple(NORMS), "init": tuple(INITS)}, fixed={"epochs": 0}),
+    Study("v1.aux", "Do auxiliary heads help?",
+          vary={"norm": tuple(NORMS), "aux": HEADS}, fixed={}),
+)}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a profile or a notebook's parameters fix. None: the data set's own. `lr` without, `lr_bn` with BN."""
+    dataset: str = "shapes"
+    classes: int | None = None
+    images: int | None = None
+    val_images: int | None = None
+    resolution: int | None = None
+    crop: int | None = None
+    width: float = 0.25
+    stem: int = 4
+    epochs: int = 5
+    batch: int = 32
+    lr: float = 0.02
+    lr_bn: float = 0.06
+    seeds: int = 3
+    precision: str = "fp32"
+
+    def __post_init__(self) -> None:
+        check("dataset", self.dataset, str)
+        for name in ("classes", "images", "val_images", "resolution", "crop"):
+            if getattr(self, name) is not None:
+                check(name, getattr(self, name), int, low=1)
+        for name in ("epochs", "batch", "seeds"):
+            check(name, getattr(self, name), int, low=1)
+        for name in ("lr", "lr_bn"):
+            check(name, getattr(self, name), (int, float), low=0, high=10)
+        if self.precision not in ("fp32", "bf16"):
+            raise unknown("precision", self.precision, ("fp32", "bf16"))
+
+
+def setting(**parameters: Any) -> Setting:
+    """A Setting from a notebook's or a profile's parameters. Raises BadInput for a name that does not exist."""
+    known = [f.name for f in fields(Setting)]
+    for name in parameters:
+        if name not in known:
+            raise unknown("parameter", name, known)
+    return Setting(**parameters)
+
+
+def experiment(setting: Setting, norm: str = "LRN", aux: tuple[str, ...] = ("4a", "4d"), init: str = "He",
+               epochs: int | None = None) -> spec.Experiment:
+    """GoogLeNet and its recipe under a setting. He's initialisation and clipping at 2.0: the paper names neither, and
+    without them the published network does not start (book: Do auxiliary heads help?)."""
+    data = resolve(setting.dataset, resolution=setting.resolution, classes=setting.classes,
+                   train_images=setting.images, val_images=setting.val_images)
+    crop = setting.crop or data.resolution
+    if crop > data.resolution:
+        raise BadInput(f"crop={crop} is larger than the images' {data.resolution} px: use a smaller crop.")
+    network = zoo.googlenet(classes=data.classes, width=setting.width, stem=setting.stem, norm=NORMS[norm], aux=aux,
+                            init=INITS[init], resolution=crop)
+    recipe = spec.Recipe(
+        epochs=setting.epochs if epochs is None else epochs, batch=setting.batch,
+        lr=setting.lr_bn if norm == "BN" else setting.lr, warmup=0.15, precision=setting.precision,
+        augment=((spec.RandomCrop(crop),) if crop < data.resolution else ()) + (spec.Flip(),))
+    return spec.Experiment(network, data, recipe)
+
+
+def cells(name: str, setting: Setting) -> list[tuple[dict[str, str], spec.Experiment]]:
+    """The experiments of a study, each with its labels ({"norm": "LRN", "aux": "4a + 4d"}), in the order declared."""
+    if name not in STUDIES:
+        raise unknown("study", name, STUDIES)
+    study = STUDIES[name]
+    found = []
+    for values in itertools.product(*study.vary.values()):
+        knobs = dict(zip(study.vary, values, strict=True))
+        found.append(({k: label(v) for k, v in knobs.items()}, experiment(setting, **knobs, **study.fixed)))
+    return found
+
+
+def label(value: Any) -> str:
+    """A knob's value as figures and tables name it."""
+    return (" + ".join(value) or "none") if isinstance(value, tuple) else str(value)
+
+
+# -- profiles -----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Profile:
+    """profiles/<name>.yaml: the parameters every notebook and run of a build gets, and the studies it trains."""
+    name: str
+    about: str
+    parameters: dict[str, Any]
+    studies: tuple[str, ...]
+
+    @property
+    def setting(self) -> Setting:
+        return setting(**self.parameters)
+
+
+def profile(name: str, folder: Path = places.ROOT / "profiles") -> Profile:
+    """Reads a profile; "auto" is gpu where the machine has one. Raises BadInput for one that is not there."""
+    if name == "auto":
+        name = "gpu" if (folder / "gpu.yaml").exists() and Path("/proc/driver/nvidia/version").exists() else "cpu"
+    path = folder / f"{name}.yaml"
+    if not path.exists():
+        raise unknown("profile", name, ["auto", *sorted(p.stem for p in folder.glob("*.yaml"))])
+    held = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for study in held["studies"]:
+        if study not in STUDIES:
+            raise unknown(f"study in {path.name}:", study, STUDIES)
+    return Profile(name, held["about"], held["parameters"], tuple(held["studies"]))
+
+

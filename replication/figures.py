@@ -1,0 +1,163 @@
+"""seaborn figures from tidy frames: SVG whose ink follows the page between light and dark."""
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK = "#6e7681"  # a colour nothing else uses: written to the file as currentColor
+# seaborn's "colorblind" without the colours under 3:1 on white or on #121212
+PALETTE = ["#0173b2", "#d55e00", "#029e73", "#cc78bc", "#949494"]
+INKS = ("<style>svg{color:#24292f;color-scheme:light dark}"
+        "@media (prefers-color-scheme:dark){svg{color:#d5dae0}}</style>")
+
+
+def svg(figure: Figure) -> str:
+    """SVG text: no date, fixed ids, ink by the page's colour scheme (inside <img> too)."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    text = re.sub(r"<\?xml.*?\?>\s*<!DOCTYPE.*?>\s*|<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S)
+    return re.sub(r"(<svg[^>]*>)", r"\1" + INKS, text.replace(INK, "currentColor"), count=1)
+
+
+def style() -> None:
+    """Once at the top of a notebook: the book's look, and figures shown as the SVG above."""
+    sns.set_theme(context="notebook", style="ticks", palette=PALETTE)
+    mpl.rcParams.update({
+        "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
+        "savefig.transparent": True, "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK,
+        "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK, "legend.labelcolor": INK, "grid.color": INK,
+        "grid.alpha": 0.25, "legend.framealpha": 0, "svg.fonttype": "none", "svg.hashsalt": "replication",
+        "axes.spines.top": False, "axes.spines.right": False, "font.family": "sans-serif",
+    })
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return
+    if (shell := get_ipython()) is not None:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+        set_matplotlib_formats("svg")
+        shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, svg)
+
+
+def table1_bars(table: pd.DataFrame) -> Figure:
+    """Parameters, operations and memory of every row of V1's Table 1: printed and recomputed, side by side."""
+    parts = (("parameters", "weights, K"), ("operations", "multiply-adds, M"))
+    figure = Figure(figsize=(9, 4.6), layout="constrained")
+    axes = figure.subplots(1, 3, sharey=True)
+    for axis, (name, unit) in zip(axes, parts, strict=False):
+        tall = table.melt("row", [f"{name}_printed", name], var_name="source", value_name=unit)
+        tall["source"] = tall.source.map({f"{name}_printed": "printed", name: "from the filters"})
+        sns.barplot(tall, y="row", x=unit, hue="source", ax=axis, legend=name == "parameters")
+        axis.set(ylabel="")
+        for y, row in enumerate(table.itertuples()):
+            if not getattr(row, f"{name}_agree"):
+                end = max(getattr(row, name), getattr(row, f"{name}_printed"))
+                axis.annotate("≠", (end, y), xytext=(3, 0), textcoords="offset points", va="center", color=INK)
+    axes[0].legend(title="", loc="center right")
+    sns.barplot(table, y="row", x="activation_mb", ax=axes[2], color=PALETTE[2])
+    axes[2].set(xlabel="activations an image, MB", ylabel="")
+    return figure
+
+
+def relatives_bars(table: pd.DataFrame) -> Figure:
+    """Parameters and multiply-adds of GoogLeNet and its neighbours, on logarithmic axes."""
+    figure = Figure(figsize=(9, 2.8), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, column, colour in zip(axes, ("parameters", "multiply-adds"), PALETTE, strict=False):
+        sns.barplot(table, y="network", x=column, ax=axis, color=colour)
+        axis.set(ylabel="", xscale="log")
+        axis.grid(axis="x")
+    return figure
+
+
+def learning_curves(history: pd.DataFrame, classes: int) -> Figure | str:
+    """Top-1 error over epochs, a panel a normalisation, a line a set of heads: the mean over seeds, each seed thin behind it."""
+    if history.empty:
+        return _nothing()
+    trained = history[history.epoch >= 0].assign(error=100 * history.val_error)
+    figure, axes = _panels(trained, "norm")
+    for axis, (name, part) in zip(axes, trained.groupby("norm", sort=False), strict=True):
+        _lines(part, "epoch", "error", axis, legend=axis is axes[-1])
+        axis.axhline(100 * (1 - 1 / classes), color=INK, linewidth=1, linestyle=":")
+        axis.annotate("chance", (0.99, 100 * (1 - 1 / classes)), xycoords=("axes fraction", "data"), ha="right",
+                      va="bottom", color=INK, fontsize="small")
+        axis.set(title=name, ylabel="top-1 error, %", ylim=(0, None))
+    return _outside_legend(figure, axes[-1], "heads")
+
+
+def gradient_at_start(history: pd.DataFrame) -> Figure | str:
+    """Gradient norm at conv1 of the untrained network, from the main loss and from the weighted heads."""
+    if history.empty:
+        return _nothing()
+    start = history[history.epoch == 0].melt(["norm", "init", "seed"], ["grad_main", "grad_aux"], var_name="from",
+                                             value_name="norm of the gradient at conv1")
+    start["from"] = start["from"].map({"grad_main": "main loss", "grad_aux": "auxiliary losses, × weight"})
+    figure, axes = _panels(start, "norm")
+    for axis, (name, part) in zip(axes, start.groupby("norm", sort=False), strict=True):
+        sns.stripplot(part, x="init", y="norm of the gradient at conv1", hue="from", dodge=True, ax=axis, jitter=False,
+                      size=7, legend=axis is axes[-1])
+        axis.set(title=name, yscale="log", xlabel="")
+        axis.grid(axis="y")
+    return _outside_legend(figure, axes[-1], "")
+
+
+def gradient_in_training(history: pd.DataFrame) -> Figure | str:
+    """The auxiliary losses' gradient at conv1 over the main loss's, epoch by epoch; geometric means over seeds."""
+    if history.empty:
+        return _nothing()
+    headed = history[history.grad_aux > 0].assign(ratio=lambda f: f.grad_aux / f.grad_main)
+    figure, axes = _panels(headed, "norm")
+    for axis, (name, part) in zip(axes, headed.groupby("norm", sort=False), strict=True):
+        _lines(part, "epoch", "ratio", axis, legend=axis is axes[-1], estimator=_geometric)
+        axis.axhline(1, color=INK, linewidth=1, linestyle=":")
+        axis.set(title=name, yscale="log", ylabel="gradient at conv1, heads ÷ main")
+    return _outside_legend(figure, axes[-1], "heads")
+
+
+def error_by_size(parts: pd.DataFrame) -> Figure | str:
+    """Top-1 error against the size of the object, a panel a normalisation, a line a set of heads."""
+    if parts.empty:
+        return _nothing("these images carry no size")
+    shown = parts.assign(error=100 * parts.error)
+    figure, axes = _panels(shown, "norm")
+    for axis, (name, part) in zip(axes, shown.groupby("norm", sort=False), strict=True):
+        _lines(part, "fifth", "error", axis, legend=axis is axes[-1])
+        axis.set(title=name, xlabel="radius, share of the image's side", ylabel="top-1 error, %",
+                 xticks=sorted(part.fifth.unique()),
+                 xticklabels=[f"{r:.2f}" for r in part.groupby("fifth").radius.mean()])
+    return _outside_legend(figure, axes[-1], "heads")
+
+
+def _panels(frame: pd.DataFrame, column: str) -> tuple[Figure, Any]:
+    count = frame[column].nunique()
+    figure = Figure(figsize=(4 * count + 1.2, 3.6), layout="constrained")
+    return figure, figure.subplots(1, count, sharey=True, squeeze=False)[0]
+
+
+def _outside_legend(figure: Figure, axis: Any, title: str) -> Figure:
+    sns.move_legend(axis, "upper left", bbox_to_anchor=(1, 1), title=title, frameon=False)
+    return figure
+
+
+def _lines(frame: pd.DataFrame, x: str, y: str, axis: Axes, legend: bool, estimator: Any = "mean") -> None:
+    order = list(frame["aux"].unique())
+    common: dict[str, Any] = {"x": x, "y": y, "hue": "aux", "style": "aux", "hue_order": order, "style_order": order,
+                              "palette": dict(zip(order, PALETTE, strict=False)), "ax": axis, "errorbar": None}
+    sns.lineplot(frame, units="seed", estimator=None, linewidth=0.7, alpha=0.4, legend=False, **common)
+    sns.lineplot(frame, estimator=estimator, linewidth=2, legend=legend, **common)
+
+
+def _geometric(values: Any) -> float:
+    return float(np.exp(np.log(values).mean()))
+
+
+def _nothing(why: str = "no run of it is stored here") -> str:
+    return f"Nothing to draw: {why}."

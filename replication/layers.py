@@ -1,0 +1,222 @@
+"""The layers torch does not have, or not in this form, and how weights start."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from replication import cost, spec
+from replication.errors import BadInput
+
+
+class Conv(nn.Conv2d):
+    """Convolution, normalisation if any, ReLU if any, as one layer: `weight`, `bias`, `norm.*` under its row's name."""
+
+    def __init__(self, op: spec.Conv, channels: int, norm: spec.BatchNorm | None) -> None:
+        kernel, pad = cost.window(op)
+        normed = op.norm and norm is not None
+        super().__init__(channels, op.out, kernel, op.stride, pad, groups=op.groups, bias=not normed)
+        self.norm = nn.BatchNorm2d(op.out, norm.eps, norm.momentum) if normed and norm else None
+        self.relu = op.relu
+
+    def reset_parameters(self) -> None:
+        """Left to `initialise`: torch's start would draw from the global generator, as often as there are layers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = super().forward(x)
+        if self.norm is not None:
+            x = self.norm(x)
+        return F.relu(x, inplace=True) if self.relu else x
+
+
+class Linear(nn.Linear):
+    """On the flattened (C, H, W) map. `where` completes the sentence when a map of another size arrives."""
+
+    def __init__(self, op: spec.Linear, features: int, where: str) -> None:
+        super().__init__(features, op.out)
+        self.relu, self.where = op.relu, where
+
+    def reset_parameters(self) -> None:
+        """Left to `initialise`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        if x.shape[1] != self.in_features:
+            raise BadInput(f"{self.where}: takes {self.in_features} numbers an image and {x.shape[1]} arrived; "
+                           f"give images of that side, or build the network with resolution= the side of yours.")
+        x = super().forward(x)
+        return F.relu(x, inplace=True) if self.relu else x
+
+
+class LRN(nn.Module):
+    """x · (k + alpha / size · Σ x²)^-beta, the sum over `size` neighbouring channels (Krizhevsky et al. 2012, §3.3).
+
+    The sum is a 1×1 convolution of x² with a banded matrix, which is several times faster than sliding over channels.
+    In fp32 under autocast: the squares leave half precision's range.
+    """
+    band: Tensor
+    ones: Tensor
+
+    def __init__(self, op: spec.LRN, channels: int) -> None:
+        super().__init__()
+        self.beta = op.beta
+        i = torch.arange(channels)
+        away = i[None, :] - i[:, None]
+        band = ((away >= -(op.size // 2)) & (away <= (op.size - 1) // 2)) * (op.alpha / op.size)
+        self.register_buffer("band", band.float()[:, :, None, None], persistent=False)
+        self.register_buffer("ones", torch.full((channels,), op.k), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            wide = x.to(torch.promote_types(x.dtype, torch.float32))
+            scale = F.conv2d(wide.square(), self.band.to(wide.dtype), self.ones.to(wide.dtype))
+            if self.beta == 0.75:  # s^-3/4 = s^-1/2 · (s^-1/2)^1/2, without a logarithm
+                root = scale.rsqrt()
+                return (wide * (root * root.sqrt())).to(x.dtype)
+            return (wide * scale.pow(-self.beta)).to(x.dtype)
+
+
+class Branches(nn.Module):
+    """Named ops in parallel chains over one input, concatenated along channels."""
+
+    def __init__(self, branches: Sequence[dict[str, nn.Module]]) -> None:
+        super().__init__()
+        for branch in branches:
+            for name, module in branch.items():
+                self.add_module(name, module)
+        self.branches = tuple(tuple(branch) for branch in branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = []
+        for branch in self.branches:
+            y = x
+            for name in branch:
+                y = getattr(self, name)(y)
+            out.append(y)
+        return torch.cat(out, 1)
+
+
+class TableConv(nn.Module):
+    """LeNet-5's C3: only the connections in the table are weights, one k×k kernel each, in the table's order."""
+    place: Tensor
+    fan_in: Tensor
+
+    def __init__(self, op: spec.TableConv, channels: int) -> None:
+        super().__init__()
+        links = [(i, j) for i, inputs in enumerate(op.table) for j in inputs]
+        # Where each of the (out, in) kernels lies among the weights; the absent ones share a row of zeros at the end.
+        place = torch.full((len(op.table), channels), len(links))
+        for n, (i, j) in enumerate(links):
+            place[i, j] = n
+        fan_in = torch.tensor([float(len(op.table[i]) * op.kernel ** 2) for i, _ in links])
+        self.register_buffer("place", place, persistent=False)
+        self.register_buffer("fan_in", fan_in[:, None, None], persistent=False)
+        self.weight = nn.Parameter(torch.empty(len(links), op.kernel, op.kernel))
+        self.bias = nn.Parameter(torch.empty(len(op.table)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        absent = self.weight.new_zeros(1, *self.weight.shape[1:])
+        return F.conv2d(x, torch.cat([self.weight, absent])[self.place], self.bias)
+
+
+class Subsample(nn.Module):
+    """LeNet-5's S2 and S4: a · (sum over k×k) + b, a and b trained, one of each a map (LeCun et al. 1998, §II.B)."""
+
+    def __init__(self, op: spec.Subsample, channels: int) -> None:
+        super().__init__()
+        self.kernel = op.kernel
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        total = F.avg_pool2d(x, self.kernel) * self.kernel ** 2
+        return total * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class ScaledTanh(nn.Module):
+    """1.7159 tanh(2x/3): ±1 at ±1 (LeCun et al. 1998, Appendix A)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1.7159 * torch.tanh(x * (2 / 3))
+
+
+# Stylised digits, 7 wide and 12 high, drawn for this project in the manner of LeCun et al. 1998, Fig. 3.
+_DIGITS = """
+.......  .......  .......  .......  .......  .......  .......  .......  .......  .......
+..###..  ...#...  .#####.  .#####.  .....#.  #######  ..####.  #######  .#####.  .#####.
+.#...#.  ..##...  #.....#  #.....#  ....##.  #......  .#.....  ......#  #.....#  #.....#
+#.....#  .#.#...  ......#  ......#  ...#.#.  #......  #......  .....#.  #.....#  #.....#
+#.....#  ...#...  ......#  ......#  ..#..#.  #......  #......  .....#.  #.....#  #.....#
+#.....#  ...#...  .....#.  ..####.  .#...#.  ######.  #.####.  ....#..  .#####.  .######
+#.....#  ...#...  ....#..  ......#  #....#.  ......#  ##....#  ....#..  #.....#  ......#
+#.....#  ...#...  ...#...  ......#  #######  ......#  #.....#  ...#...  #.....#  ......#
+#.....#  ...#...  ..#....  ......#  .....#.  ......#  #.....#  ...#...  #.....#  ......#
+.#...#.  ...#...  .#.....  #.....#  .....#.  #.....#  #.....#  ..#....  #.....#  .....#.
+..###..  .#####.  #######  .#####.  .....#.  .#####.  .#####.  ..#....  .#####.  .####..
+.......  .......  .......  .......  .......  .......  .......  .......  .......  .......
+"""
+
+
+def bitmaps() -> Tensor:
+    """(10, 12, 7), +1 for ink and -1 for paper, the digits in order."""
+    rows = [[[1.0 if dot == "#" else -1.0 for dot in digit] for digit in line.split()] for line in _DIGITS.split("\n")
+            if line]
+    return torch.tensor(rows).transpose(0, 1)
+
+
+class RBF(nn.Module):
+    """Minus the squared distance from 84 features to each digit's bitmap, so that the nearest is the largest logit and
+    cross-entropy on it is LeCun et al. 1998, eq. 9, without its constant j."""
+    codes: Tensor
+
+    def __init__(self, op: spec.RBF, features: int) -> None:
+        super().__init__()
+        codes = bitmaps().flatten(1)
+        if (op.out, features) != tuple(codes.shape):
+            raise BadInput(f"RBF has bitmaps for 10 digits of 84 dots; got {op.out} classes and {features} features.")
+        self.register_buffer("codes", codes, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -(x.flatten(1)[:, None, :] - self.codes).square().sum(2)
+
+
+# -- how weights start ---------------------------------------------------------------------------------------------
+def draw(init: spec.CaffeXavier | spec.He | spec.TruncatedNormal, shape: Sequence[int], fan_in: float | Tensor,
+         generator: torch.Generator) -> Tensor:
+    """fp32 weights on the CPU, so that a seed starts the same on every device. `fan_in` broadcasts to `shape`."""
+    w = torch.empty(tuple(shape), dtype=torch.float32, device="cpu")
+    fan = torch.as_tensor(fan_in, dtype=torch.float32, device="cpu")
+    match init:
+        case spec.CaffeXavier():
+            return w.uniform_(-1, 1, generator=generator) * (3 / fan).sqrt()
+        case spec.He():
+            return w.normal_(generator=generator) * (2 / fan).sqrt()
+        case spec.TruncatedNormal(std=std):  # a and b are absolute
+            return nn.init.trunc_normal_(w, std=std, a=-2 * std, b=2 * std, generator=generator)
+
+
+@torch.no_grad()
+def initialise(net: nn.Module, init: spec.CaffeXavier | spec.He | spec.TruncatedNormal,
+               classifiers: Sequence[nn.Module]) -> None:
+    """Each layer from a generator of its own, seeded by one number of the global generator and by the layer's name.
+
+    So networks built after the same `torch.manual_seed` share the weights of every layer they share, whichever
+    auxiliary heads or stem they have, and the global generator is left in the same state. Biases are `init.bias` where
+    it has one, in `classifiers` 0.
+    """
+    seed = int(torch.randint(2 ** 62, (1,), device="cpu"))
+    bias = init.bias if isinstance(init, spec.CaffeXavier) else 0.0
+    for name, layer in net.named_modules():
+        if isinstance(layer, Subsample):  # starts as an average
+            layer.weight.fill_(1 / layer.kernel ** 2)
+            layer.bias.zero_()
+        elif isinstance(layer, (Conv, Linear, TableConv)):
+            digest = sha256(f"{seed} {name}".encode()).digest()
+            generator = torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:4], "big"))
+            fan_in = layer.fan_in if isinstance(layer, TableConv) else layer.weight[0].numel()
+            layer.weight.copy_(draw(init, layer.weight.shape, fan_in, generator))
+            if layer.bias is not None:
+                layer.bias.fill_(0.0 if layer in classifiers else bias)

@@ -1,0 +1,23 @@
+"""Where things lie. Published results are read; your own are written; nothing here creates a folder."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = ROOT / "results"
+
+
+def mine() -> Path:
+    """Your own store: REPLICATION_OUT, or `out/` of the checkout."""
+    return Path(os.environ.get("REPLICATION_OUT") or ROOT / "out").resolve()
+
+
+def stores() -> tuple[Path, ...]:
+    """The stores a study reads, yours first; `make reproduce` sets REPLICATION_READ=mine, or it would prove nothing."""
+    return (mine(),) if os.environ.get("REPLICATION_READ") == "mine" else (mine(), PUBLISHED)
+
+
+def data() -> Path:
+    """Data sets and their decoded caches: REPLICATION_DATA, or `data/` of the checkout."""
+    return Path(os.environ.get("REPLICATION_DATA") or ROOT / "data").resolve()

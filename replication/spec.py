@@ -1,0 +1,285 @@
+"""What a network, a data set, a recipe and an experiment *are*: frozen values, no torch.
+
+A network is a table. Its rows are written in the small vocabulary below, top to bottom as the papers print them, and
+everything else (cost, shapes, modules, addresses) is computed from the rows. A value says everything: an experiment's
+address is a hash of all of it, so no default can change under a stored run.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+# Raised by hand whenever the same experiment would train to other weights (tests/test_numerics.py notices).
+NUMERICS = 1
+
+
+# -- operations ---------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Conv:
+    """Convolution, then the network's normalisation if `norm`, then ReLU if `relu`. `pad=None` is k // 2 a side."""
+    out: int
+    kernel: int | tuple[int, int] = 1
+    stride: int = 1
+    pad: int | None = None
+    groups: int = 1
+    norm: bool = True
+    relu: bool = True
+
+
+@dataclass(frozen=True)
+class TableConv:
+    """LeNet-5's C3: output map i sees only the input maps named in `table[i]` (LeCun 1998, Table I). No padding."""
+    kernel: int
+    table: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Subsample:
+    """LeNet-5's S layers: the sum over a k×k window, times one trainable coefficient a map, plus one bias a map."""
+    kernel: int = 2
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """`ceil` is Caffe's rounding, which the paper's 112/56/28/14/7 grids need."""
+    kernel: int
+    stride: int
+    pad: int = 0
+    ceil: bool = True
+
+
+@dataclass(frozen=True)
+class AvgPool:
+    """Floor rounding; `kernel=None` averages the whole map (Table 1's 7×7/1 on a 7×7 map)."""
+    kernel: int | None = None
+    stride: int = 1
+    pad: int = 0
+
+
+@dataclass(frozen=True)
+class AdaptiveAvgPool:
+    """To `out`×`out` whatever comes in: torchvision's auxiliary heads, in no paper here."""
+    out: int
+
+
+@dataclass(frozen=True)
+class LRN:
+    """Local response normalisation over channels, alpha divided by size as Caffe and PyTorch do (facts: V1 Fig. 3)."""
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+
+@dataclass(frozen=True)
+class Dropout:
+    p: float
+
+
+@dataclass(frozen=True)
+class Tanh:
+    """LeNet-5's squashing, 1.7159 tanh(2x/3) (LeCun 1998, §II.B)."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Flattens whatever comes in, in (C, H, W) order."""
+    out: int
+    relu: bool = False
+
+
+@dataclass(frozen=True)
+class RBF:
+    """LeNet-5's fixed output codes: minus the squared distance to a 7×12 bitmap per class; nothing is trained."""
+    out: int = 10
+
+
+@dataclass(frozen=True)
+class Split:
+    """Branches over one input, concatenated along channels."""
+    branches: tuple[tuple[Op, ...], ...]
+
+
+@dataclass(frozen=True)
+class Inception:
+    """One module, in the column heads of V1's Table 1. `large` is the side of the 5×5 branch's kernel."""
+    n1x1: int
+    n3x3_reduce: int
+    n3x3: int
+    n5x5_reduce: int
+    n5x5: int
+    pool_proj: int
+    large: int = 5
+
+    def split(self) -> Split:
+        """V1 Fig. 2(b): the module with dimension reductions."""
+        return Split((
+            (Conv(self.n1x1),),
+            (Conv(self.n3x3_reduce), Conv(self.n3x3, 3)),
+            (Conv(self.n5x5_reduce), Conv(self.n5x5, self.large)),
+            (MaxPool(3, 1, pad=1), Conv(self.pool_proj)),
+        ))
+
+
+Op = (Conv | TableConv | Subsample | MaxPool | AvgPool | AdaptiveAvgPool | LRN | Dropout | Tanh | Linear | RBF | Split
+      | Inception)
+
+
+# -- networks -----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Row:
+    """A named line of a table."""
+    name: str
+    op: Op
+
+
+@dataclass(frozen=True)
+class Aux:
+    """An auxiliary classifier on the output of row `at`; gone at inference (V1 §5)."""
+    at: str
+    ops: tuple[Op, ...]
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """After every convolution with `norm`, which then has no bias. `momentum` is PyTorch's (1 - decay)."""
+    eps: float = 1e-3
+    momentum: float = 0.1
+
+
+@dataclass(frozen=True)
+class CaffeXavier:
+    """U(±√(3 / fan_in)): Caffe's xavier, not Glorot's. Convolution and hidden biases `bias`, classifiers' 0."""
+    bias: float = 0.2
+
+
+@dataclass(frozen=True)
+class He:
+    """N(0, 2 / fan_in), biases 0."""
+
+
+@dataclass(frozen=True)
+class TruncatedNormal:
+    """N(0, std²) cut at ±2 std: really cut, unlike torch's default bounds of ±2 absolute. Biases 0."""
+    std: float = 0.01
+
+
+@dataclass(frozen=True)
+class Network:
+    """A table and what holds for all of it. `resolution` is the input side in px the table was printed for."""
+    name: str
+    rows: tuple[Row, ...]
+    resolution: int
+    aux: tuple[Aux, ...] = ()
+    norm: BatchNorm | None = None
+    init: CaffeXavier | He | TruncatedNormal = CaffeXavier()
+    channels: int = 3
+
+    def row(self, name: str) -> Row:
+        return next(r for r in self.rows if r.name == name)
+
+
+# -- data, recipe, experiment --------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Data:
+    """Which images; `None` is "all there are". `content` is a digest where the name does not say what is in it."""
+    name: str
+    resolution: int
+    classes: int | None = None
+    train_images: int | None = None
+    val_images: int | None = None
+    content: str | None = None
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """A square of `size` px at a uniform position, after `pad` px of zeros a side; the centre square in evaluation."""
+    size: int
+    pad: int = 0
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirrored left to right with probability one half."""
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Biases and batch-norm parameters are not decayed (Caffe: decay_mult 0)."""
+    momentum: float = 0.9
+    weight_decay: float = 2e-4
+    nesterov: bool = False
+
+
+@dataclass(frozen=True)
+class Constant:
+    pass
+
+
+@dataclass(frozen=True)
+class Poly:
+    """(1 - progress) ** power; power 1 is a straight line to zero, 0.5 BVLC's quick solver."""
+    power: float = 1.0
+
+
+@dataclass(frozen=True)
+class Cosine:
+    pass
+
+
+@dataclass(frozen=True)
+class Step:
+    """×gamma every `epochs` epochs; V1 §6: 0.96 every 8."""
+    gamma: float
+    epochs: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How it is trained. `warmup` is the fraction of all steps over which the rate rises from zero."""
+    epochs: int
+    batch: int
+    lr: float
+    optimiser: SGD = SGD()
+    schedule: Constant | Poly | Cosine | Step = Poly()
+    warmup: float = 0.0
+    clip: float | None = 2.0
+    aux_weight: float = 0.3
+    label_smoothing: float = 0.0
+    augment: tuple[RandomCrop | Flip, ...] = ()
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    network: Network
+    data: Data
+    recipe: Recipe
+
+
+# -- addresses ----------------------------------------------------------------------------------------------------
+def plain(value: Any) -> Any:
+    """A value as JSON: each dataclass carries its name under "is". What is None is left out, so that a part added to
+    the vocabulary later leaves the addresses of runs without it as they were."""
+    if is_dataclass(value) and not isinstance(value, type):
+        pairs = ((f.name, getattr(value, f.name)) for f in fields(value))
+        return {"is": type(value).__name__, **{k: plain(v) for k, v in pairs if v is not None}}
+    if isinstance(value, (tuple, list)):
+        return [plain(v) for v in value]
+    return value
+
+
+def record(experiment: Experiment, seed: int) -> dict[str, Any]:
+    """Everything that changes the mathematics of a run, and nothing else: what `experiment.json` holds."""
+    return {"numerics": NUMERICS, "experiment": plain(experiment), "seed": seed}
+
+
+def digest(record: dict[str, Any]) -> str:
+    """The address of a record: twelve hex digits of SHA-256 over its canonical JSON."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
+
+
+def address(experiment: Experiment, seed: int) -> str:
+    return digest(record(experiment, seed))

@@ -1,0 +1,55 @@
+"""Intervals that say how sure a few seeds make us. No torch."""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A measured value with its 95 % interval, over `n` seeds. Exact arithmetic has low = high = value and n = 0."""
+    value: float
+    low: float
+    high: float
+    n: int = 0
+
+
+def exact(value: float) -> Interval:
+    return Interval(value, value, value)
+
+
+def mean(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Mean with Student's interval; one value alone has no interval but the whole line."""
+    x = np.asarray(values, dtype=float)
+    centre = float(x.mean())
+    if len(x) < 2:
+        return Interval(centre, -math.inf, math.inf, len(x))
+    half = float(stats.t.ppf(0.5 + level / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
+    return Interval(centre, centre - half, centre + half, len(x))
+
+
+def paired(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Interval:
+    """Mean of a - b over pairs (the same seed in both), with Student's interval of the differences."""
+    return mean(np.asarray(a, dtype=float) - np.asarray(b, dtype=float), level)
+
+
+def geometric(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Geometric mean of positive values, its interval computed on the logarithms."""
+    of_log = mean(np.log(np.asarray(values, dtype=float)), level)
+    return Interval(*(math.exp(v) for v in (of_log.value, of_log.low, of_log.high)), of_log.n)
+
+
+def seeds_needed(interval: Interval, margin: float, level: float = 0.95) -> int | None:
+    """How many seeds would bring the half-width down to `margin`, if the spread stays as seen; None if n < 2."""
+    if interval.n < 2 or margin <= 0:
+        return None
+    half = (interval.high - interval.low) / 2
+    sd = half * math.sqrt(interval.n) / stats.t.ppf(0.5 + level / 2, interval.n - 1)
+    n = 2
+    while stats.t.ppf(0.5 + level / 2, n - 1) * sd / math.sqrt(n) > margin and n < 10_000:
+        n = max(n + 1, int(n * 1.02))
+    return n

@@ -1,0 +1,94 @@
+"""Binds a study's experiments and seeds to the store: gives back finished runs as frames, trains the missing."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from replication import experiments, spec, store
+from replication.experiments import Setting
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run asked for: what the study varies, the seed, the experiment, its address."""
+    labels: dict[str, str]
+    seed: int
+    experiment: spec.Experiment
+
+    @property
+    def address(self) -> str:
+        return spec.address(self.experiment, self.seed)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A study under one setting."""
+    study: experiments.Study
+    setting: Setting
+    cells: tuple[Cell, ...]
+
+    @property
+    def missing(self) -> list[Cell]:
+        return [cell for cell in self.cells if not store.exists(cell.address)]
+
+    def train(self) -> Grid:
+        """Trains what is not stored, side by side (replication.parallel); the rest comes back at once."""
+        train([self])
+        return self
+
+    def history(self) -> pd.DataFrame:
+        """A row per finished run and epoch: labels, seed, address, and the columns of history.csv."""
+        rows = [{**cell.labels, "seed": cell.seed, "address": cell.address, **row}
+                for cell, run in self._finished() for row in run.history]
+        return pd.DataFrame(rows, columns=None if rows else [*self.study.vary, "seed", "address", "epoch"])
+
+    def summary(self) -> pd.DataFrame:
+        """A row per finished run: labels, seed, address, the last state of the run, and where and how fast it ran."""
+        rows = [{**cell.labels, "seed": cell.seed, "address": cell.address, **run.summary,
+                 **{k: run.provenance.get(k) for k in ("commit", "device", "seconds", "images_per_s")}}
+                for cell, run in self._finished()]
+        return pd.DataFrame(rows, columns=None if rows else [*self.study.vary, "seed", "address", "val_error"])
+
+    def by_radius(self) -> pd.DataFrame:
+        """A row per finished run and fifth of the validation images by size: radius as a share of the side, error."""
+        return pd.DataFrame([
+            {**cell.labels, "seed": cell.seed, "fifth": i, "radius": (part["low"] * part["high"]) ** 0.5, **part}
+            for cell, run in self._finished() for i, part in enumerate(run.summary.get("error_by_radius", []))])
+
+    def _finished(self) -> list[tuple[Cell, store.Run]]:
+        pairs = ((cell, store.find(cell.address)) for cell in self.cells)
+        return [(cell, run) for cell, run in pairs if run is not None]
+
+
+def study(name: str, **parameters: Any) -> Grid:
+    """`study("v1.aux", dataset="shapes", seeds=3)`: the grid of a study under the parameters of `Setting`.
+
+    Trains nothing by itself. Raises BadInput for an unknown study or parameter, or a value that cannot be.
+    """
+    return under(name, experiments.setting(**parameters))
+
+
+def under(name: str, setting: Setting) -> Grid:
+    cells = experiments.cells(name, setting)
+    return Grid(experiments.STUDIES[name], setting, tuple(
+        Cell(labels, seed, experiment) for seed in range(setting.seeds) for labels, experiment in cells))
+
+
+def of_profile(profile: experiments.Profile) -> list[Grid]:
+    """Every study a profile trains, in the order it lists them."""
+    return [under(name, profile.setting) for name in profile.studies]
+
+
+def train(grids: list[Grid]) -> None:
+    """Trains the missing runs of several studies in one go."""
+    jobs = [(title(grid, cell), cell.experiment, cell.seed) for grid in grids for cell in grid.missing]
+    if jobs:
+        from replication import parallel  # torch: only once something must be trained
+        parallel.train(jobs)
+
+
+def title(grid: Grid, cell: Cell) -> str:
+    """`v1.aux norm=LRN aux=4a seed 0`"""
+    return " ".join([grid.study.name, *(f"{k}={v}" for k, v in cell.labels.items()), f"seed {cell.seed}"])

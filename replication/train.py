@@ -1,0 +1,219 @@
+"""The one training loop. Variation enters as a value in the experiment; nothing here asks which experiment it is.
+
+Every random number is a function of the seed and of where in the run it is drawn, so a checkpoint needs no generator's
+state and a resumed run ends, on a CPU, at the same bits.
+"""
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import pickle
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from replication import cost, evaluate, optim, provenance, spec, store
+from replication.data import Loaded, load
+from replication.data.augment import augment, order
+from replication.errors import BadInput, unknown
+from replication.inception import build
+
+PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
+CHECKPOINT_EVERY = 20.0  # seconds
+WATCH_EVERY = 0.5        # seconds; each look waits for the device once
+PROBE = 64               # images whose gradient is looked at
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is: images seen of all it will see, and the mean loss and error of this epoch so far."""
+    address: str
+    images: int
+    total: int
+    epoch: int
+    loss: float = math.nan
+    error: float = math.nan
+
+
+@dataclass
+class State:
+    """Everything a checkpoint holds besides weights. `sums` is the loss and the errors of the epoch so far."""
+    step: int = 0
+    seconds: float = 0.0
+    sums: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    history: list[store.Row] = field(default_factory=list)
+
+    @property
+    def finite(self) -> bool:
+        last = self.history[-1]
+        return math.isfinite(last["val_loss"]) and (last["epoch"] == 0 or math.isfinite(last["train_loss"]))
+
+
+def stream(seed: int, *place: object) -> int:
+    """A generator's seed for one place in one run: 63 bits of SHA-256."""
+    return int.from_bytes(hashlib.sha256(repr((seed, *place)).encode()).digest()[:8], "big") >> 1
+
+
+def device(asked: str | None = None) -> str:
+    """"cuda" or "cpu"; `asked`, or REPLICATION_DEVICE, may be auto. Raises BadInput where there is no such GPU."""
+    asked = asked or os.environ.get("REPLICATION_DEVICE") or "auto"
+    if asked not in ("auto", "cpu", "cuda"):
+        raise unknown("device", asked, ("auto", "cpu", "cuda"))
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise BadInput("A GPU was asked for (REPLICATION_DEVICE=cuda) and torch sees none here: use auto or cpu, or "
+                       "check the driver with nvidia-smi.")
+    return asked if asked != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def train(experiment: spec.Experiment, seed: int, watch: Callable[[Progress], None] = lambda _: None) -> store.Run:
+    """Trains one run to its end, from its checkpoint if there is one, and commits it to your store.
+
+    A loss that is no longer finite ends the run as "diverged"; its history is kept. The caller holds the lease.
+    Raises BadInput for what cannot be trained (a batch larger than the data set, a full disk, data that is not there).
+    """
+    recipe, address = experiment.recipe, spec.address(experiment, seed)
+    fabric = Fabric(accelerator=device(), devices=1, precision=PRECISION[recipe.precision])  # type: ignore[arg-type]
+    data = _to(load(experiment.data), fabric.device)
+    images, labels = data.train.images, data.train.labels
+    per_epoch = len(labels) // recipe.batch
+    if recipe.epochs and not per_epoch:
+        raise BadInput(f"batch={recipe.batch} is more than the {len(labels)} training images: use a smaller batch.")
+    steps = per_epoch * recipe.epochs
+
+    torch.manual_seed(stream(seed, "init"))
+    bare = build(experiment.network).to(fabric.device, memory_format=torch.channels_last)
+    network, optimiser = fabric.setup(bare, optim.optimiser(bare, recipe))
+    state = _resume(address, bare, optimiser, fabric.device)
+    sums = torch.tensor(state.sums, device=fabric.device, dtype=torch.float64)
+    began = saved = seen = time.monotonic()
+    before = state.seconds
+
+    def look(epoch: int) -> None:
+        """Adds a row to the history: the state after `epoch` epochs."""
+        torch.manual_seed(stream(seed, "probe"))
+        total, wrong = (value / (per_epoch * recipe.batch) if epoch else math.nan for value in sums.tolist())
+        state.history.append({
+            "epoch": epoch, "lr": optim.rate(recipe, max(0, state.step - 1), steps) if steps else math.nan,
+            "train_loss": total, "train_error": wrong,
+            **evaluate.errors(evaluate.logits(network, data.val, recipe.augment), data.val.labels),
+            **evaluate.first_gradient(bare, evaluate.evaluate_view(images[:PROBE], recipe.augment), labels[:PROBE],
+                                      recipe),
+        })
+        sums.zero_()
+
+    def save() -> None:
+        state.sums, state.seconds = sums.tolist(), before + time.monotonic() - began
+        _save(store.checkpoint(address), {"model": bare.state_dict(), "optimiser": optimiser.state_dict(),
+                                          "state": vars(state), "record": address})
+
+    if not state.history:
+        look(0)
+    for epoch in range(state.step // per_epoch if per_epoch else 0, recipe.epochs):
+        if not state.finite:
+            break
+        network.train()
+        sequence = order(len(labels), seed, epoch).to(fabric.device)
+        for i in range(state.step % per_epoch, per_epoch):
+            torch.manual_seed(stream(seed, "step", state.step))
+            rate = optim.rate(recipe, state.step, steps)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            chosen = sequence[i * recipe.batch:(i + 1) * recipe.batch]
+            outputs = network(augment(images[chosen], recipe.augment))
+            main, aux = evaluate.loss(outputs, labels[chosen], recipe)
+            optimiser.zero_grad()
+            fabric.backward(main + aux)
+            if recipe.clip is not None:
+                fabric.clip_gradients(network, optimiser, max_norm=recipe.clip, error_if_nonfinite=False)
+            optimiser.step()
+            wrong = (outputs["main"].detach().argmax(1) != labels[chosen]).sum()
+            sums += torch.stack([main.detach().double() * recipe.batch, wrong.double()])
+            state.step += 1
+            now = time.monotonic()
+            if now - seen > WATCH_EVERY:
+                seen = now
+                total, errors = (value / ((i + 1) * recipe.batch) for value in sums.tolist())
+                watch(Progress(address, state.step * recipe.batch, steps * recipe.batch, epoch + 1, total, errors))
+            if now - saved > CHECKPOINT_EVERY:
+                saved = now
+                save()
+        look(epoch + 1)
+        save()
+        saved = time.monotonic()
+
+    watch(Progress(address, steps * recipe.batch, steps * recipe.batch, recipe.epochs))
+    save()
+    return _commit(experiment, seed, bare, data, state, fabric)
+
+
+def _commit(experiment: spec.Experiment, seed: int, network: nn.Module, data: Loaded, state: State,
+            fabric: Fabric) -> store.Run:
+    address, recipe = spec.address(experiment, seed), experiment.recipe
+    summary: dict[str, Any] = {
+        "status": "done" if state.finite else "diverged", "steps": state.step,
+        "train_images": len(data.train.labels), "val_images": len(data.val.labels), "skipped": data.skipped,
+        "parameters": cost.parameters(experiment.network, aux=True),
+        "multiply_adds": cost.multiply_adds(experiment.network),
+        **{key: value if math.isfinite(value) else None for key, value in state.history[-1].items()},
+    }
+    if state.finite and (radius := data.val.extra.get("radius")) is not None:
+        scores = evaluate.logits(network, data.val, recipe.augment)
+        summary["error_by_radius"] = evaluate.error_by(scores, data.val.labels, radius)
+    cuda = fabric.device.type == "cuda"
+    images = state.step * recipe.batch
+    run = store.commit(address, spec.record(experiment, seed), state.history, summary, provenance.collect(
+        device=torch.cuda.get_device_name() if cuda else "CPU", threads=torch.get_num_threads(), seed=seed,
+        seconds=round(state.seconds, 1), images_per_s=round(images / state.seconds, 1) if images else None,
+    ))
+    _save(store.weights(address), network.state_dict())
+    store.checkpoint(address).unlink(missing_ok=True)
+    return run
+
+
+def _resume(address: str, network: nn.Module, optimiser: torch.optim.Optimizer, where: torch.device) -> State:
+    path = store.checkpoint(address)
+    if not path.exists():
+        return State()
+    try:
+        held = torch.load(path, map_location=where, weights_only=True)
+        if held["record"] != address:
+            raise KeyError(held["record"])
+    except (OSError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as problem:
+        warnings.warn(f"{path} is not this run's checkpoint ({problem}); the run starts again.", stacklevel=2)
+        return State()
+    network.load_state_dict(held["model"])
+    optimiser.load_state_dict(held["optimiser"])
+    return State(**held["state"])
+
+
+def _save(path: Path, value: Any) -> None:
+    """By rename, so that a kill leaves the file before or the file after."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(value, partial)
+        partial.replace(path)
+    except (OSError, RuntimeError) as problem:  # torch reports a full disk as a RuntimeError
+        raise store.full(path, problem if isinstance(problem, OSError) else OSError(0, str(problem))) from problem
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _to(data: Loaded, where: torch.device) -> Loaded:
+    """The whole data set on the device: small images live there as uint8."""
+    if where.type == "cpu":
+        return data
+
+    def move(split: Any) -> Any:
+        extra: dict[str, Tensor] = {key: value.to(where) for key, value in split.extra.items()}
+        return type(split)(split.images.to(where), split.labels.to(where), extra)
+
+    return Loaded(data.classes, move(data.train), move(data.val), data.skipped)

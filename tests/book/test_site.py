@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tinybook import build, notebook, stage, tool
+
+
+def test_every_page_is_there_with_its_number_and_its_footer(site: Path) -> None:
+    assert '<span class="val">−0.25</span>' in (site / "index.html").read_text()
+    chapter = (site / "chapter.html").read_text()
+    assert "How this page was made" in chapter
+    assert "papermill book/chapter.ipynb out.ipynb -p epochs 2" in chapter
+    assert (site / "reproduced.html").exists()
+
+
+def test_nothing_comes_from_elsewhere(site: Path) -> None:
+    assert (site / "_static/mathjax/tex-chtml.js").exists()
+    assert "_static/mathjax/tex-chtml.js" in (site / "chapter.html").read_text()
+    done = tool("check_links", site, root=site)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("fault", ['<img src="https://example.org/x.png">', '<a href="nowhere.html">x</a>',
+                                   '<a href="#nowhere">x</a>', '<link rel="stylesheet" href="//example.org/x.css">'])
+def test_a_planted_fault_is_found(site: Path, tmp_path: Path, fault: str) -> None:
+    shutil.copytree(site, tmp_path / "html")
+    page = tmp_path / "html" / "chapter.html"
+    page.write_text(page.read_text().replace("</article>", fault + "</article>"))
+    done = tool("check_links", tmp_path / "html", root=tmp_path)
+    assert done.returncode == 1
+    assert "chapter.html" in done.stdout
+
+
+def test_a_number_that_is_not_there_fails_the_build(root: Path) -> None:
+    words = "# Chapter\n\n{val}`chapter.gone:.2f` {val}`nowhere.gap` {val}`chapter.lost:.1f` {val}`chapter.gap:.1q`"
+    (root / "book/chapter.ipynb").unlink()
+    notebook(root / "book/chapter.ipynb", words)
+    notebook(root / "out/notebooks/chapter.ipynb", words)
+    assert stage("out", root).returncode == 0
+    built = build(root)
+    assert built.returncode != 0
+    for key in ("chapter.gone", "nowhere.gap", "chapter.lost", "chapter.gap"):
+        assert f"no value for {{val}}`{key}" in built.stdout + built.stderr
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium")
+def test_a_phone_shows_every_page_without_fault(site: Path) -> None:
+    pytest.importorskip("playwright")
+    done = tool("check_site", site, "--views", "phone", root=site)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,30 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CALL = """
+import sys, torch
+repo = sys.argv[1]
+net = torch.hub.load(repo, "googlenet", source="local", num_classes=10, aux=["4a", "4d"])
+out = net(torch.zeros(2, 3, 224, 224))
+assert {k: tuple(v.shape) for k, v in out.items()} == {"main": (2, 10), "4a": (2, 10), "4d": (2, 10)}, out
+assert sum(p.numel() for p in torch.hub.load(repo, "googlenet", source="local").parameters()) == 13_378_280
+small = torch.hub.load(repo, "googlenet_bn", source="local", num_classes=10, aux=(), width=0.25, stem=4, resolution=32)
+assert small.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+assert sorted(torch.hub.list(repo, source="local")) == ["googlenet", "googlenet_bn"]
+assert "GoogLeNet as published" in torch.hub.help(repo, "googlenet", source="local")
+try:
+    torch.hub.load(repo, "googlenet", source="local", aux="4a")
+except ValueError as error:
+    assert "aux=('4a', '4d')" in str(error), error
+else:
+    raise AssertionError("a str was taken for a list of rows")
+"""
+
+
+def test_entry_from_a_clean_process(tmp_path):
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"TORCH_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", CALL, str(ROOT)], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

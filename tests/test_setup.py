@@ -1,0 +1,62 @@
+"""pyproject.toml says what may be installed, requirements.lock what was tested, environment.yml the same for conda."""
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DIRECT = [Requirement(text) for text in
+          [*PROJECT["dependencies"], *(r for extra in PROJECT["optional-dependencies"].values() for r in extra)]]
+PYTHONS = ("3.11", "3.12", "3.13")
+
+
+def locked(python: str) -> dict[str, str]:
+    """The pins that hold on Linux under one Python."""
+    here = {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": "linux",
+            "platform_machine": "x86_64", "platform_system": "Linux", "os_name": "posix"}
+    text = (ROOT / "requirements.lock").read_text()
+    pins = re.findall(r"^([\w.-]+)==([^\s;\\]+)\s*(?:;([^\\\n]*))?", text, flags=re.M)
+    return {canonicalize_name(name): version for name, version, marker in pins
+            if not marker.strip() or Marker(marker.strip()).evaluate(here)}
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("wanted", DIRECT, ids=str)
+def test_what_was_tested_lies_in_the_range(wanted: Requirement, python: str) -> None:
+    version = locked(python).get(canonicalize_name(wanted.name))
+    assert version, f"{wanted.name} is not in requirements.lock"
+    assert wanted.specifier.contains(version), f"requirements.lock has {wanted.name} {version}, pyproject.toml {wanted}"
+
+
+@pytest.mark.parametrize("pair", [("2.11.0", "0.26.0"), ("2.14.1", "0.29.2")])
+def test_the_ranges_admit_what_gpu_machines_carry(pair: tuple[str, str]) -> None:
+    ranges = {wanted.name: wanted.specifier for wanted in DIRECT}
+    assert ranges["torch"].contains(pair[0])
+    assert ranges["torchvision"].contains(pair[1])
+
+
+def test_pythons() -> None:
+    allowed = SpecifierSet(PROJECT["requires-python"])
+    assert all(f"{python}.0" in allowed for python in PYTHONS)
+    assert "3.10.9" not in allowed
+
+
+def test_conda_takes_the_same_lock() -> None:
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    python = next(d for d in conda if isinstance(d, str) and d.startswith("python="))
+    assert python.removeprefix("python=") in PYTHONS
+    assert {"pip": ["-r requirements.lock"]} in conda
+
+
+def test_every_line_of_the_lock_has_a_hash() -> None:
+    entries = re.split(r"\n(?=[\w])", (ROOT / "requirements.lock").read_text())
+    assert all("--hash=sha256:" in entry for entry in entries if re.match(r"[\w.-]+==", entry))
