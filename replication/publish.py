@@ -1,0 +1,44 @@
+"""The maintainers' command: finished work goes over from `out/` to `results/`, checked; nothing else writes there."""
+from __future__ import annotations
+
+import shutil
+
+from replication import places, provenance, store, study
+from replication.errors import BadInput
+from replication.experiments import Profile
+
+KINDS = (("notebooks", "*.ipynb"), ("metrics", "*.json"), ("tables", "*.csv"))
+OWN = "reproduced"  # the page a reader's book has and the published one has not
+
+
+def publish(profile: Profile) -> None:
+    """Copies every finished run, table, executed notebook and page's numbers.
+
+    Raises BadInput, before anything is written, when the profile is not finished, when a run or page came from code
+    that was not committed, or when a published run of the same address says something else.
+    """
+    missing = [grid.study.name for grid in study.of_profile(profile) if grid.missing]
+    if missing:
+        raise BadInput(f"Profile {profile.name} is not finished ({', '.join(missing)}): make reproduce "
+                       f"PROFILE={profile.name} first.")
+    if provenance.collect()["dirty"]:
+        raise BadInput("The code differs from the last commit: commit it, then make reproduce and publish again.")
+    runs = store.everything(places.mine())
+    for run in runs:
+        if run.provenance.get("dirty"):
+            raise BadInput(f"Run {run.address} was trained by code that was not committed: delete "
+                           f"{store.folder(run.address)}, and reproduce again.")
+        there = store.folder(run.address, places.PUBLISHED)
+        if there.exists() and store.read(there).summary != run.summary:
+            raise BadInput(f"Run {run.address} is published with another result: delete one of {there} and "
+                           f"{store.folder(run.address)}, whichever is wrong.")
+    for run in runs:
+        there = store.folder(run.address, places.PUBLISHED)
+        if not there.exists():
+            shutil.copytree(store.folder(run.address), there)
+    for kind, names in KINDS:
+        for path in sorted((places.mine() / kind).glob(names)):
+            if path.stem != OWN:
+                (places.PUBLISHED / kind).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, places.PUBLISHED / kind / path.name)
+    print(f"Published {len(runs)} runs of {places.mine()} to {places.PUBLISHED}; look at git diff, then commit.")
