@@ -1,4 +1,4 @@
-"""python -m replication list | run | count: the same verbs the notebooks call."""
+"""python -m replication VERB: what the notebooks and the Makefile call."""
 from __future__ import annotations
 
 import argparse
@@ -20,9 +20,16 @@ def main(arguments: list[str] | None = None) -> int:
     count = verbs.add_parser("count", help="parameters, multiply-adds and memory of a network, row by row")
     count.add_argument("network", help=", ".join(zoo.NETWORKS))
     count.add_argument("--resolution", type=int, default=None, help="input side in px (default: the paper's)")
+    compare = verbs.add_parser("compare", help="published numbers beside yours, in one sentence")
+    compare.add_argument("book", nargs="?", help="where the book lies, to say so")
+    publish = verbs.add_parser("publish", help="maintainers: take finished work over from out/ to results/")
+    publish.add_argument("--profile", default="auto")
+    bench = verbs.add_parser("bench", help="images per second beside torchvision")
+    bench.add_argument("--quick", action="store_true", help="the smallest case alone")
     asked = parser.parse_args(arguments)
     try:
-        {"list": _list, "run": _run, "count": _count}[asked.verb](asked)
+        {"list": _list, "run": _run, "count": _count, "compare": _compare, "publish": _publish,
+         "bench": _bench}[asked.verb](asked)
     except BadInput as problem:
         print(problem, file=sys.stderr)
         return 2
@@ -64,6 +71,21 @@ def _count(asked: Any) -> None:
               f"{row['multiply_adds']:>14,} {row['activation_bytes'] / 1e6:>9.2f} MB")
     print(f"{'inference':14} {'':16} {cost.parameters(network, aux=False):>12,} "
           f"{cost.multiply_adds(network, asked.resolution):>14,}")
+
+
+def _compare(asked: Any) -> None:
+    from replication import report
+    print(report.agreement(report.pages()) + (f" The book: {asked.book}" if asked.book else ""))
+
+
+def _publish(asked: Any) -> None:
+    from replication import publish
+    publish.publish(experiments.profile(asked.profile))
+
+
+def _bench(asked: Any) -> None:
+    from replication import bench
+    bench.run(quick=asked.quick)
 
 
 if __name__ == "__main__":

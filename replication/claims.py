@@ -6,7 +6,7 @@ inside the region *supported*, outside it *contradicted*, across its edge *not r
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -24,7 +24,7 @@ EVERYWHERE = (-math.inf, math.inf)
 @dataclass(frozen=True)
 class Claim:
     """`sentence` in our words, `where` it stands, what is `printed`, the `quantity` we measure, and the `region` in
-    which the sentence puts it. `unit` is "×", "points" (of error, in percent), "rows", "layers" or a name of a count."""
+    which the sentence puts it. `unit` is "×", "G", "points" (of error, in percent), "rows" or "layers"."""
     id: str
     sentence: str
     where: str
@@ -91,7 +91,8 @@ def _early(norm: str, a: tuple[str, ...], b: tuple[str, ...]) -> Callable[[Grid]
         if history.empty:
             return None
         first = history[(history.epoch >= 1) & (history.epoch <= max(1, grid.setting.epochs / 3))]
-        return _gain(first.groupby([*grid.study.vary, "seed"], as_index=False).val_error.mean(), norm, a, b)
+        means = first.groupby([*grid.study.vary, "seed"])[["val_error"]].mean().reset_index()
+        return _gain(means, norm, a, b)
     return measure
 
 
@@ -129,10 +130,12 @@ CLAIMS = {claim.id: claim for claim in (
           "multiply-adds of one 224 px image", "G", (1.45, 1.55), None,
           lambda: stats.exact(cost.multiply_adds(zoo.googlenet()) / 1e9)),
     Claim("V1-03a", "The parameters of Table 1 follow from its filter counts.", "V1 Table 1", "12 of 12 rows",
-          "rows whose printed parameters are those of their filters, give or take one unit of the last digit", "rows", (12, 12), None,
+          "rows whose printed parameters are those of their filters, give or take one unit of the last digit",
+          "rows", (12, 12), None,
           lambda: stats.exact(float(tables.table1().parameters_agree.sum()))),
     Claim("V1-03b", "The operations of Table 1 follow from its filter counts.", "V1 Table 1", "12 of 12 rows",
-          "rows whose printed operations are those of their filters, give or take one unit of the last digit", "rows", (12, 12), None,
+          "rows whose printed operations are those of their filters, give or take one unit of the last digit",
+          "rows", (12, 12), None,
           lambda: stats.exact(float(tables.table1().operations_agree.sum()))),
     Claim("V1-04a", "GoogLeNet is 22 layers deep.", "V1 §5", "22",
           "layers with weights on the longest path", "layers", (22, 22), None,
@@ -168,11 +171,12 @@ CLAIMS = {claim.id: claim for claim in (
 )}
 
 
-def settle(*ids: str, grid: Grid | None = None) -> list[Settled]:
-    """Measures claims. Those of a study need its `grid`. Raises BadInput for a claim that does not exist."""
+def settle(ids: Sequence[str], grids: Sequence[Grid] = ()) -> list[Settled]:
+    """Measures claims; those of a study need its grid among `grids`. Raises BadInput for a claim that is none."""
+    by_study = {grid.study.name: grid for grid in grids}
     for name in ids:
         if name not in CLAIMS:
             raise unknown("claim", name, CLAIMS)
-    chosen = [CLAIMS[name] for name in ids]
-    return [Settled(c, c.measure() if c.study is None else c.measure(grid) if grid is not None else None)
-            for c in chosen]
+    return [Settled(claim, claim.measure() if claim.study is None
+                    else claim.measure(by_study[claim.study]) if claim.study in by_study else None)
+            for claim in map(CLAIMS.__getitem__, ids)]

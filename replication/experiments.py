@@ -13,7 +13,8 @@ from replication.data.names import resolve
 from replication.errors import BadInput, check, unknown
 
 NORMS = {"LRN": None, "BN": spec.BatchNorm()}  # as published; the BN form has no LRN
-INITS = {"He": spec.He(), "Xavier (Caffe)": spec.CaffeXavier(), "N(0, 0.01)": spec.TruncatedNormal(0.01)}
+INITS: dict[str, spec.He | spec.CaffeXavier | spec.TruncatedNormal] = {
+    "He": spec.He(), "Xavier (Caffe)": spec.CaffeXavier(), "N(0, 0.01)": spec.TruncatedNormal(0.01)}
 HEADS: tuple[tuple[str, ...], ...] = ((), ("4a",), ("4d",), ("4a", "4d"))
 
 
@@ -74,12 +75,23 @@ def setting(**parameters: Any) -> Setting:
     return Setting(**parameters)
 
 
+def given(names: dict[str, Any]) -> dict[str, Any]:
+    """A notebook's parameters out of its globals(), so that a mistyped `-p epoch 10` is refused and not ignored.
+
+    Whatever is a plain value and not private counts as a parameter; papermill itself takes any name without a word.
+    """
+    return {name: value for name, value in names.items()
+            if not name.startswith("_") and (value is None or isinstance(value, (str, int, float, list, tuple, dict)))
+            and name not in ("In", "Out")}
+
+
 def experiment(setting: Setting, norm: str = "LRN", aux: tuple[str, ...] = ("4a", "4d"), init: str = "He",
                epochs: int | None = None) -> spec.Experiment:
     """GoogLeNet and its recipe under a setting. He's initialisation and clipping at 2.0: the paper names neither, and
     without them the published network does not start (book: Do auxiliary heads help?)."""
     data = resolve(setting.dataset, resolution=setting.resolution, classes=setting.classes,
                    train_images=setting.images, val_images=setting.val_images)
+    assert data.classes is not None  # resolved
     crop = setting.crop or data.resolution
     if crop > data.resolution:
         raise BadInput(f"crop={crop} is larger than the images' {data.resolution} px: use a smaller crop.")

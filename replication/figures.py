@@ -19,6 +19,18 @@ INKS = ("<style>svg{color:#24292f;color-scheme:light dark}"
         "@media (prefers-color-scheme:dark){svg{color:#d5dae0}}</style>")
 
 
+NOT_STORED = "no run of it is stored here"
+
+
+class Nothing:
+    """Shown where a figure would be."""
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def __repr__(self) -> str:
+        return f"Nothing to draw: {self.why}."
+
+
 def svg(figure: Figure) -> str:
     """SVG text: no date, fixed ids, ink by the page's colour scheme (inside <img> too)."""
     buffer = io.StringIO()
@@ -78,25 +90,26 @@ def relatives_bars(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def learning_curves(history: pd.DataFrame, classes: int) -> Figure | str:
-    """Top-1 error over epochs, a panel a normalisation, a line a set of heads: the mean over seeds, each seed thin behind it."""
+def learning_curves(history: pd.DataFrame) -> Figure | Nothing:
+    """Top-1 error over epochs: a panel a normalisation, a line a set of heads, thin lines the single seeds."""
     if history.empty:
-        return _nothing()
-    trained = history[history.epoch >= 0].assign(error=100 * history.val_error)
+        return Nothing(NOT_STORED)
+    trained = history.assign(error=100 * history.val_error)
     figure, axes = _panels(trained, "norm")
     for axis, (name, part) in zip(axes, trained.groupby("norm", sort=False), strict=True):
         _lines(part, "epoch", "error", axis, legend=axis is axes[-1])
-        axis.axhline(100 * (1 - 1 / classes), color=INK, linewidth=1, linestyle=":")
-        axis.annotate("chance", (0.99, 100 * (1 - 1 / classes)), xycoords=("axes fraction", "data"), ha="right",
+        chance = 100 * part.chance.iloc[0]
+        axis.axhline(chance, color=INK, linewidth=1, linestyle=":")
+        axis.annotate("chance", (0.99, chance), xycoords=("axes fraction", "data"), ha="right",
                       va="bottom", color=INK, fontsize="small")
         axis.set(title=name, ylabel="top-1 error, %", ylim=(0, None))
     return _outside_legend(figure, axes[-1], "heads")
 
 
-def gradient_at_start(history: pd.DataFrame) -> Figure | str:
+def gradient_at_start(history: pd.DataFrame) -> Figure | Nothing:
     """Gradient norm at conv1 of the untrained network, from the main loss and from the weighted heads."""
     if history.empty:
-        return _nothing()
+        return Nothing(NOT_STORED)
     start = history[history.epoch == 0].melt(["norm", "init", "seed"], ["grad_main", "grad_aux"], var_name="from",
                                              value_name="norm of the gradient at conv1")
     start["from"] = start["from"].map({"grad_main": "main loss", "grad_aux": "auxiliary losses, × weight"})
@@ -109,10 +122,10 @@ def gradient_at_start(history: pd.DataFrame) -> Figure | str:
     return _outside_legend(figure, axes[-1], "")
 
 
-def gradient_in_training(history: pd.DataFrame) -> Figure | str:
+def gradient_in_training(history: pd.DataFrame) -> Figure | Nothing:
     """The auxiliary losses' gradient at conv1 over the main loss's, epoch by epoch; geometric means over seeds."""
     if history.empty:
-        return _nothing()
+        return Nothing(NOT_STORED)
     headed = history[history.grad_aux > 0].assign(ratio=lambda f: f.grad_aux / f.grad_main)
     figure, axes = _panels(headed, "norm")
     for axis, (name, part) in zip(axes, headed.groupby("norm", sort=False), strict=True):
@@ -122,10 +135,10 @@ def gradient_in_training(history: pd.DataFrame) -> Figure | str:
     return _outside_legend(figure, axes[-1], "heads")
 
 
-def error_by_size(parts: pd.DataFrame) -> Figure | str:
-    """Top-1 error against the size of the object, a panel a normalisation, a line a set of heads."""
+def error_by_size(parts: pd.DataFrame) -> Figure | Nothing:
+    """Top-1 error against the size of the object: a panel a normalisation, a line a set of heads."""
     if parts.empty:
-        return _nothing("these images carry no size")
+        return Nothing("these images carry no size")
     shown = parts.assign(error=100 * parts.error)
     figure, axes = _panels(shown, "norm")
     for axis, (name, part) in zip(axes, shown.groupby("norm", sort=False), strict=True):
@@ -157,7 +170,3 @@ def _lines(frame: pd.DataFrame, x: str, y: str, axis: Axes, legend: bool, estima
 
 def _geometric(values: Any) -> float:
     return float(np.exp(np.log(values).mean()))
-
-
-def _nothing(why: str = "no run of it is stored here") -> str:
-    return f"Nothing to draw: {why}."

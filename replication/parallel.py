@@ -9,6 +9,7 @@ import os
 import queue
 import sys
 import traceback
+from functools import partial
 from typing import Any
 
 from tqdm import tqdm
@@ -70,9 +71,9 @@ def _watch(jobs: list[Job], crew: list[Any], news: Any) -> None:
     """One bar for all of it, in a terminal, a log and a notebook alike."""
     seen = [0.0] * len(jobs)
     done = 0
-    quick = sys.stdout.isatty()
+    tty = sys.stdout.isatty()
     with tqdm(total=sum(_images(experiment) for _, experiment, _ in jobs), unit=" images", unit_scale=True,
-              file=sys.stdout, leave=False, mininterval=0.5 if quick else 10, smoothing=0.05, dynamic_ncols=quick) as bar:
+              file=sys.stdout, leave=False, mininterval=0.5 if tty else 10, smoothing=0.05, dynamic_ncols=tty) as bar:
         while done < len(jobs):
             try:
                 kind, i, what = news.get(timeout=1)
@@ -110,16 +111,20 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any) -> None:
     from replication.train import train as train_one
     torch.set_num_threads(threads)
     while (i := todo.get()) is not None:
-        name, experiment, seed = jobs[i]
+        _, experiment, seed = jobs[i]
         try:
             with store.lease(spec.address(experiment, seed)):
                 run = store.find(spec.address(experiment, seed)) or train_one(
-                    experiment, seed, watch=lambda progress, i=i: news.put(("progress", i, progress)))
+                    experiment, seed, watch=partial(_tell, news, i))
             news.put(("done", i, _line(run)))
         except BadInput as problem:
             news.put(("refused", i, str(problem)))
         except Exception:
             news.put(("failed", i, traceback.format_exc()))
+
+
+def _tell(news: Any, i: int, progress: Any) -> None:
+    news.put(("progress", i, progress))
 
 
 def _line(run: store.Run) -> str:

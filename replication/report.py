@@ -9,28 +9,45 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from replication import places, provenance, store
-from replication.claims import CLAIMS, NOT_RUN, Settled
+from replication.claims import CLAIMS, CONTRADICTED, NOT_RUN, SUPPORTED, UNRESOLVED, Settled, settle
 from replication.errors import BadInput
 from replication.study import Grid
 
 Record = dict[str, Any]
 
 
-def write(page: str, settled: Sequence[Settled] = (), grid: Grid | None = None, **numbers: Any) -> None:
-    """Writes `metrics/<page>.json` into your store: provenance, claims, and the numbers that prose quotes by `{val}`."""
-    runs = grid.summary() if grid is not None else None
-    more: Record = {"parameters": _given(grid) if grid is not None else {}}
-    if runs is not None and len(runs):
+def verdicts(page: str, ids: Sequence[str] = (), grids: Sequence[Grid] = (), **numbers: Any) -> Html:
+    """Settles a page's claims, writes them with its numbers and provenance, and shows them.
+
+    What is written is `metrics/<page>.json` of your store; prose quotes from it by `{val}`. The first grid's setting
+    is the page's.
+    """
+    settled = settle(ids, grids)
+    runs = pd.concat([grid.summary() for grid in grids]) if grids else pd.DataFrame()
+    more: Record = {"parameters": _given(grids[0]) if grids else {}, "device": "none: arithmetic"}
+    if len(runs):
         more |= {"device": ", ".join(sorted(set(runs.device))), "runs": len(runs), "seconds": float(runs.seconds.sum()),
-                 "run_commits": sorted({c for c in runs.commit if c})}
-    else:
-        more |= {"device": "none: arithmetic"}
+                 "run_commits": sorted({commit for commit in runs.commit if commit})}
     path = places.mine() / "metrics" / f"{page}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    store.write(path, store.as_json({
-        "provenance": provenance.collect(**more), "claims": {s.claim.id: _record(s) for s in settled},
-        **{name: _number(value) for name, value in numbers.items()}}))
+    records = {s.claim.id: _record(s) for s in settled}
+    store.write(path, store.as_json({"provenance": provenance.collect(**more), "claims": records, **_plain(numbers)}))
+    return Html(_claims_table(records)) if ids else Html("")
+
+
+class Html(str):
+    """HTML that a notebook shows."""
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+def pages() -> list[str]:
+    """Every page that has handed something on, here or published."""
+    return sorted({path.stem for place in (*places.stores(), places.PUBLISHED)
+                   for path in (place / "metrics").glob("*.json")})
 
 
 def read(page: str) -> Record | None:
@@ -50,15 +67,20 @@ def _given(grid: Grid) -> Record:
     return {name: value for name, value in asdict(grid.setting).items() if value is not None}
 
 
-def _number(value: Any) -> Any:
-    return round(float(value), 6) if isinstance(value, float) or hasattr(value, "dtype") else value
+def _plain(value: Any) -> Any:
+    """Numbers of any library as JSON's own, with digits enough to quote."""
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (bool, str)) or value is None:
+        return value
+    return int(value) if float(value).is_integer() and not isinstance(value, float) else round(float(value), 6)
 
 
 def _record(settled: Settled) -> Record:
     claim, interval = settled.claim, settled.interval
     record: Record = {"unit": claim.unit, "verdict": settled.verdict, "seeds_needed": settled.seeds_needed}
     if interval is not None:
-        finite = {k: _number(v) if math.isfinite(v) else None for k, v in asdict(interval).items()}
+        finite = {k: _plain(float(v)) if math.isfinite(v) else None for k, v in asdict(interval).items()}
         record |= finite | {"n": interval.n}
     return record
 
@@ -72,12 +94,30 @@ def settled(pages: Sequence[str]) -> dict[str, Record]:
     return {name: found.get(name, {"verdict": NOT_RUN, "unit": claim.unit}) for name, claim in CLAIMS.items()}
 
 
-def claims_table(pages: Sequence[str]) -> str:
-    """The claims table as HTML: a row a claim, which a narrow screen shows as a card."""
+def tally(pages: Sequence[str]) -> dict[str, Any]:
+    """How many claims were settled and how, and the runs and devices behind them."""
+    found = [record["verdict"] for record in settled(pages).values()]
+    made = [(read(page) or {})["provenance"] for page in pages]
+    return {"settled": sum(verdict != NOT_RUN for verdict in found),
+            **{kind: found.count(word) for kind, word in (("supported", SUPPORTED), ("contradicted", CONTRADICTED),
+                                                          ("unresolved", UNRESOLVED))},
+            "runs": sum(one.get("runs", 0) for one in made),
+            "device": " and ".join(sorted({one["processor"] if one["device"] == "CPU" else one["device"]
+                                           for one in made if one.get("runs")})) or "no machine yet"}
+
+
+def claims_table(pages: Sequence[str]) -> Html:
+    """Every claim with its verdict so far."""
+    return Html(_claims_table(settled(pages)))
+
+
+def _claims_table(records: dict[str, Record]) -> str:
+    """A row a claim, which a narrow screen shows as a card."""
     rows = []
-    for name, record in settled(pages).items():
+    for name, record in records.items():
         claim = CLAIMS[name]
-        rows.append(_tr(("Claim", f"<strong>{name}</strong> {_text(claim.sentence)} <small>{_text(claim.where)}</small>"),
+        says = f"<strong>{name}</strong> {_text(claim.sentence)} <small>{_text(claim.where)}</small>"
+        rows.append(_tr(("Claim", says),
                         ("Paper", _text(claim.printed)),
                         ("Measured", f"{measured(record)}<br><small>{_text(claim.quantity)}</small>"),
                         ("95 % interval", interval(record)),
@@ -91,7 +131,9 @@ def measured(record: Record) -> str:
     value, unit = record["value"], record["unit"]
     if unit == "points":
         return f"{_signed(value)} points"
-    return f"{value:.0f} {unit}" if unit in ("rows", "layers") else f"{_digits(value)}{'' if unit == '×' else ' '}{unit}"
+    if unit in ("rows", "layers"):
+        return f"{value:.0f} {unit}"
+    return f"{_digits(value)}{'' if unit == '×' else ' '}{unit}"
 
 
 def interval(record: Record) -> str:
@@ -124,12 +166,16 @@ def _text(words: str) -> str:
 
 
 def _tr(*cells: tuple[str, str]) -> str:
-    return "<tr>" + "".join(f'<td data-label="{label}">{content}</td>' for label, content in cells) + "</tr>"
+    # roles: a screen reader loses the table where the style sheet shows its rows as cards
+    parts = "".join(f'<td role="cell" data-label="{label}">{content}</td>' for label, content in cells)
+    return f'<tr role="row">{parts}</tr>'
 
 
 def _table(*heads: str, rows: Sequence[str]) -> str:
-    head = "".join(f'<th scope="col">{h}</th>' for h in heads)
-    return f'<table class="claims"><thead><tr>{head}</tr></thead><tbody>\n' + "\n".join(rows) + "\n</tbody></table>"
+    head = "".join(f'<th role="columnheader" scope="col">{h}</th>' for h in heads)
+    body = "\n".join(rows)
+    return (f'<table class="claims" role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+            f'<tbody role="rowgroup">\n{body}\n</tbody></table>')
 
 
 # -- reproduced here ----------------------------------------------------------------------------------------------
@@ -157,7 +203,7 @@ def _overlap(a: Record, b: Record) -> bool:
     return ends(a)[0] <= ends(b)[1] and ends(b)[0] <= ends(a)[1]
 
 
-def compared_table(pages: Sequence[str]) -> str:
+def compared_table(pages: Sequence[str]) -> Html:
     """*Reproduced here* as HTML."""
     rows = [_tr(("Claim", f"<strong>{row['id']}</strong> {_text(CLAIMS[row['id']].sentence)}"),
                 ("Published", f"{measured(row['published'])}<br><small>{interval(row['published'])}</small>"),
@@ -165,7 +211,7 @@ def compared_table(pages: Sequence[str]) -> str:
                 ("Numbers", "agree" if row["number_agrees"] else "differ"),
                 ("Verdicts", f"{_verdict(row['published'])} / {_verdict(row['mine'])}"))
             for row in compared(pages)]
-    return _table("Claim", "Published", "Here", "Numbers", "Verdicts: published / here", rows=rows)
+    return Html(_table("Claim", "Published", "Here", "Numbers", "Verdicts: published / here", rows=rows))
 
 
 def agreement(pages: Sequence[str]) -> str:

@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 
@@ -22,7 +22,7 @@ def exact(value: float) -> Interval:
     return Interval(value, value, value)
 
 
-def mean(values: Sequence[float], level: float = 0.95) -> Interval:
+def mean(values: ArrayLike, level: float = 0.95) -> Interval:
     """Mean with Student's interval; one value alone has no interval but the whole line."""
     x = np.asarray(values, dtype=float)
     centre = float(x.mean())
@@ -32,15 +32,15 @@ def mean(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(centre, centre - half, centre + half, len(x))
 
 
-def paired(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Interval:
+def paired(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
     """Mean of a - b over pairs (the same seed in both), with Student's interval of the differences."""
     return mean(np.asarray(a, dtype=float) - np.asarray(b, dtype=float), level)
 
 
-def geometric(values: Sequence[float], level: float = 0.95) -> Interval:
+def geometric(values: ArrayLike, level: float = 0.95) -> Interval:
     """Geometric mean of positive values, its interval computed on the logarithms."""
     of_log = mean(np.log(np.asarray(values, dtype=float)), level)
-    return Interval(*(math.exp(v) for v in (of_log.value, of_log.low, of_log.high)), of_log.n)
+    return Interval(math.exp(of_log.value), math.exp(of_log.low), math.exp(of_log.high), of_log.n)
 
 
 def seeds_needed(interval: Interval, margin: float, level: float = 0.95) -> int | None:

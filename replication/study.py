@@ -39,8 +39,9 @@ class Grid:
         return self
 
     def history(self) -> pd.DataFrame:
-        """A row per finished run and epoch: labels, seed, address, and the columns of history.csv."""
-        rows = [{**cell.labels, "seed": cell.seed, "address": cell.address, **row}
+        """A row per finished run and epoch: labels, seed, address, chance's error, and the columns of history.csv."""
+        rows = [{**cell.labels, "seed": cell.seed, "address": cell.address,
+                 "chance": 1 - 1 / (cell.experiment.data.classes or 1), **row}
                 for cell, run in self._finished() for row in run.history]
         return pd.DataFrame(rows, columns=None if rows else [*self.study.vary, "seed", "address", "epoch"])
 
@@ -50,6 +51,17 @@ class Grid:
                  **{k: run.provenance.get(k) for k in ("commit", "device", "seconds", "images_per_s")}}
                 for cell, run in self._finished()]
         return pd.DataFrame(rows, columns=None if rows else [*self.study.vary, "seed", "address", "val_error"])
+
+    def errors(self) -> pd.DataFrame:
+        """Top-1 error in percent by variant: mean over seeds, lowest, highest, seeds, and runs that diverged."""
+        runs = self.summary()
+        if runs.empty:
+            return runs
+        grouped = runs.assign(error=100 * runs.val_error).groupby([*self.study.vary], sort=False)
+        table = grouped.error.agg(["mean", "min", "max", "count"])
+        table["diverged"] = grouped.status.agg(lambda status: int((status == "diverged").sum()))
+        names = {"mean": "top-1 error, %", "min": "lowest", "max": "highest", "count": "seeds"}
+        return table.rename(columns=names).reset_index()
 
     def by_radius(self) -> pd.DataFrame:
         """A row per finished run and fifth of the validation images by size: radius as a share of the side, error."""
@@ -68,6 +80,11 @@ def study(name: str, **parameters: Any) -> Grid:
     Trains nothing by itself. Raises BadInput for an unknown study or parameter, or a value that cannot be.
     """
     return under(name, experiments.setting(**parameters))
+
+
+def stored(name: str, profile: str) -> Grid:
+    """A study as a profile asks for it, to be read only: what of it is stored here may be nothing."""
+    return under(name, experiments.profile(profile).setting)
 
 
 def under(name: str, setting: Setting) -> Grid:

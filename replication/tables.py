@@ -1,9 +1,14 @@
 """Tables of the papers beside what arithmetic makes of them, as frames."""
 from __future__ import annotations
 
-import pandas as pd
+from typing import Any
 
-from replication import cost, zoo
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from replication import cost, stats, zoo
+from replication.spec import Network
+from replication.study import Grid
 
 SEPARABLE_STEM = (49 * 3 * 8 + 24 * 64, 112 * 112 * (49 * 3 * 8 + 24 * 64))  # 7×7 depthwise, multiplier 8, then 1×1
 
@@ -49,5 +54,44 @@ def relatives() -> pd.DataFrame:
         total = cost.parameters(net)
         rows.append({"network": name, "input": f"{net.resolution} px", "parameters": total,
                      "multiply-adds": cost.multiply_adds(net, aux=True),
-                     "activations, MB": cost.activation_bytes(net) / 1e6, "share in fully connected layers": linear / total})
+                     "activations, MB": cost.activation_bytes(net) / 1e6,
+                     "share in fully connected layers": linear / total})
     return pd.DataFrame(rows)
+
+
+def costs(network: Network) -> pd.DataFrame:
+    """The cost of every row and auxiliary head, for an input of the network's resolution."""
+    rows = cost.table(network)
+    return pd.DataFrame({
+        "row": [row["name"] for row in rows], "output": ["×".join(map(str, row["output"])) for row in rows],
+        **{key: [row[key] for row in rows] for key in ("parameters", "multiply_adds", "activation_bytes")}})
+
+
+def neat(frame: pd.DataFrame, digits: int = 2) -> Styler:
+    """The frame with thousands separated and `digits` decimals; the same HTML every time."""
+    return (frame.style.hide(axis="index").format(precision=digits, thousands=",", na_rep="–")
+            .set_uuid("t").set_table_attributes('class="dataframe"'))
+
+
+def row_by_row() -> dict[str, float]:
+    """The numbers that *GoogLeNet, row by row* quotes besides its claims."""
+    table, alexnet = table1().set_index("row"), relatives().set_index("network").loc["AlexNet (2012)"]
+    return {
+        "parameters_agree": table.parameters_agree.sum(), "operations_agree": table.operations_agree.sum(),
+        "stem_weights": round(1024 * table.parameters["conv1"]), "stem_operations": table.operations["conv1"],
+        "separable_weights": SEPARABLE_STEM[0], "separable_operations": SEPARABLE_STEM[1] / 1e6,
+        "alexnet_linear": alexnet["share in fully connected layers"],
+    }
+
+
+def heads(aux: Grid, start: Grid) -> dict[str, Any]:
+    """The numbers that *Do auxiliary heads help?* quotes besides its claims."""
+    runs, before = aux.summary(), start.history()
+    by_norm = runs.groupby(["norm", "aux"]).val_error
+    spread = (by_norm.max() - by_norm.min()).groupby("norm").max()
+    ratios = before.assign(ratio=before.grad_total / before.grad_main).groupby(["norm", "init"]).ratio
+    data = aux.cells[0].experiment.data
+    return {"best": by_norm.mean().groupby("norm").min().to_dict(),
+            "worst": by_norm.mean().groupby("norm").max().to_dict(), "spread": spread.to_dict(),
+            "chance": 1 - 1 / (data.classes or 1), "seeds": aux.setting.seeds,
+            "louder": {"small": stats.geometric(ratios.get_group(("LRN", "N(0, 0.01)"))).value}}

@@ -89,7 +89,7 @@ def train(experiment: spec.Experiment, seed: int, watch: Callable[[Progress], No
     steps = per_epoch * recipe.epochs
 
     torch.manual_seed(stream(seed, "init"))
-    bare = build(experiment.network).to(fabric.device, memory_format=torch.channels_last)
+    bare = build(experiment.network).to(fabric.device).to(memory_format=torch.channels_last)
     network, optimiser = fabric.setup(bare, optim.optimiser(bare, recipe))
     state = _resume(address, bare, optimiser, fabric.device)
     sums = torch.tensor(state.sums, device=fabric.device, dtype=torch.float64)

@@ -18,7 +18,7 @@ class Known:
 
 
 KNOWN = {
-    "shapes": Known(32, (50_000,) * 10, (50_000,) * 10, default=(4000, 2000)),
+    "shapes": Known(32, (50_000,) * 10, (50_000,) * 10, default=(3000, 2000)),
     "digits": Known(32, (128, 132, 127, 133, 131, 132, 131, 129, 124, 130), (50,) * 10),
     "tiny-imagenet-200": Known(64, (tiny_imagenet.TRAIN,) * 200, (tiny_imagenet.VAL,) * 200),
     "cifar10": Known(32, (5000,) * 10, (1000,) * 10),

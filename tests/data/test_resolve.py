@@ -11,7 +11,7 @@ from replication.errors import BadInput
 
 
 def test_defaults_become_values():
-    assert resolve("shapes") == spec.Data("shapes", 32, 10, 4000, 2000)
+    assert resolve("shapes") == spec.Data("shapes", 32, 10, 3000, 2000)
     assert resolve("digits") == spec.Data("digits", 32, 10, 1297, 500)
     assert resolve("tiny-imagenet-200") == spec.Data("tiny-imagenet-200", 64, 200, 100_000, 10_000)
     assert resolve("tiny-imagenet-200", classes=10) == spec.Data("tiny-imagenet-200", 64, 10, 5000, 500)
