@@ -24,7 +24,7 @@ EVERYWHERE = (-math.inf, math.inf)
 @dataclass(frozen=True)
 class Claim:
     """`sentence` in our words, `where` it stands, what is `printed`, the `quantity` we measure, and the `region` in
-    which the sentence puts it. `unit` is "×", "G", "points" (of error, in percent), "rows" or "layers"."""
+    which the sentence puts it. `unit` is "×", "G", "points" (of error, in percent), or what is counted."""
     id: str
     sentence: str
     where: str
@@ -143,6 +143,9 @@ CLAIMS = {claim.id: claim for claim in (
     Claim("V1-04b", "It is 27 layers deep with pooling.", "V1 §5", "27",
           "the same, counting pools", "layers", (27, 27), None,
           lambda: stats.exact(float(cost.depth(zoo.googlenet(), pooling=True)))),
+    Claim("V1-05", "It is made of about 100 independent building blocks.", "V1 §5", "about 100",
+          "convolutions, pools, LRNs, concatenations, dropouts and linear layers, heads included", "blocks", (90, 110),
+          None, lambda: stats.exact(float(cost.blocks(zoo.googlenet())))),
     Claim("V1-07", "1×1 reductions make the 5×5 convolutions affordable.", "V1 §4", "about 10× (lecture notes)",
           "multiply-adds of module 3a's 5×5 on its input over those with its reduction", "×", (9.5, 10.5), None,
           _reduced_5x5),

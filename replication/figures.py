@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -128,10 +127,11 @@ def gradient_in_training(history: pd.DataFrame) -> Figure | Nothing:
         return Nothing(NOT_STORED)
     headed = history[history.grad_aux > 0].assign(ratio=lambda f: f.grad_aux / f.grad_main)
     figure, axes = _panels(headed, "norm")
+    axes[0].set_yscale("log")  # before any line: seaborn then takes its means of the logarithms
     for axis, (name, part) in zip(axes, headed.groupby("norm", sort=False), strict=True):
-        _lines(part, "epoch", "ratio", axis, legend=axis is axes[-1], estimator=_geometric)
+        _lines(part, "epoch", "ratio", axis, legend=axis is axes[-1])
         axis.axhline(1, color=INK, linewidth=1, linestyle=":")
-        axis.set(title=name, yscale="log", ylabel="gradient at conv1, heads ÷ main")
+        axis.set(title=name, ylabel="gradient at conv1, heads ÷ main")
     return _outside_legend(figure, axes[-1], "heads")
 
 
@@ -160,13 +160,9 @@ def _outside_legend(figure: Figure, axis: Any, title: str) -> Figure:
     return figure
 
 
-def _lines(frame: pd.DataFrame, x: str, y: str, axis: Axes, legend: bool, estimator: Any = "mean") -> None:
+def _lines(frame: pd.DataFrame, x: str, y: str, axis: Axes, legend: bool) -> None:
     order = list(frame["aux"].unique())
     common: dict[str, Any] = {"x": x, "y": y, "hue": "aux", "style": "aux", "hue_order": order, "style_order": order,
                               "palette": dict(zip(order, PALETTE, strict=False)), "ax": axis, "errorbar": None}
     sns.lineplot(frame, units="seed", estimator=None, linewidth=0.7, alpha=0.4, legend=False, **common)
-    sns.lineplot(frame, estimator=estimator, linewidth=2, legend=legend, **common)
-
-
-def _geometric(values: Any) -> float:
-    return float(np.exp(np.log(values).mean()))
+    sns.lineplot(frame, linewidth=2, legend=legend, **common)

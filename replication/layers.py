@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from hashlib import sha256
 
 import torch
@@ -70,7 +71,7 @@ class LRN(nn.Module):
         self.register_buffer("ones", torch.full((channels,), op.k), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
+        with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             scale = F.conv2d(wide.square(), self.band.to(wide.dtype), self.ones.to(wide.dtype))
             if self.beta == 0.75:  # s^-3/4 = s^-1/2 · (s^-1/2)^1/2, without a logarithm
@@ -205,10 +206,12 @@ def initialise(net: nn.Module, init: spec.CaffeXavier | spec.He | spec.Truncated
 
     So networks built after the same `torch.manual_seed` share the weights of every layer they share, whichever
     auxiliary heads or stem they have, and the global generator is left in the same state. Biases are `init.bias` where
-    it has one, in `classifiers` 0.
+    it has one, in `classifiers` 0. A network on the meta device, made to be counted, has nothing to fill.
     """
     seed = int(torch.randint(2 ** 62, (1,), device="cpu"))
     bias = init.bias if isinstance(init, spec.CaffeXavier) else 0.0
+    if any(p.is_meta for p in net.parameters()):
+        return
     for name, layer in net.named_modules():
         if isinstance(layer, Subsample):  # starts as an average
             layer.weight.fill_(1 / layer.kernel ** 2)

@@ -30,7 +30,7 @@ def workers(runs: int) -> int:
     if asked == "auto":
         from replication.train import device  # torch: only once something must be trained
         return max(1, min(runs, 8, cores() if device() == "cpu" else 1))
-    if not asked.isdigit() or int(asked) < 1:
+    if not asked.isdecimal() or int(asked) < 1:
         raise BadInput(f"REPLICATION_JOBS={asked!r} must be auto or a whole number of at least 1.")
     return min(runs, int(asked))
 
@@ -69,7 +69,7 @@ def train(jobs: list[Job]) -> None:
 
 def _watch(jobs: list[Job], crew: list[Any], news: Any) -> None:
     """One bar for all of it, in a terminal, a log and a notebook alike."""
-    seen = [0.0] * len(jobs)
+    seen = [0] * len(jobs)
     done = 0
     tty = sys.stdout.isatty()
     with tqdm(total=sum(_images(experiment) for _, experiment, _ in jobs), unit=" images", unit_scale=True,
@@ -78,10 +78,15 @@ def _watch(jobs: list[Job], crew: list[Any], news: Any) -> None:
             try:
                 kind, i, what = news.get(timeout=1)
             except queue.Empty:
-                if any(process.exitcode not in (None, 0) for process in crew):
+                codes = [process.exitcode for process in crew if process.exitcode]
+                if any(code < 0 for code in codes):
                     raise BadInput("A training process was killed from outside (often: out of memory). Nothing "
                                    "finished is lost; run the same command again, with REPLICATION_JOBS=1 to use "
                                    "less memory.") from None
+                if codes:
+                    raise BadInput("A training process could not start; its error is printed above. A script of your "
+                                   "own must train below if __name__ == '__main__', since processes read it again."
+                                   ) from None
                 continue
             if kind == "refused":
                 raise BadInput(f"{jobs[i][0]}: {what}")
@@ -94,7 +99,7 @@ def _watch(jobs: list[Job], crew: list[Any], news: Any) -> None:
                 seen[i] = total
                 bar.write(f"{done}/{len(jobs)}  {jobs[i][0]}: {what}", file=sys.stdout)
             else:
-                share = what.images / what.total * total if what.total else 0
+                share = min(total, round(total * what.images / max(1, what.total)))
                 bar.update(share - seen[i])
                 seen[i] = share
                 bar.set_postfix_str(f"epoch {what.epoch}, loss {what.loss:.2f}, error {what.error:.0%}", refresh=False)

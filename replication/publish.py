@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import shutil
 
-from replication import places, provenance, store, study
+from matplotlib.figure import Figure
+
+from replication import figures, places, provenance, store, study
 from replication.errors import BadInput
 from replication.experiments import Profile
 
@@ -12,7 +14,7 @@ OWN = "reproduced"  # the page a reader's book has and the published one has not
 
 
 def publish(profile: Profile) -> None:
-    """Copies every finished run, table, executed notebook and page's numbers.
+    """Copies every finished run, table, executed notebook and page's numbers, and draws the README's picture.
 
     Raises BadInput, before anything is written, when the profile is not finished, when a run or page came from code
     that was not committed, or when a published run of the same address says something else.
@@ -41,4 +43,8 @@ def publish(profile: Profile) -> None:
             if path.stem != OWN:
                 (places.PUBLISHED / kind).mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, places.PUBLISHED / kind / path.name)
+    figures.style()
+    picture = figures.learning_curves(study.under("v1.aux", profile.setting).history())
+    if isinstance(picture, Figure):
+        (places.PUBLISHED / "figure.svg").write_text(figures.svg(picture), encoding="utf-8")
     print(f"Published {len(runs)} runs of {places.mine()} to {places.PUBLISHED}; look at git diff, then commit.")

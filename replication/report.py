@@ -58,8 +58,8 @@ def read(page: str) -> Record | None:
 def _read(place: Path, page: str) -> Record | None:
     path = place / "metrics" / f"{page}.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    except json.JSONDecodeError as problem:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    except (ValueError, TypeError) as problem:
         raise BadInput(f"{path} is truncated or no JSON: delete it and run the page again.") from problem
 
 
@@ -73,6 +73,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, (bool, str)) or value is None:
         return value
+    if not math.isfinite(value):
+        return None  # JSON has no other word for it
     return int(value) if float(value).is_integer() and not isinstance(value, float) else round(float(value), 6)
 
 
@@ -80,8 +82,7 @@ def _record(settled: Settled) -> Record:
     claim, interval = settled.claim, settled.interval
     record: Record = {"unit": claim.unit, "verdict": settled.verdict, "seeds_needed": settled.seeds_needed}
     if interval is not None:
-        finite = {k: _plain(float(v)) if math.isfinite(v) else None for k, v in asdict(interval).items()}
-        record |= finite | {"n": interval.n}
+        record |= {name: _plain(float(value)) for name, value in asdict(interval).items()} | {"n": interval.n}
     return record
 
 
@@ -97,7 +98,7 @@ def settled(pages: Sequence[str]) -> dict[str, Record]:
 def tally(pages: Sequence[str]) -> dict[str, Any]:
     """How many claims were settled and how, and the runs and devices behind them."""
     found = [record["verdict"] for record in settled(pages).values()]
-    made = [(read(page) or {})["provenance"] for page in pages]
+    made = [record["provenance"] for page in pages if (record := read(page))]
     return {"settled": sum(verdict != NOT_RUN for verdict in found),
             **{kind: found.count(word) for kind, word in (("supported", SUPPORTED), ("contradicted", CONTRADICTED),
                                                           ("unresolved", UNRESOLVED))},
@@ -126,22 +127,22 @@ def _claims_table(records: dict[str, Record]) -> str:
 
 
 def measured(record: Record) -> str:
-    if "value" not in record:
+    if record.get("value") is None:
         return "–"
     value, unit = record["value"], record["unit"]
     if unit == "points":
         return f"{_signed(value)} points"
-    if unit in ("rows", "layers"):
+    if unit in ("rows", "layers", "blocks"):
         return f"{value:.0f} {unit}"
     return f"{_digits(value)}{'' if unit == '×' else ' '}{unit}"
 
 
 def interval(record: Record) -> str:
-    if "value" not in record:
+    if record.get("value") is None:
         return "–"
     if record["n"] == 0:
         return "exact"
-    if record["low"] is None:
+    if record["n"] == 1:
         return "one seed: none"
     show = _signed if record["unit"] == "points" else _digits
     return f"{show(record['low'])} to {show(record['high'])} <small>({record['n']} seeds)</small>"
@@ -189,7 +190,7 @@ def compared(pages: Sequence[str]) -> list[Record]:
         theirs, ours = _read(places.PUBLISHED, page), _read(places.mine(), page)
         for name, record in (theirs or {}).get("claims", {}).items():
             mine = (ours or {}).get("claims", {}).get(name)
-            if mine is not None and "value" in mine and "value" in record:
+            if name in CLAIMS and mine is not None and "value" in mine and "value" in record:
                 rows.append({"id": name, "page": page, "published": record, "mine": mine,
                              "number_agrees": _overlap(record, mine),
                              "verdict_agrees": record["verdict"] == mine["verdict"]})

@@ -1,6 +1,7 @@
 """Intervals that say how sure a few seeds make us. No torch."""
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ def mean(values: ArrayLike, level: float = 0.95) -> Interval:
     centre = float(x.mean())
     if len(x) < 2:
         return Interval(centre, -math.inf, math.inf, len(x))
-    half = float(stats.t.ppf(0.5 + level / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
+    half = _quantile(len(x), level) * float(x.std(ddof=1)) / math.sqrt(len(x))
     return Interval(centre, centre - half, centre + half, len(x))
 
 
@@ -44,12 +45,16 @@ def geometric(values: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def seeds_needed(interval: Interval, margin: float, level: float = 0.95) -> int | None:
-    """How many seeds would bring the half-width down to `margin`, if the spread stays as seen; None if n < 2."""
-    if interval.n < 2 or margin <= 0:
+    """How many seeds would bring the half-width down to `margin`, if the spread stays as seen.
+
+    None where fewer than two were seen or no number below 10,000 would.
+    """
+    if interval.n < 2 or not margin > 0:
         return None
-    half = (interval.high - interval.low) / 2
-    sd = half * math.sqrt(interval.n) / stats.t.ppf(0.5 + level / 2, interval.n - 1)
-    n = 2
-    while stats.t.ppf(0.5 + level / 2, n - 1) * sd / math.sqrt(n) > margin and n < 10_000:
-        n = max(n + 1, int(n * 1.02))
-    return n
+    sd = (interval.high - interval.low) / 2 * math.sqrt(interval.n) / _quantile(interval.n, level)
+    n = bisect.bisect_left(range(10_000), True, lo=2, key=lambda n: bool(_quantile(n, level) * sd / n ** 0.5 <= margin))
+    return n if n < 10_000 else None
+
+
+def _quantile(n: int, level: float) -> float:
+    return float(stats.t.ppf(0.5 + level / 2, n - 1))

@@ -67,7 +67,9 @@ def exists(address: str) -> bool:
 def read(path: Path) -> Run:
     """The run in a folder. Raises BadInput naming the file that is wrong."""
     summary = _json(path / "summary.json")
-    if summary.get("format", 0) > FORMAT:
+    if not isinstance(summary.get("format"), int):
+        raise _foreign(path / "summary.json")
+    if summary["format"] > FORMAT:
         raise BadInput(f"{path} was written by a newer version (format {summary['format']}; this one reads up to "
                        f"{FORMAT}): update the code, or move that folder away.")
     record = _json(path / "experiment.json")
@@ -95,13 +97,15 @@ def lease(address: str, wait: bool = True) -> Iterator[bool]:
     The kernel takes the lease back when its holder is killed, so there is no stale one to clear.
     """
     path = places.mine() / "leases" / f"{address}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=-1 if wait else 0)
-    except Timeout:
+    except Timeout:  # is an OSError, too
         yield False
         return
+    except OSError as problem:
+        raise full(path, problem) from problem
     try:
         yield True
     finally:
@@ -149,8 +153,12 @@ def _json(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path} is missing, truncated or no JSON: delete the folder {path.parent} to train the run "
                        f"again.") from problem
     if not isinstance(value, dict):
-        raise BadInput(f"{path} does not hold a run's record: delete the folder {path.parent} to train it again.")
+        raise _foreign(path)
     return value
+
+
+def _foreign(path: Path) -> BadInput:
+    return BadInput(f"{path} does not hold a run's record: delete the folder {path.parent} to train it again.")
 
 
 def _csv(history: list[Row]) -> str:
@@ -161,7 +169,10 @@ def _csv(history: list[Row]) -> str:
 def _history(path: Path) -> tuple[Row, ...]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return tuple({k: float(v) for k, v in row.items()} for row in csv.DictReader(file))
+            rows = tuple({k: float(v) for k, v in row.items()} for row in csv.DictReader(file))
+        if not rows:
+            raise ValueError("no rows")
+        return rows
     except (OSError, UnicodeDecodeError, ValueError, TypeError) as problem:
         raise BadInput(f"{path} is missing or truncated: delete the folder {path.parent} to train the run "
                        f"again.") from problem

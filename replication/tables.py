@@ -42,6 +42,17 @@ def _close(value: float, printed: float) -> bool:
     return abs(value - printed) <= (0.1 if printed % 1 else 1.0)
 
 
+def shown(table: pd.DataFrame) -> Styler:
+    """Table 1 as a page shows it."""
+    def pair(name: str) -> dict[str, Any]:
+        agree = ["" if fits else "≠" for fits in table[f"{name}_agree"]]
+        unit = {"parameters": "K", "operations": "M"}[name]
+        return {f"{name}, {unit}: printed": table[f"{name}_printed"].map("{:,g}".format),
+                f"{unit} from the filters": table[name].map("{:,.2f}".format), f"{unit} differ": agree}
+    sizes = ["×".join(map(str, output)) for output in table.output]
+    return neat(pd.DataFrame({"row": table.row, "output": sizes, **pair("parameters"), **pair("operations")}))
+
+
 def relatives() -> pd.DataFrame:
     """GoogLeNet beside its neighbours: trained parameters, multiply-adds and activations of one image, and the share of
     the parameters in layers whose output is a single position (LeNet-5's C5 among them)."""

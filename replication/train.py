@@ -5,10 +5,10 @@ state and a resumed run ends, on a CPU, at the same bits.
 """
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 import os
-import pickle
 import time
 import warnings
 from collections.abc import Callable
@@ -142,7 +142,7 @@ def train(experiment: spec.Experiment, seed: int, watch: Callable[[Progress], No
                 seen = now
                 total, errors = (value / ((i + 1) * recipe.batch) for value in sums.tolist())
                 watch(Progress(address, state.step * recipe.batch, steps * recipe.batch, epoch + 1, total, errors))
-            if now - saved > CHECKPOINT_EVERY:
+            if now - saved > CHECKPOINT_EVERY and i + 1 < per_epoch:  # an epoch's end is saved with its row
                 saved = now
                 save()
         look(epoch + 1)
@@ -169,11 +169,11 @@ def _commit(experiment: spec.Experiment, seed: int, network: nn.Module, data: Lo
         summary["error_by_radius"] = evaluate.error_by(scores, data.val.labels, radius)
     cuda = fabric.device.type == "cuda"
     images = state.step * recipe.batch
+    _save(store.weights(address), network.state_dict())
     run = store.commit(address, spec.record(experiment, seed), state.history, summary, provenance.collect(
         device=torch.cuda.get_device_name() if cuda else "CPU", threads=torch.get_num_threads(), seed=seed,
         seconds=round(state.seconds, 1), images_per_s=round(images / state.seconds, 1) if images else None,
     ))
-    _save(store.weights(address), network.state_dict())
     store.checkpoint(address).unlink(missing_ok=True)
     return run
 
@@ -182,16 +182,20 @@ def _resume(address: str, network: nn.Module, optimiser: torch.optim.Optimizer, 
     path = store.checkpoint(address)
     if not path.exists():
         return State()
+    fresh = copy.deepcopy((network.state_dict(), optimiser.state_dict()))  # a checkpoint that half fits leaves traces
     try:
         held = torch.load(path, map_location=where, weights_only=True)
-        if held["record"] != address:
-            raise KeyError(held["record"])
-    except (OSError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as problem:
+        if not isinstance(held, dict) or held.get("record") != address:
+            raise ValueError("it names another run")
+        state = State(**held["state"])
+        optimiser.load_state_dict(held["optimiser"])
+        network.load_state_dict(held["model"])
+    except Exception as problem:  # torch's readers raise whatever foreign bytes happen to mean
         warnings.warn(f"{path} is not this run's checkpoint ({problem}); the run starts again.", stacklevel=2)
+        network.load_state_dict(fresh[0])
+        optimiser.load_state_dict(fresh[1])
         return State()
-    network.load_state_dict(held["model"])
-    optimiser.load_state_dict(held["optimiser"])
-    return State(**held["state"])
+    return state
 
 
 def _save(path: Path, value: Any) -> None:

@@ -115,7 +115,7 @@ def test_channels_last_and_copies():
     plain = net(x)
     twin = copy.deepcopy(net).to(memory_format=torch.channels_last)
     torch.testing.assert_close(twin(x.contiguous(memory_format=torch.channels_last)), plain, rtol=1e-4, atol=1e-5)
-    module = getattr(twin, "3a")(getattr(twin, "pool2")(torch.randn(2, 48, 16, 16).to(
+    module = getattr(twin, "3a")(twin.pool2(torch.randn(2, 48, 16, 16).to(
         memory_format=torch.channels_last)))
     assert module.is_contiguous(memory_format=torch.channels_last)
 

@@ -59,13 +59,17 @@ def test_every_tensor_of_theirs_is_used():
 
 
 def test_the_first_mismatch_is_named():
-    weights = theirs().state_dict()
+    with torch.device("meta"):
+        weights, bare = (torchvision.models.GoogLeNet(20, aux, init_weights=False).state_dict()
+                         for aux in (True, False))
+        narrow, heads, ours = (build(n) for n in (zoo.googlenet_torchvision(classes=10, aux=()),
+                                                  zoo.googlenet_torchvision(classes=20), zoo.googlenet(classes=20)))
     with pytest.raises(BadInput, match=r"'fc.weight' is \(20, 1024\) and 'linear.weight' is \(10, 1024\)"):
-        port.torchvision_googlenet(weights, build(zoo.googlenet_torchvision(classes=10, aux=())))
+        port.torchvision_googlenet(weights, narrow)
     with pytest.raises(BadInput, match=r"no 'aux1.conv.conv.weight'"):
-        port.torchvision_googlenet(theirs(aux=False).state_dict(), build(zoo.googlenet_torchvision(classes=20)))
-    with pytest.raises(BadInput, match="'conv1.bias' and torchvision's"):
-        port.torchvision_googlenet(weights, build(zoo.googlenet(classes=20)))
+        port.torchvision_googlenet(bare, heads)
+    with pytest.raises(BadInput, match=r"'conv1.bias' and torchvision's"):
+        port.torchvision_googlenet(weights, ours)
 
 
 def test_torchvision_has_two_places():

@@ -93,7 +93,8 @@ def test_width_scales_everything_but_the_classes():
     net = zoo.googlenet(width=0.25, classes=10)
     filters = [n for row in MODULES.values() for n in row[2:8]]
     scaled = [n for row in net.rows if row.name in MODULES
-              for n in (row.op.n1x1, row.op.n3x3_reduce, row.op.n3x3, row.op.n5x5_reduce, row.op.n5x5, row.op.pool_proj)]
+              for n in (row.op.n1x1, row.op.n3x3_reduce, row.op.n3x3, row.op.n5x5_reduce, row.op.n5x5,
+                        row.op.pool_proj)]
     for full, narrow in zip(filters, scaled, strict=True):
         assert narrow % 8 == 0
         assert narrow >= 8

@@ -1,0 +1,168 @@
+"""The speed table: what is timed is what trains, its arithmetic is torch's, and a failure costs its own row alone."""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from replication import bench, cost, data, evaluate, spec, store, train, zoo
+from replication.inception import build
+
+pytestmark = pytest.mark.usefixtures("out", "one_thread")
+CPU = torch.device("cpu")
+TINY = bench.Size(32, 2, steps=2)
+
+
+@pytest.fixture
+def one_thread() -> Any:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Two images a step, and of ours a thin network: torchvision's has no width. Called, it leaves only some variants
+    and one phase."""
+    def variants(size: bench.Size) -> list[tuple[str, str, spec.Network | None]]:
+        thin = zoo.googlenet(resolution=size.resolution, width=0.125)
+        same = bench.torchvision_table(size)
+        return [("googlenet", "ours", thin), ("googlenet_torchvision", "torchvision-reference", same),
+                ("googlenet_torchvision", "torchvision-tuned", same)]
+
+    def only(*names: str) -> None:
+        monkeypatch.setattr(bench, "_variants", lambda size: [v for v in variants(size) if v[1] in names])
+        monkeypatch.setattr(bench, "PHASES", ("train",))
+
+    monkeypatch.setattr(bench, "CPU", (TINY,))
+    monkeypatch.setattr(bench, "_variants", variants)
+    monkeypatch.setattr(bench, "ceilings", lambda where: (1.0, 10.0))
+    return only
+
+
+def numbers(name: str) -> list[str]:
+    return [name, f"{name}_low", f"{name}_high"]
+
+
+def test_quick_writes_the_table(small: object, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = bench.run(quick=True)
+    assert path.parent == out / "tables"
+    assert path.name.startswith("bench-")
+    table = pd.read_csv(path)
+    assert list(table.columns) == list(bench.COLUMNS)
+    assert list(table.phase) == ["train"] * 3 + ["infer"] * 3
+    assert set(table.status) == {"ok"}
+    assert set(table.turns) == {bench.QUICK_TURNS}
+    for name in (*numbers("images_per_s"), "ms_per_step", "ms_data", "ms_forward", "tflops", "matmul_share",
+                 "copy_share", "first_step_s"):
+        assert (table[name] > 0).all(), name
+        assert table[name].map(math.isfinite).all(), name
+    assert (table.peak_memory_mb >= 0).all()
+    trained = table[table.phase == "train"]
+    assert (trained[["ms_backward", "ms_optimiser"]] > 0).all(axis=None)
+    assert table[table.phase == "infer"][["ms_backward", "ms_optimiser"]].isna().all(axis=None)
+    ours = table[table.variant == "ours"]
+    for name, rows in (("images_per_s", table), ("times_reference", ours)):
+        middle, low, high = (rows[column] for column in numbers(name))
+        assert ((low <= middle) & (middle <= high)).all(), name
+    assert table[table.variant != "ours"].times_reference.isna().all()
+    assert ours.times_tuned.isna().all()  # other mathematics
+    parts = trained[[f"ms_{part}" for part in bench.PARTS]].sum(axis=1)
+    assert (abs(parts / trained.ms_per_step - 1) < 0.5).all()  # medians of parts and the median of the whole
+    shown = capsys.readouterr().out
+    assert "train, 32 px, batch 2" in shown
+    assert str(path) in shown
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_failure_is_a_row(small: Callable[..., None], monkeypatch: pytest.MonkeyPatch, late: bool) -> None:
+    """At once, or after a turn has been measured: that turn stays."""
+    program = bench.theirs
+
+    def broken(entry: bench.Entry, folder: Path) -> bench.Program:
+        works = program(entry, folder)
+        if entry.variant != "torchvision-tuned":
+            return works
+        steps = 2 + TINY.steps if late else 0  # the warm-up and a turn
+
+        def step(*arguments: Any) -> None:
+            nonlocal steps
+            steps -= 1
+            if steps < 0:
+                raise torch.OutOfMemoryError("Tried to allocate 9 TiB\nand more")
+            works.step(*arguments)
+        return replace(works, step=step)
+
+    monkeypatch.setattr(bench, "theirs", broken)
+    small("ours", "torchvision-tuned")
+    table = pd.read_csv(bench.run(quick=True)).set_index("variant")
+    assert table.loc["ours"].status == "ok"
+    assert table.loc["ours"].turns == bench.QUICK_TURNS
+    failed = table.loc["torchvision-tuned"]
+    assert failed.status == "failed: OutOfMemoryError: Tried to allocate 9 TiB"
+    assert failed.turns == int(late)
+    assert math.isnan(failed.images_per_s) != late
+
+
+def test_what_is_measured_stays_when_it_is_stopped(small: Callable[..., None], monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
+    turn = bench.Entry.turn
+
+    def stopped(entry: bench.Entry, number: int) -> None:
+        if number == 1:
+            raise KeyboardInterrupt
+        turn(entry, number)
+
+    monkeypatch.setattr(bench.Entry, "turn", stopped)
+    small("ours")
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(quick=True)
+    table = pd.read_csv(next((out / "tables").glob("bench-*.csv")))
+    assert (table.images_per_s > 0).all()
+    assert set(table.turns) == {1}
+
+
+def test_what_is_timed_is_what_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same weights, to the bit, as two steps of `train.train`."""
+    built: list[nn.Module] = []
+    monkeypatch.setattr(bench, "build", lambda network: built.append(build(network)) or built[-1])
+    size = replace(TINY, batch=4)
+    images = bench.pictures(8, size.side)
+    entry = bench.Entry("googlenet", "ours", zoo.googlenet(resolution=32, width=0.125, classes=10), "train", size, CPU)
+    torch.manual_seed(train.stream(0, "init"))
+    bench.ours(entry, images).run(bench.Clock(cuda=False), steps=2)
+
+    split = data.Split(images, torch.arange(8))
+    monkeypatch.setattr(train, "load", lambda _: data.Loaded(tuple("0123456789"), split, split))
+    recipe = spec.Recipe(epochs=1, batch=4, lr=0.01, augment=(spec.RandomCrop(32), spec.Flip()))
+    assert entry.table
+    experiment = spec.Experiment(entry.table, spec.Data("digits", size.side), recipe)
+    train.train(experiment, 0)
+    trained = torch.load(store.weights(spec.address(experiment, 0)), weights_only=True)
+    timed = built[0].state_dict()
+    assert all(torch.equal(timed[name], trained[name]) for name in trained)
+
+
+@pytest.mark.parametrize("stem", [8, 2])
+def test_arithmetic_is_what_torch_counts(stem: int) -> None:
+    """Forward and back: three times the forward pass, less the gradient of the images, which nobody asks for."""
+    size = bench.Size(32, 2, stem=stem)
+    network = bench.torchvision_table(size)
+    built, images = build(network).to("meta"), torch.empty(2, 3, 32, 32, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        main, aux = evaluate.loss(built(images), torch.zeros(2, dtype=torch.long, device="meta"),
+                                  spec.Recipe(epochs=1, batch=2, lr=0.1))
+        (main + aux).backward()
+    first = next(row["multiply_adds"] for row in cost.table(network) if row["name"] == "conv1")
+    forward = cost.multiply_adds(network, aux=True)
+    assert counter.get_total_flops() == 2 * 2 * (3 * forward - first)
+    assert bench.tflops(forward, "train", 2) * 1e12 == 3 * 2 * 2 * forward
+    assert bench.tflops(forward, "infer", 2) * 1e12 == 2 * 2 * forward
