@@ -113,7 +113,8 @@ def test_a_failure_is_a_row(small: Callable[..., None], monkeypatch: pytest.Monk
     assert math.isnan(failed.images_per_s) != late
 
 
-def test_what_is_measured_stays_when_it_is_stopped(small: Callable[..., None], monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
+def test_what_is_measured_stays_when_it_is_stopped(small: Callable[..., None], monkeypatch: pytest.MonkeyPatch,
+                                                   out: Path) -> None:
     turn = bench.Entry.turn
 
     def stopped(entry: bench.Entry, number: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def test_what_was_not_measured_is_not_yet_run() -> None:
 
 def test_ids_regions_and_studies() -> None:
     assert [claim.id for claim in CLAIMS.values()] == list(CLAIMS)
-    source = open(claims.__file__, encoding="utf-8").read()
+    source = Path(claims.__file__).read_text(encoding="utf-8")
     assert source.count("    Claim(\"") == len(CLAIMS), "two claims share an id"
     for claim in CLAIMS.values():
         assert claim.region[0] <= claim.region[1], claim.id
@@ -129,7 +130,7 @@ ARITHMETIC: dict[str, tuple[Callable[[], float], float, str]] = {  # how, the nu
     "V1-03b": (lambda: agreeing(3, 1, 1e6), 10, CONTRADICTED),
     "V1-04a": (lambda: 1 + 2 + 2 * 9 + 1, 22, SUPPORTED),
     "V1-04b": (lambda: 22 + 4 + 1, 27, SUPPORTED),
-    # 57 convolutions and a linear layer, 14 pools, 9 concatenations, 2 LRNs, a dropout; 2 × (pool, conv, 2 linear, drop)
+    # 57 convolutions, a linear layer, 14 pools, 9 concatenations, 2 LRNs, a dropout; 2 × (pool, conv, 2 linear, drop)
     "V1-05": (lambda: 58 + (4 + 9 + 1) + 9 + 2 + 1 + 2 * 5, 94, SUPPORTED),
     "V1-07": (lambda: 28 * 28 * 192 * 32 * 25 / (28 * 28 * (192 * 16 + 25 * 16 * 32)), 120_422_400 / 12_443_648,
               SUPPORTED),

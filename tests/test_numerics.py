@@ -17,7 +17,8 @@ from replication import spec
 
 RECORD = Path(__file__).with_name("numerics.json")
 PACKAGE = Path(spec.__file__).parent
-FILES = ("layers", "inception", "evaluate", "optim", "train", "data/augment", "data/shapes", "data/digits", "zoo", "spec")
+FILES = ("layers", "inception", "evaluate", "optim", "train", "data/augment", "data/shapes", "data/digits", "zoo",
+         "spec")
 CHANGED = ("numerics changed: raise spec.NUMERICS, or record as equivalent: python tests/test_numerics.py --record "
            "(what changed: {})")
 
@@ -29,7 +30,7 @@ def tree(node: Any) -> Any:
     if not isinstance(node, ast.AST):
         return repr(node)
     parts = dict(ast.iter_fields(node))
-    if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False) is not None:
+    if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
         parts["body"] = parts["body"][1:]
     return [type(node).__name__, *([name, tree(part)] for name, part in sorted(parts.items())
                                    if part not in (None, []) and name not in ("ctx", "kind", "type_comment"))]

@@ -22,10 +22,16 @@ pytestmark = pytest.mark.usefixtures("out")
 Tiny = Callable[..., spec.Experiment]
 
 
+@pytest.fixture
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker with one thread: two that share a busy core wait for each other, a hundred times slower."""
+    monkeypatch.setattr(parallel, "cores", lambda: 1)
+
+
 @pytest.mark.parametrize("asked", ["0", "-1", "two", "1.5", " ", "²", "1 2"])
 def test_jobs_that_are_no_number(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
     monkeypatch.setenv("REPLICATION_JOBS", asked)
-    with pytest.raises(BadInput, match="REPLICATION_JOBS=.* must be auto or a whole number of at least 1"):
+    with pytest.raises(BadInput, match=r"REPLICATION_JOBS=.* must be auto or a whole number of at least 1"):
         parallel.workers(3)
 
 
@@ -73,7 +79,7 @@ def test_one_and_two_at_once_end_at_the_same_bits(tiny: Tiny, tmp_path: Path, mo
     assert "3/3" in said
 
 
-def test_a_killed_worker_is_a_sentence_and_what_is_finished_stays(tiny: Tiny) -> None:
+def test_a_killed_worker_is_a_sentence_and_what_is_finished_stays(tiny: Tiny, one_core: None) -> None:
     short, long = tiny("BN", epochs=1), tiny("BN", epochs=500)
 
     def kill() -> None:
@@ -101,7 +107,7 @@ def test_a_killed_worker_is_a_sentence_and_what_is_finished_stays(tiny: Tiny) ->
     assert multiprocessing.active_children() == []
 
 
-def test_a_refused_run_s_sentence_reaches_the_parent(tiny: Tiny) -> None:
+def test_a_refused_run_s_sentence_reaches_the_parent(tiny: Tiny, one_core: None) -> None:
     good, bad = tiny("BN", epochs=1), tiny("BN", batch=300)
     with pytest.raises(BadInput) as problem:
         parallel.train([("good", good, 0), ("v1.aux norm=BN seed 0", bad, 0)])

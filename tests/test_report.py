@@ -103,7 +103,7 @@ def test_yours_come_before_the_published(results: Path, monkeypatch: pytest.Monk
     assert report.read("nowhere") is None
 
 
-@pytest.mark.parametrize("text", ["{", "", "[]", "\x00"])
+@pytest.mark.parametrize("text", ["{", "", "[1]", "\x00"])
 def test_a_spoilt_page_is_one_sentence(text: str) -> None:
     report.verdicts("page")
     (places.mine() / "metrics" / "page.json").write_text(text)
@@ -184,7 +184,8 @@ def test_the_claims_table_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_words_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
-    nasty = claims.Claim("V1-01", "a < b & c > d </td>.", "§ <1>", "<5 & more", "q <i>", "×", (0, 1), None, lambda: None)
+    nasty = claims.Claim("V1-01", "a < b & c > d </td>.", "§ <1>", "<5 & more", "q <i>", "×", (0, 1), None,
+                         lambda: None)
     monkeypatch.setitem(CLAIMS, "V1-01", nasty)
     row, = (dict(row) for row in Page(hand_on(monkeypatch, "page", V1_01=Interval(2, 2, 2))).rows if row)
     assert "a < b & c > d </td>." in row["Claim"]

@@ -40,7 +40,7 @@ def changed(value: Any) -> Any:
 
 
 def variants(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The value with every single field of it, at any depth, changed; with None in its place; and with parts removed."""
+    """The value with every single field of it, at any depth, changed; with None in its place; with parts removed."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             part = getattr(value, field.name)

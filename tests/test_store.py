@@ -20,8 +20,10 @@ from replication.errors import BadInput
 
 pytestmark = pytest.mark.usefixtures("out")
 
-HISTORY: list[store.Row] = [{"epoch": 0.0, "loss": math.inf, "error": 0.9}, {"epoch": 1.0, "loss": 1e-9, "error": 0.125}]
-SUMMARY: dict[str, Any] = {"status": "done", "val_error": 0.125, "parts": [{"low": 1, "error": 0.5}], "x": None, "é": "×"}
+HISTORY: list[store.Row] = [{"epoch": 0.0, "loss": math.inf, "error": 0.9},
+                            {"epoch": 1.0, "loss": 1e-9, "error": 0.125}]
+SUMMARY: dict[str, Any] = {"status": "done", "val_error": 0.125, "parts": [{"low": 1, "error": 0.5}], "x": None,
+                           "é": "×"}
 RECORD: dict[str, Any] = {"numerics": 1, "experiment": {"is": "Experiment", "lr": 0.1}, "seed": 0}
 ADDRESS = spec.digest(RECORD)
 FILES = ("experiment.json", "history.csv", "provenance.json", "summary.json")

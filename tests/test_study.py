@@ -145,7 +145,7 @@ def test_the_cpu_profile_needs_no_download_and_is_the_default(tmp_path: Path) ->
 
 
 def test_unknown_profile() -> None:
-    with pytest.raises(BadInput, match="Unknown profile 'cpus'. Did you mean 'cpu'.*auto"):
+    with pytest.raises(BadInput, match=r"Unknown profile 'cpus'. Did you mean 'cpu'.*auto"):
         experiments.profile("cpus")
 
 

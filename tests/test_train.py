@@ -5,7 +5,6 @@ import hashlib
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -253,8 +252,8 @@ def by_hand(made: spec.Experiment, seed: int, exactly: bool) -> dict[str, torch.
 
 @pytest.mark.parametrize(("norm", "lr", "exactly"), [("LRN", 0.02, True), ("BN", 0.06, True), ("LRN", 1e-3, False)])
 def test_a_run_is_a_plain_loop(tiny: Tiny, norm: str, lr: float, exactly: bool) -> None:
-    """To the last bit with torch's own parts; within a percent of the way gone without them, where small steps keep ReLUs
-    and pools from making the last bits' differences large."""
+    """To the last bit with torch's own parts; within a percent of the way gone without them, where small steps keep
+    ReLUs and pools from making the last bits' differences large."""
     made = tiny(norm, epochs=1, lr=lr, optimiser=spec.SGD(weight_decay=DECAY), label_smoothing=0.1)
     assert made.recipe.augment == (spec.Flip(),)
     assert made.recipe.warmup == 0.15
@@ -372,7 +371,7 @@ def test_a_checkpoint_on_a_full_disk(tiny: Tiny, out: Path, monkeypatch: pytest.
         Path(path).write_bytes(b"half")
         raise error
     monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(BadInput, match="Could not write .*free some space"):
+    with pytest.raises(BadInput, match=r"Could not write .*free some space"):
         train.train(tiny("BN", epochs=1), 0)
     assert [path for path in out.rglob("*") if path.is_file()] == []
 
