@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader, RandomSampler
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 
-from replication import cost, evaluate, optim, places, provenance, spec, store, train, zoo
+from replication import cost, optim, places, provenance, spec, store, train, zoo
 from replication.data.augment import augment, evaluate_view, order
 from replication.inception import build
 
@@ -451,20 +451,8 @@ def ours(entry: Entry, images: Tensor) -> Program:
     def step(images: Tensor, labels: Tensor, clock: Clock) -> None:
         nonlocal done
         rate = optim.rate(recipe, done % size.steps, size.steps)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        outputs = network(images)
-        main, aux = evaluate.loss(outputs, labels, recipe)
-        clock("forward")
-        optimiser.zero_grad()
-        fabric.backward(main + aux)
-        if recipe.clip is not None:
-            fabric.clip_gradients(network, optimiser, max_norm=recipe.clip, error_if_nonfinite=False)
-        clock("backward")
-        optimiser.step()
-        wrong = (outputs["main"].detach().argmax(1) != labels).sum()
-        sums.add_(torch.stack([main.detach().double() * size.batch, wrong.double()]))
-        clock("optimiser")
+        main, wrong = train.step(fabric, network, optimiser, images, labels, recipe, rate, mark=clock)
+        sums.add_(torch.stack([main.double() * size.batch, wrong.double()]))
         done += 1
 
     def views(n: int) -> Iterator[tuple[Tensor, Tensor]]:

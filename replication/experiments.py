@@ -99,7 +99,7 @@ def experiment(setting: Setting, norm: str = "LRN", aux: tuple[str, ...] = ("4a"
                             init=INITS[init], resolution=crop)
     recipe = spec.Recipe(
         epochs=setting.epochs if epochs is None else epochs, batch=setting.batch,
-        lr=setting.lr_bn if norm == "BN" else setting.lr, warmup=0.15, precision=setting.precision,
+        lr=float(setting.lr_bn if norm == "BN" else setting.lr), warmup=0.15, precision=setting.precision,
         augment=((spec.RandomCrop(crop),) if crop < data.resolution else ()) + (spec.Flip(),))
     return spec.Experiment(network, data, recipe)
 

@@ -14,6 +14,10 @@ from matplotlib.figure import Figure
 INK = "#6e7681"  # a colour nothing else uses: written to the file as currentColor
 # seaborn's "colorblind" without the colours under 3:1 on white or on #121212
 PALETTE = ["#0173b2", "#d55e00", "#029e73", "#cc78bc", "#949494"]
+HEADS: dict[str, tuple[str, Any]] = {  # colour and dashes of a set of heads
+    "none": (PALETTE[0], ""), "4a": (PALETTE[1], (4, 1.5)), "4d": (PALETTE[2], (1, 1)),
+    "4a + 4d": (PALETTE[3], (3, 1.25, 1.5, 1.25)),
+}
 INKS = ("<style>svg{color:#24292f;color-scheme:light dark}"
         "@media (prefers-color-scheme:dark){svg{color:#d5dae0}}</style>")
 
@@ -161,8 +165,11 @@ def _outside_legend(figure: Figure, axis: Any, title: str) -> Figure:
 
 
 def _lines(frame: pd.DataFrame, x: str, y: str, axis: Axes, legend: bool) -> None:
+    """One look for one set of heads, in every figure."""
     order = list(frame["aux"].unique())
+    looks = {name: HEADS.get(name, (PALETTE[4], "")) for name in order}
     common: dict[str, Any] = {"x": x, "y": y, "hue": "aux", "style": "aux", "hue_order": order, "style_order": order,
-                              "palette": dict(zip(order, PALETTE, strict=False)), "ax": axis, "errorbar": None}
+                              "palette": {name: look[0] for name, look in looks.items()},
+                              "dashes": {name: look[1] for name, look in looks.items()}, "ax": axis, "errorbar": None}
     sns.lineplot(frame, units="seed", estimator=None, linewidth=0.7, alpha=0.4, legend=False, **common)
     sns.lineplot(frame, linewidth=2, legend=legend, **common)

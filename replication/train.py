@@ -73,6 +73,25 @@ def device(asked: str | None = None) -> str:
     return asked if asked != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def step(fabric: Fabric, network: nn.Module, optimiser: torch.optim.Optimizer, images: Tensor, labels: Tensor,
+         recipe: spec.Recipe, rate: float, mark: Callable[[str], None] = lambda _: None) -> tuple[Tensor, Tensor]:
+    """One step on a batch, float (N, 3, H, W), at one learning rate: the main loss and the number of errors, left on
+    the device. `mark` is called after "forward", "backward" and "optimiser", for whoever times them."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    outputs = network(images)
+    main, aux = evaluate.loss(outputs, labels, recipe)
+    mark("forward")
+    optimiser.zero_grad()
+    fabric.backward(main + aux)
+    mark("backward")
+    if recipe.clip is not None:
+        fabric.clip_gradients(network, optimiser, max_norm=recipe.clip, error_if_nonfinite=False)
+    optimiser.step()
+    mark("optimiser")
+    return main.detach(), (outputs["main"].detach().argmax(1) != labels).sum()
+
+
 def train(experiment: spec.Experiment, seed: int, watch: Callable[[Progress], None] = lambda _: None) -> store.Run:
     """Trains one run to its end, from its checkpoint if there is one, and commits it to your store.
 
@@ -123,19 +142,10 @@ def train(experiment: spec.Experiment, seed: int, watch: Callable[[Progress], No
         sequence = order(len(labels), seed, epoch).to(fabric.device)
         for i in range(state.step % per_epoch, per_epoch):
             torch.manual_seed(stream(seed, "step", state.step))
-            rate = optim.rate(recipe, state.step, steps)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
             chosen = sequence[i * recipe.batch:(i + 1) * recipe.batch]
-            outputs = network(augment(images[chosen], recipe.augment))
-            main, aux = evaluate.loss(outputs, labels[chosen], recipe)
-            optimiser.zero_grad()
-            fabric.backward(main + aux)
-            if recipe.clip is not None:
-                fabric.clip_gradients(network, optimiser, max_norm=recipe.clip, error_if_nonfinite=False)
-            optimiser.step()
-            wrong = (outputs["main"].detach().argmax(1) != labels[chosen]).sum()
-            sums += torch.stack([main.detach().double() * recipe.batch, wrong.double()])
+            main, wrong = step(fabric, network, optimiser, augment(images[chosen], recipe.augment), labels[chosen],
+                               recipe, optim.rate(recipe, state.step, steps))
+            sums += torch.stack([main.double() * recipe.batch, wrong.double()])
             state.step += 1
             now = time.monotonic()
             if now - seen > WATCH_EVERY:

@@ -233,7 +233,10 @@ def test_a_run_that_is_missing_takes_its_pair_with_it() -> None:
     holes["LRN", "none"][1] = math.nan
     holes["LRN", "4a + 4d"][3] = math.nan
     holes["BN", "4a + 4d"][:] = math.nan
-    final, none = claims.settle(["V1-25a", "V3-14"], [Grid(holes)])
+    holes["LRN", "4d"][0] = math.nan  # the mean of 4a and 4d needs both
+    final, one_head, none = claims.settle(["V1-25a", "V1-25b", "V3-14"], [Grid(holes)])
+    assert one_head.interval is not None
+    assert one_head.interval.value == pytest.approx(np.subtract(*GAINS["V1-25b"])[[1, 2, 4]].mean())
     kept = [0, 2, 4]
     expected = ttest_rel(*(values[kept] for values in GAINS["V1-25a"])).confidence_interval(0.95)
     assert final.interval is not None

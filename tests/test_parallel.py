@@ -83,7 +83,7 @@ def test_a_killed_worker_is_a_sentence_and_what_is_finished_stays(tiny: Tiny, on
     short, long = tiny("BN", epochs=1), tiny("BN", epochs=500)
 
     def kill() -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 100
         while not (store.exists(spec.address(short, 0)) or over.wait(0.02)) and time.monotonic() < deadline:
             pass
         over.wait(0.3)
