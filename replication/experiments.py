@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -138,14 +139,22 @@ class Profile:
 def profile(name: str, folder: Path = places.ROOT / "profiles") -> Profile:
     """Reads a profile; "auto" is gpu where the machine has one. Raises BadInput for one that is not there."""
     if name == "auto":
-        name = "gpu" if (folder / "gpu.yaml").exists() and Path("/proc/driver/nvidia/version").exists() else "cpu"
+        name = "gpu" if (folder / "gpu.yaml").exists() and shutil.which("nvidia-smi") else "cpu"
     path = folder / f"{name}.yaml"
     if not path.exists():
         raise unknown("profile", name, ["auto", *sorted(p.stem for p in folder.glob("*.yaml"))])
-    held = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        held = yaml.safe_load(path.read_text(encoding="utf-8"))
+        parts = isinstance(held["about"], str) and isinstance(held["parameters"], dict) and isinstance(
+            held["studies"], list)
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+        parts = False
+    if not parts:
+        raise BadInput(f"{path} is no profile: it must hold 'about' (a line), 'parameters' (names and values) and "
+                       f"'studies' (a list); copy profiles/cpu.yaml and change it.")
     for study in held["studies"]:
         if study not in STUDIES:
-            raise unknown(f"study in {path.name}:", study, STUDIES)
+            raise unknown("study", study, STUDIES)
     return Profile(name, held["about"], held["parameters"], tuple(held["studies"]))
 
 

@@ -8,6 +8,7 @@ import multiprocessing as mp
 import os
 import queue
 import sys
+import threading
 import traceback
 from functools import partial
 from typing import Any
@@ -114,6 +115,7 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any) -> None:
     import torch
 
     from replication.train import train as train_one
+    threading.Thread(target=_follow, daemon=True).start()
     torch.set_num_threads(threads)
     while (i := todo.get()) is not None:
         _, experiment, seed = jobs[i]
@@ -126,6 +128,14 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any) -> None:
             news.put(("refused", i, str(problem)))
         except Exception:
             news.put(("failed", i, traceback.format_exc()))
+
+
+def _follow() -> None:
+    """A worker whose parent was killed would train on for nobody; its checkpoint is on disk at any moment."""
+    parent = mp.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _tell(news: Any, i: int, progress: Any) -> None:

@@ -181,20 +181,33 @@ def _table(*heads: str, rows: Sequence[str]) -> str:
 
 # -- reproduced here ----------------------------------------------------------------------------------------------
 def compared(pages: Sequence[str]) -> list[Record]:
-    """A row per claim that both stores settled: published beside yours, and whether number and verdict agree.
+    """A row per claim that both stores settled under the same parameters: published beside yours, and whether number
+    and verdict agree.
 
     Two measured numbers agree when their intervals overlap, two exact ones when they are equal.
     """
     rows = []
     for page in pages:
-        theirs, ours = _read(places.PUBLISHED, page), _read(places.mine(), page)
-        for name, record in (theirs or {}).get("claims", {}).items():
-            mine = (ours or {}).get("claims", {}).get(name)
-            if name in CLAIMS and mine is not None and "value" in mine and "value" in record:
+        theirs, ours = _read(places.PUBLISHED, page) or {}, _read(places.mine(), page) or {}
+        if _parameters(theirs) != _parameters(ours):
+            continue
+        for name, record in theirs.get("claims", {}).items():
+            mine = ours.get("claims", {}).get(name, {})
+            if "value" in mine and "value" in record:
                 rows.append({"id": name, "page": page, "published": record, "mine": mine,
                              "number_agrees": _overlap(record, mine),
                              "verdict_agrees": record["verdict"] == mine["verdict"]})
     return rows
+
+
+def _parameters(found: Record) -> Record:
+    return found.get("provenance", {}).get("parameters", {})
+
+
+def not_compared(pages: Sequence[str]) -> list[str]:
+    """Pages that both stores have, under other parameters."""
+    both = ((page, _read(places.PUBLISHED, page), _read(places.mine(), page)) for page in pages)
+    return [page for page, theirs, ours in both if theirs and ours and _parameters(theirs) != _parameters(ours)]
 
 
 def _overlap(a: Record, b: Record) -> bool:
@@ -216,13 +229,14 @@ def compared_table(pages: Sequence[str]) -> Html:
 
 
 def agreement(pages: Sequence[str]) -> str:
-    """In one sentence."""
-    rows = compared(pages)
+    """In one sentence, or two."""
+    rows, others = compared(pages), not_compared(pages)
+    apart = f" Published under other parameters, so not compared: {', '.join(others)}." if others else ""
     if not rows:
-        return "Nothing is published yet to compare with."
+        return "Nothing that was measured here is published yet." + apart
     numbers, verdicts = sum(r["number_agrees"] for r in rows), sum(r["verdict_agrees"] for r in rows)
     return (f"{numbers} of {len(rows)} published numbers agree with those measured here, and {verdicts} of {len(rows)} "
-            f"verdicts are the same.")
+            f"verdicts are the same.{apart}")
 
 
 def machines(pages: Sequence[str]) -> list[Record]:
