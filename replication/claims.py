@@ -47,7 +47,7 @@ class Settled:
 
     @property
     def seeds_needed(self) -> int | None:
-        """Seeds that would resolve it if mean and spread stay as seen: half the distance to the nearer edge will do."""
+        """Seeds that would resolve it if mean and spread stay as seen: the interval must end before the nearer edge."""
         if self.interval is None or self.verdict != UNRESOLVED:
             return None
         edges = [abs(self.interval.value - edge) for edge in self.claim.region if math.isfinite(edge)]

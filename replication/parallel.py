@@ -132,10 +132,9 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any) -> None:
 
 def _follow() -> None:
     """A worker whose parent was killed would train on for nobody; its checkpoint is on disk at any moment."""
-    parent = mp.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    if (parent := mp.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _tell(news: Any, i: int, progress: Any) -> None:

@@ -233,7 +233,7 @@ def agreement(pages: Sequence[str]) -> str:
     rows, others = compared(pages), not_compared(pages)
     apart = f" Published under other parameters, so not compared: {', '.join(others)}." if others else ""
     if not rows:
-        return "Nothing that was measured here is published yet." + apart
+        return "There is no number yet that was both published and measured here." + apart
     numbers, verdicts = sum(r["number_agrees"] for r in rows), sum(r["verdict_agrees"] for r in rows)
     return (f"{numbers} of {len(rows)} published numbers agree with those measured here, and {verdicts} of {len(rows)} "
             f"verdicts are the same.{apart}")

@@ -174,6 +174,8 @@ def _commit(experiment: spec.Experiment, seed: int, network: nn.Module, data: Lo
         "multiply_adds": cost.multiply_adds(experiment.network),
         **{key: value if math.isfinite(value) else None for key, value in state.history[-1].items()},
     }
+    if not state.finite:  # the argmax of what is not a number is still a class, and would count as a result
+        summary |= {"val_error": None, "val_error5": None}
     if state.finite and (radius := data.val.extra.get("radius")) is not None:
         scores = evaluate.logits(network, data.val, recipe.augment)
         summary["error_by_radius"] = evaluate.error_by(scores, data.val.labels, radius)

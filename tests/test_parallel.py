@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import queue
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +21,14 @@ from replication import parallel, places, spec, store
 from replication.errors import BadInput
 
 pytestmark = pytest.mark.usefixtures("out")
+
+
+@pytest.fixture(autouse=True)
+def no_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows the parent has none where a test itself plays the worker; real workers read the module anew."""
+    monkeypatch.setattr(parallel, "_follow", lambda: None)
+
+
 Tiny = Callable[..., spec.Experiment]
 
 
@@ -105,6 +115,32 @@ def test_a_killed_worker_is_a_sentence_and_what_is_finished_stays(tiny: Tiny, on
     with store.lease(spec.address(long, 0), wait=False) as free:
         assert free
     assert multiprocessing.active_children() == []
+
+
+ORPHANS = """
+from replication import experiments, parallel
+if __name__ == "__main__":
+    setting = experiments.Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=5000, batch=20)
+    parallel.train([("long", experiments.experiment(setting), 0)])
+"""
+
+
+def test_workers_end_with_their_parent(out: Path, tmp_path: Path) -> None:
+    """Killed, it cannot end them itself; the run's lease is then free."""
+    (tmp_path / "orphans.py").write_text(ORPHANS)
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "orphans.py")], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(out.glob("leases/*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    address = next(out.glob("leases/*")).stem
+    time.sleep(0.2)
+    with store.lease(address, wait=False) as free:
+        assert not free
+    parent.kill()
+    parent.wait()
+    with store.lease(address) as free:  # waits for as long as the worker lives
+        assert free
+    assert time.monotonic() < deadline + 30
 
 
 def test_a_refused_run_s_sentence_reaches_the_parent(tiny: Tiny, one_core: None) -> None:
