@@ -25,8 +25,9 @@ def check(name: str, value: object, kind: type | tuple[type, ...], low: float | 
     """
     kinds = kind if isinstance(kind, tuple) else (kind,)
     wanted = " or ".join(k.__name__ for k in kinds)
+    article = "an" if wanted[0] in "aeiou" else "a"
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise BadInput(f"{name}={value!r} is a {type(value).__name__}; it must be a {wanted}.")
+        raise BadInput(f"{name}={value!r} is a {type(value).__name__}; it must be {article} {wanted}.")
     if isinstance(value, (int, float)) and not (
         (low is None or value >= low) and (high is None or value <= high)
     ):

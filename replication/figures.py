@@ -10,7 +10,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+WIDTH = 5.6  # inches: a phone shrinks it to 60 %, and its letters must stay legible
 INK = "#6e7681"  # a colour nothing else uses: written to the file as currentColor
 # seaborn's "colorblind" without the colours under 3:1 on white or on #121212
 PALETTE = ["#0173b2", "#d55e00", "#029e73", "#cc78bc", "#949494"]
@@ -44,7 +46,7 @@ def svg(figure: Figure) -> str:
 
 def style() -> None:
     """Once at the top of a notebook: the book's look, and figures shown as the SVG above."""
-    sns.set_theme(context="notebook", style="ticks", palette=PALETTE)
+    sns.set_theme(context="notebook", style="ticks", palette=PALETTE, font_scale=0.85)
     mpl.rcParams.update({
         "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
         "savefig.transparent": True, "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK,
@@ -65,7 +67,7 @@ def style() -> None:
 def table1_bars(table: pd.DataFrame) -> Figure:
     """Parameters, operations and memory of every row of V1's Table 1: printed and recomputed, side by side."""
     parts = (("parameters", "weights, K"), ("operations", "multiply-adds, M"))
-    figure = Figure(figsize=(9, 4.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True)
     for axis, (name, unit) in zip(axes, parts, strict=False):
         tall = table.melt("row", [f"{name}_printed", name], var_name="source", value_name=unit)
@@ -76,15 +78,17 @@ def table1_bars(table: pd.DataFrame) -> Figure:
             if not getattr(row, f"{name}_agree"):
                 end = max(getattr(row, name), getattr(row, f"{name}_printed"))
                 axis.annotate("≠", (end, y), xytext=(3, 0), textcoords="offset points", va="center", color=INK)
-    axes[0].legend(title="", loc="center right")
+    _legend_below(figure, axes[0])
     sns.barplot(table, y="row", x="activation_mb", ax=axes[2], color=PALETTE[2])
-    axes[2].set(xlabel="activations an image, MB", ylabel="")
+    axes[2].set(xlabel="activations, MB", ylabel="")
+    for axis in axes:
+        axis.xaxis.set_major_locator(MaxNLocator(2))
     return figure
 
 
 def relatives_bars(table: pd.DataFrame) -> Figure:
     """Parameters and multiply-adds of GoogLeNet and its neighbours, on logarithmic axes."""
-    figure = Figure(figsize=(9, 2.8), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     for axis, column, colour in zip(axes, ("parameters", "multiply-adds"), PALETTE, strict=False):
         sns.barplot(table, y="network", x=column, ax=axis, color=colour)
@@ -106,7 +110,7 @@ def learning_curves(history: pd.DataFrame) -> Figure | Nothing:
         axis.annotate("chance", (0.99, chance), xycoords=("axes fraction", "data"), ha="right",
                       va="bottom", color=INK, fontsize="small")
         axis.set(title=name, ylabel="top-1 error, %", ylim=(0, None))
-    return _outside_legend(figure, axes[-1], "heads")
+    return _legend_below(figure, axes[-1])
 
 
 def gradient_at_start(history: pd.DataFrame) -> Figure | Nothing:
@@ -114,15 +118,16 @@ def gradient_at_start(history: pd.DataFrame) -> Figure | Nothing:
     if history.empty:
         return Nothing(NOT_STORED)
     start = history[history.epoch == 0].melt(["norm", "init", "seed"], ["grad_main", "grad_aux"], var_name="from",
-                                             value_name="norm of the gradient at conv1")
-    start["from"] = start["from"].map({"grad_main": "main loss", "grad_aux": "auxiliary losses, × weight"})
+                                             value_name="gradient norm at conv1")
+    start["from"] = start["from"].map({"grad_main": "main loss", "grad_aux": "auxiliary losses × weight"})
     figure, axes = _panels(start, "norm")
     for axis, (name, part) in zip(axes, start.groupby("norm", sort=False), strict=True):
-        sns.stripplot(part, x="init", y="norm of the gradient at conv1", hue="from", dodge=True, ax=axis, jitter=False,
+        sns.stripplot(part, x="init", y="gradient norm at conv1", hue="from", dodge=True, ax=axis, jitter=False,
                       size=7, legend=axis is axes[-1])
         axis.set(title=name, yscale="log", xlabel="")
+        axis.tick_params(axis="x", rotation=20)
         axis.grid(axis="y")
-    return _outside_legend(figure, axes[-1], "")
+    return _legend_below(figure, axes[-1])
 
 
 def gradient_in_training(history: pd.DataFrame) -> Figure | Nothing:
@@ -136,7 +141,7 @@ def gradient_in_training(history: pd.DataFrame) -> Figure | Nothing:
         _lines(part, "epoch", "ratio", axis, legend=axis is axes[-1])
         axis.axhline(1, color=INK, linewidth=1, linestyle=":")
         axis.set(title=name, ylabel="gradient at conv1, heads ÷ main")
-    return _outside_legend(figure, axes[-1], "heads")
+    return _legend_below(figure, axes[-1])
 
 
 def error_by_size(parts: pd.DataFrame) -> Figure | Nothing:
@@ -147,20 +152,21 @@ def error_by_size(parts: pd.DataFrame) -> Figure | Nothing:
     figure, axes = _panels(shown, "norm")
     for axis, (name, part) in zip(axes, shown.groupby("norm", sort=False), strict=True):
         _lines(part, "fifth", "error", axis, legend=axis is axes[-1])
-        axis.set(title=name, xlabel="radius, share of the image's side", ylabel="top-1 error, %",
+        axis.set(title=name, xlabel="radius / image side", ylabel="top-1 error, %",
                  xticks=sorted(part.fifth.unique()),
-                 xticklabels=[f"{r:.2f}" for r in part.groupby("fifth").radius.mean()])
-    return _outside_legend(figure, axes[-1], "heads")
+                 xticklabels=[f"{r:.2f}"[1:] for r in part.groupby("fifth").radius.mean()])
+    return _legend_below(figure, axes[-1])
 
 
 def _panels(frame: pd.DataFrame, column: str) -> tuple[Figure, Any]:
-    count = frame[column].nunique()
-    figure = Figure(figsize=(4 * count + 1.2, 3.6), layout="constrained")
-    return figure, figure.subplots(1, count, sharey=True, squeeze=False)[0]
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    return figure, figure.subplots(1, frame[column].nunique(), sharey=True, squeeze=False)[0]
 
 
-def _outside_legend(figure: Figure, axis: Any, title: str) -> Figure:
-    sns.move_legend(axis, "upper left", bbox_to_anchor=(1, 1), title=title, frameon=False)
+def _legend_below(figure: Figure, axis: Axes) -> Figure:
+    handles, labels = axis.get_legend_handles_labels()
+    axis.legend().remove()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     return figure
 
 

@@ -103,7 +103,9 @@ def _watch(jobs: list[Job], crew: list[Any], news: Any) -> None:
                 share = min(total, round(total * what.images / max(1, what.total)))
                 bar.update(share - seen[i])
                 seen[i] = share
-                bar.set_postfix_str(f"epoch {what.epoch}, loss {what.loss:.2f}, error {what.error:.0%}", refresh=False)
+                if what.loss == what.loss:  # the last word of a run has none
+                    bar.set_postfix_str(f"epoch {what.epoch}, loss {what.loss:.2f}, error {what.error:.0%}",
+                                        refresh=False)
 
 
 def _images(experiment: spec.Experiment) -> int:

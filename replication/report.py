@@ -43,6 +43,9 @@ class Html(str):
     def _repr_html_(self) -> str:
         return str(self)
 
+    def __repr__(self) -> str:
+        return f"HTML of {len(self)} characters"
+
 
 def pages() -> list[str]:
     """Every page that has handed something on, here or published."""
@@ -149,9 +152,13 @@ def interval(record: Record) -> str:
 
 
 def _verdict(record: Record) -> str:
-    kind = {"not resolved": "unresolved", "not yet run": "not-run"}.get(record["verdict"], record["verdict"])
     more = f"<br><small>about {record['seeds_needed']:,} seeds would</small>" if record.get("seeds_needed") else ""
-    return f'<span class="verdict-{kind}">{record["verdict"]}</span>{more}'
+    return _word(record) + more
+
+
+def _word(record: Record) -> str:
+    kind = {"not resolved": "unresolved", "not yet run": "not-run"}.get(record["verdict"], record["verdict"])
+    return f'<span class="verdict-{kind}">{record["verdict"]}</span>'
 
 
 def _signed(value: float) -> str:
@@ -223,9 +230,10 @@ def compared_table(pages: Sequence[str]) -> Html:
                 ("Published", f"{measured(row['published'])}<br><small>{interval(row['published'])}</small>"),
                 ("Here", f"{measured(row['mine'])}<br><small>{interval(row['mine'])}</small>"),
                 ("Numbers", "agree" if row["number_agrees"] else "differ"),
-                ("Verdicts", f"{_verdict(row['published'])} / {_verdict(row['mine'])}"))
+                ("Verdict", _word(row["published"])), ("Verdict here", _word(row["mine"])))
             for row in compared(pages)]
-    return Html(_table("Claim", "Published", "Here", "Numbers", "Verdicts: published / here", rows=rows))
+    heads = ("Claim", "Published", "Here", "Numbers", "Verdict", "Verdict here")
+    return Html(_table(*heads, rows=rows) + f"<p>{agreement(pages)}</p>")
 
 
 def agreement(pages: Sequence[str]) -> str:
@@ -239,14 +247,14 @@ def agreement(pages: Sequence[str]) -> str:
             f"verdicts are the same.{apart}")
 
 
-def machines(pages: Sequence[str]) -> list[Record]:
-    """Hardware and versions behind each page, published and here."""
+def machines(pages: Sequence[str]) -> pd.DataFrame:
+    """Hardware and versions behind each page that measured something, published and here."""
     rows = []
     for page in pages:
         for whose, place in (("published", places.PUBLISHED), ("here", places.mine())):
-            if found := _read(place, page):
+            if (found := _read(place, page)) and found["claims"]:
                 made = found["provenance"]
-                rows.append({"page": page, "whose": whose, "device": made["device"], "processor": made["processor"],
-                             "python": made["python"], "torch": made["versions"].get("torch"),
-                             "commit": (made["commit"] or "unknown")[:9], "runs": made.get("runs", 0)})
-    return rows
+                rows.append({"page": page, "whose": whose, "processor": made["processor"], "device": made["device"],
+                             "runs": made.get("runs", 0), "Python": made["python"],
+                             "torch": made["versions"].get("torch"), "commit": (made["commit"] or "unknown")[:9]})
+    return pd.DataFrame(rows)

@@ -84,12 +84,14 @@ def neat(frame: pd.DataFrame, digits: int = 2) -> Styler:
             .set_uuid("t").set_table_attributes('class="dataframe"'))
 
 
-def row_by_row() -> dict[str, float]:
+def row_by_row() -> dict[str, Any]:
     """The numbers that *GoogLeNet, row by row* quotes besides its claims."""
     table, alexnet = table1().set_index("row"), relatives().set_index("network").loc["AlexNet (2012)"]
     return {
         "parameters_agree": table.parameters_agree.sum(), "operations_agree": table.operations_agree.sum(),
         "stem_weights": round(1024 * table.parameters["conv1"]), "stem_operations": table.operations["conv1"],
+        "stem_printed": {"weights_k": table.parameters_printed["conv1"],
+                         "operations_m": table.operations_printed["conv1"]},
         "separable_weights": SEPARABLE_STEM[0], "separable_operations": SEPARABLE_STEM[1] / 1e6,
         "alexnet_linear": alexnet["share in fully connected layers"],
     }
@@ -102,7 +104,11 @@ def heads(aux: Grid, start: Grid) -> dict[str, Any]:
     spread = (by_norm.max() - by_norm.min()).groupby("norm").max()
     ratios = before.assign(ratio=before.grad_total / before.grad_main).groupby(["norm", "init"]).ratio
     data = aux.cells[0].experiment.data
-    return {"best": by_norm.mean().groupby("norm").min().to_dict(),
+    shares = aux.history().query("aux == '4a + 4d'")
+    share = {norm: {when: stats.geometric(part.grad_aux / part.grad_main).value
+                    for when, part in (("start", of[of.epoch == 0]), ("end", of[of.epoch == of.epoch.max()]))}
+             for norm, of in shares.groupby("norm")}
+    return {"share": share, "best": by_norm.mean().groupby("norm").min().to_dict(),
             "worst": by_norm.mean().groupby("norm").max().to_dict(), "spread": spread.to_dict(),
             "chance": 1 - 1 / (data.classes or 1), "seeds": aux.setting.seeds,
             "louder": {"small": stats.geometric(ratios.get_group(("LRN", "N(0, 0.01)"))).value}}

@@ -151,7 +151,7 @@ def test_small_input_names_the_auxiliary_head():
 @pytest.mark.parametrize(("wrong", "says"), [
     ({"head": "averge"}, "Did you mean 'average'"), ({"stem": 3}, "Valid: 8, 4, 2"), ({"aux": ("4f",)}, "3a, 3b, 4a"),
     ({"aux": "4a"}, "give a list"), ({"aux": 3}, "give a list"), ({"aux": ("4a", "4a")}, "twice"),
-    ({"classes": 1}, "at least 2"), ({"classes": "10"}, "must be a int"), ({"width": 0}, "width"),
+    ({"classes": 1}, "at least 2"), ({"classes": "10"}, "must be an int"), ({"width": 0}, "width"),
     ({"large": 4}, "odd"), ({"norm": True}, "norm"), ({"dropout": 1.0}, "between 0 and 0.99"),
     ({"resolution": 16}, "at least 31 px"),
 ])
