@@ -8,13 +8,15 @@ from matplotlib.figure import Figure
 from replication import figures, places, provenance, store, study
 from replication.errors import BadInput
 from replication.experiments import Profile
+from replication.experiments import profile as profile_of
 
 KINDS = (("notebooks", "*.ipynb"), ("metrics", "*.json"), ("tables", "*.csv"))
 OWN = "reproduced"  # the page a reader's book has and the published one has not
 
 
 def publish(profile: Profile) -> None:
-    """Copies every finished run, table, executed notebook and page's numbers, and draws the README's picture.
+    """Copies every finished run that some profile asks for, every table, executed notebook and page's numbers, and
+    draws the README's picture.
 
     Raises BadInput, before anything is written, when the profile is not finished, when a run or page came from code
     that was not committed, or when a published run of the same address says something else.
@@ -25,7 +27,9 @@ def publish(profile: Profile) -> None:
                        f"PROFILE={profile.name} first.")
     if provenance.collect()["dirty"]:
         raise BadInput("The code differs from the last commit: commit it, then make reproduce and publish again.")
-    runs = store.everything(places.mine())
+    wanted = {cell.address for path in (places.ROOT / "profiles").glob("*.yaml")
+              for grid in study.of_profile(profile_of(path.stem)) for cell in grid.cells}
+    runs = [run for run in store.everything(places.mine()) if run.address in wanted]
     for run in runs:
         if run.provenance.get("dirty"):
             raise BadInput(f"Run {run.address} was trained by code that was not committed: delete "
