@@ -200,7 +200,7 @@ def compared(pages: Sequence[str]) -> list[Record]:
             continue
         for name, record in theirs.get("claims", {}).items():
             mine = ours.get("claims", {}).get(name, {})
-            if "value" in mine and "value" in record:
+            if name in CLAIMS and "value" in mine and "value" in record:  # an id may have been given up since
                 rows.append({"id": name, "page": page, "published": record, "mine": mine,
                              "number_agrees": _overlap(record, mine),
                              "verdict_agrees": record["verdict"] == mine["verdict"]})

@@ -157,7 +157,7 @@ class Page(HTMLParser):
         elif "th" in self.open:
             self.heads[-1] += data
         else:
-            assert not data.strip()
+            assert "p" in self.open or not data.strip()
 
 
 def test_the_claims_table_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,6 +243,6 @@ def test_a_claim_published_under_an_id_since_given_up(results: Path, monkeypatch
 def test_machines(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hand_on(monkeypatch, "page", results, V1_01=Interval(8, 8, 8))
     hand_on(monkeypatch, "page", V1_01=Interval(8, 8, 8))
-    rows = report.machines(["page", "nowhere"])
-    assert [(row["page"], row["whose"], row["commit"]) for row in rows] == [("page", "published", "012345678"),
+    rows = report.machines(["page", "nowhere"]).itertuples()
+    assert [(row.page, row.whose, row.commit) for row in rows] == [("page", "published", "012345678"),
                                                                             ("page", "here", "012345678")]
