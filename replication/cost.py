@@ -24,7 +24,9 @@ from replication.spec import (
     MaxPool,
     Network,
     Op,
+    Separable,
     Split,
+    Start,
     Subsample,
     TableConv,
     Tanh,
@@ -81,6 +83,14 @@ def step(op: Op, shape: Shape, norm: BatchNorm | None) -> Cost:
             weights, normed = kh * kw * (c // op.groups) * op.out, norm is not None and op.norm
             return Cost(out, weights, 0 if normed else op.out, 2 * op.out if normed else 0,
                         weights * out[1] * out[2], prod(out) * (2 if normed else 1), 1, 0, 1)
+        case Separable():
+            wide = c * op.multiplier
+            pad = op.kernel // 2
+            out = (op.out, _slide(h, op.kernel, op.stride, pad), _slide(w, op.kernel, op.stride, pad))
+            weights, normed = op.kernel ** 2 * wide + wide * op.out, norm is not None
+            written = (wide + op.out * (2 if normed else 1)) * out[1] * out[2]
+            return Cost(out, weights, 0 if normed else op.out, 2 * op.out if normed else 0,
+                        weights * out[1] * out[2], written, 1, 0, 1)
         case TableConv():
             out = (len(op.table), _slide(h, op.kernel, 1, 0), _slide(w, op.kernel, 1, 0))
             weights = op.kernel ** 2 * sum(len(inputs) for inputs in op.table)
@@ -107,6 +117,8 @@ def step(op: Op, shape: Shape, norm: BatchNorm | None) -> Cost:
             return _side_by_side([chain(branch, shape, norm) for branch in op.branches])
         case Inception():
             return step(op.split(), shape, norm)
+        case Start():
+            return step(op.op, shape, norm)
 
 
 def chain(ops: tuple[Op, ...], shape: Shape, norm: BatchNorm | None) -> Cost:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class BadInput(ValueError):
@@ -33,3 +33,19 @@ def check(name: str, value: object, kind: type | tuple[type, ...], low: float | 
     ):
         bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
         raise BadInput(f"{name}={value!r} is out of range; it must be {bounds}.")
+
+
+def heads(aux: Sequence[str], rows: Iterable[str], example: tuple[str, ...]) -> list[str]:
+    """The rows that carry an auxiliary head, in the order of `rows`, so that one set of heads is one network.
+
+    Raises BadInput for what is no list, a row that is not in `rows`, and a row named twice.
+    """
+    if isinstance(aux, str) or not isinstance(aux, Sequence):
+        raise BadInput(f"aux={aux!r} is a {type(aux).__name__}; give a list of rows, e.g. aux={example}, or ().")
+    rows = list(rows)
+    for at in aux:
+        if at not in rows:
+            raise unknown("row for an auxiliary head", at, rows)
+    if len(set(aux)) != len(aux):
+        raise BadInput(f"aux={tuple(aux)} names a row twice; one auxiliary head a row.")
+    return [at for at in rows if at in aux]

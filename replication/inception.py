@@ -20,7 +20,9 @@ from replication.spec import (
     MaxPool,
     Network,
     Op,
+    Separable,
     Split,
+    Start,
     Subsample,
     TableConv,
     Tanh,
@@ -108,7 +110,8 @@ def _chain(ops: Sequence[Op], shape: cost.Shape, network: Network, where: str) -
     """Ops one after the other, named after what they are: conv, fc, dropout, linear; conv2 for a second one."""
     chain = nn.Sequential()
     for op in ops:
-        kind = "fc" if isinstance(op, Linear) and op.relu else type(op).__name__.lower()
+        layer = op.op if isinstance(op, Start) else op
+        kind = "fc" if isinstance(layer, Linear) and layer.relu else type(layer).__name__.lower()
         number = sum(name.rstrip("0123456789") == kind for name in chain._modules) + 1
         chain.add_module(kind if number == 1 else f"{kind}{number}", _module(op, shape, network, where))
         shape = cost.step(op, shape, network.norm).shape
@@ -120,6 +123,8 @@ def _module(op: Op, shape: cost.Shape, network: Network, where: str) -> nn.Modul
     match op:
         case Conv():
             return layers.Conv(op, c, network.norm)
+        case Separable():
+            return layers.Separable(op, c, network.norm)
         case TableConv():
             return layers.TableConv(op, c)
         case Subsample():
@@ -141,6 +146,12 @@ def _module(op: Op, shape: cost.Shape, network: Network, where: str) -> nn.Modul
             return layers.Linear(op, shape[0] * shape[1] * shape[2], label)
         case RBF():
             return layers.RBF(op, shape[0] * shape[1] * shape[2])
+        case Start():
+            module = _module(op.op, shape, network, where)
+            for layer in module.modules():
+                if isinstance(layer, (layers.Conv, layers.Linear)):
+                    layer.start = op.init
+            return module
         case Inception():
             return _branches(op.split(), COLUMNS, shape, network, where)
         case Split():

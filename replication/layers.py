@@ -17,6 +17,7 @@ from replication.errors import BadInput
 
 class Conv(nn.Conv2d):
     """Convolution, normalisation if any, ReLU if any, as one layer: `weight`, `bias`, `norm.*` under its row's name."""
+    start: spec.Init | None = None  # in place of the network's
 
     def __init__(self, op: spec.Conv, channels: int, norm: spec.BatchNorm | None) -> None:
         kernel, pad = cost.window(op)
@@ -35,8 +36,23 @@ class Conv(nn.Conv2d):
         return F.relu(x, inplace=True) if self.relu else x
 
 
+class Separable(nn.Module):
+    """`depthwise`, then `pointwise` with the normalisation and the ReLU."""
+
+    def __init__(self, op: spec.Separable, channels: int, norm: spec.BatchNorm | None) -> None:
+        super().__init__()
+        wide = channels * op.multiplier
+        self.depthwise = Conv(spec.Conv(wide, op.kernel, op.stride, groups=channels, relu=False), channels, None)
+        self.depthwise.bias = None
+        self.pointwise = Conv(spec.Conv(op.out), wide, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pointwise(self.depthwise(x))
+
+
 class Linear(nn.Linear):
     """On the flattened (C, H, W) map. `where` completes the sentence when a map of another size arrives."""
+    start: spec.Init | None = None
 
     def __init__(self, op: spec.Linear, features: int, where: str) -> None:
         super().__init__(features, op.out)
@@ -209,8 +225,7 @@ class RBF(nn.Module):
 
 
 # -- how weights start ---------------------------------------------------------------------------------------------
-def draw(init: spec.CaffeXavier | spec.He | spec.TruncatedNormal, shape: Sequence[int], fan_in: float | Tensor,
-         generator: torch.Generator) -> Tensor:
+def draw(init: spec.Init, shape: Sequence[int], fan_in: float | Tensor, generator: torch.Generator) -> Tensor:
     """fp32 weights on the CPU, so that a seed starts the same on every device. `fan_in` broadcasts to `shape`."""
     w = torch.empty(tuple(shape), dtype=torch.float32, device="cpu")
     fan = torch.as_tensor(fan_in, dtype=torch.float32, device="cpu")
@@ -221,11 +236,12 @@ def draw(init: spec.CaffeXavier | spec.He | spec.TruncatedNormal, shape: Sequenc
             return w.normal_(generator=generator) * (2 / fan).sqrt()
         case spec.TruncatedNormal(std=std):  # a and b are absolute
             return nn.init.trunc_normal_(w, std=std, a=-2 * std, b=2 * std, generator=generator)
+        case spec.VarianceScaling(factor=factor):
+            return nn.init.trunc_normal_(w, a=-2, b=2, generator=generator) * (1.3 * factor / fan).sqrt()
 
 
 @torch.no_grad()
-def initialise(net: nn.Module, init: spec.CaffeXavier | spec.He | spec.TruncatedNormal,
-               classifiers: Sequence[nn.Module]) -> None:
+def initialise(net: nn.Module, init: spec.Init, classifiers: Sequence[nn.Module]) -> None:
     """Each layer from a generator of its own, seeded by one number of the global generator and by the layer's name.
 
     So networks built after the same `torch.manual_seed` share the weights of every layer they share, whichever
@@ -244,6 +260,7 @@ def initialise(net: nn.Module, init: spec.CaffeXavier | spec.He | spec.Truncated
             digest = sha256(f"{seed} {name}".encode()).digest()
             generator = torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:4], "big"))
             fan_in = layer.fan_in if isinstance(layer, TableConv) else layer.weight[0].numel()
-            layer.weight.copy_(draw(init, layer.weight.shape, fan_in, generator))
+            start = None if isinstance(layer, TableConv) else layer.start
+            layer.weight.copy_(draw(start or init, layer.weight.shape, fan_in, generator))
             if layer.bias is not None:
                 layer.bias.fill_(0.0 if layer in classifiers else bias)

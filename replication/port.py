@@ -1,4 +1,4 @@
-"""torchvision's GoogLeNet weights in our network of the same table."""
+"""torchvision's GoogLeNet and Inception V3 weights in our networks of the same tables."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -10,23 +10,43 @@ from replication.errors import BadInput
 from replication.inception import Net
 from replication.zoo import INCEPTION
 
+
+def _names(layers: Mapping[str, str], linear: Mapping[str, str]) -> dict[str, str]:
+    """Tensor by tensor: ours, theirs."""
+    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    return ({f"{ours}.weight": f"{theirs}.conv.weight" for ours, theirs in layers.items()}
+            | {f"{ours}.norm.{part}": f"{theirs}.bn.{part}" for ours, theirs in layers.items() for part in norm}
+            | {f"{ours}.{part}": f"{theirs}.{part}" for ours, theirs in linear.items() for part in ("weight", "bias")})
+
+
 # Ours on the left. torchvision counts the reduction before the second convolution as a convolution of its own.
-_LAYERS = {"conv1": "conv1", "conv2_reduce": "conv2", "conv2": "conv3"} | {
+NAMES = _names({"conv1": "conv1", "conv2_reduce": "conv2", "conv2": "conv3"} | {
     f"{row}.{ours}": f"inception{row}.{theirs}"
     for row in INCEPTION
     for ours, theirs in {"1x1": "branch1", "3x3_reduce": "branch2.0", "3x3": "branch2.1", "5x5_reduce": "branch3.0",
                          "5x5": "branch3.1", "pool_proj": "branch4.1"}.items()
-} | {"aux.4a.conv": "aux1.conv", "aux.4d.conv": "aux2.conv"}
-_LINEAR = {"linear": "fc", "aux.4a.fc": "aux1.fc1", "aux.4a.linear": "aux1.fc2", "aux.4d.fc": "aux2.fc1",
-           "aux.4d.linear": "aux2.fc2"}
-_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+} | {"aux.4a.conv": "aux1.conv", "aux.4d.conv": "aux2.conv"}, {
+    "linear": "fc", "aux.4a.fc": "aux1.fc1", "aux.4a.linear": "aux1.fc2", "aux.4d.fc": "aux2.fc1",
+    "aux.4d.linear": "aux2.fc2"})
 
-NAMES = {f"{ours}.weight": f"{theirs}.conv.weight" for ours, theirs in _LAYERS.items()} | {
-    f"{ours}.norm.{part}": f"{theirs}.bn.{part}" for ours, theirs in _LAYERS.items() for part in _NORM
-} | {f"{ours}.{part}": f"{theirs}.{part}" for ours, theirs in _LINEAR.items() for part in ("weight", "bias")}
+# Ours on the left: branch and place in it; inside the 8×8 modules' pairs once more.
+_GRID35 = {"0_0": "1x1", "1_0": "5x5_1", "1_1": "5x5_2", "2_0": "3x3dbl_1", "2_1": "3x3dbl_2", "2_2": "3x3dbl_3",
+           "3_1": "_pool"}
+_TO_17 = {"0_0": "3x3", "1_0": "3x3dbl_1", "1_1": "3x3dbl_2", "1_2": "3x3dbl_3"}
+_GRID17 = {"0_0": "1x1", "1_0": "7x7_1", "1_1": "7x7_2", "1_2": "7x7_3", "2_0": "7x7dbl_1", "2_1": "7x7dbl_2",
+           "2_2": "7x7dbl_3", "2_3": "7x7dbl_4", "2_4": "7x7dbl_5", "3_1": "_pool"}
+_TO_8 = {"0_0": "3x3_1", "0_1": "3x3_2", "1_0": "7x7x3_1", "1_1": "7x7x3_2", "1_2": "7x7x3_3", "1_3": "7x7x3_4"}
+_GRID8 = {"0_0": "1x1", "1_0": "3x3_1", "1_1.0_0": "3x3_2a", "1_1.1_0": "3x3_2b", "2_0": "3x3dbl_1",
+          "2_1": "3x3dbl_2", "2_2.0_0": "3x3dbl_3a", "2_2.1_0": "3x3dbl_3b", "3_1": "_pool"}
+_MODULES = {"5b": _GRID35, "5c": _GRID35, "5d": _GRID35, "6a": _TO_17, "6b": _GRID17, "6c": _GRID17, "6d": _GRID17,
+            "6e": _GRID17, "7a": _TO_8, "7b": _GRID8, "7c": _GRID8}
+NAMES_V3 = _names({
+    "1a": "Conv2d_1a_3x3", "2a": "Conv2d_2a_3x3", "2b": "Conv2d_2b_3x3", "3b": "Conv2d_3b_1x1", "4a": "Conv2d_4a_3x3",
+    "aux.6e.conv": "AuxLogits.conv0", "aux.6e.conv2": "AuxLogits.conv1",
+} | {f"{row}.{ours}": f"Mixed_{row}.branch{theirs}" for row, module in _MODULES.items()
+     for ours, theirs in module.items()}, {"linear": "fc", "aux.6e.linear": "AuxLogits.fc"})
 
 
-@torch.no_grad()
 def torchvision_googlenet(weights: Mapping[str, Tensor], net: Net) -> Net:
     """Copy the `state_dict()` of torchvision.models.googlenet into `net`, a built `zoo.googlenet_torchvision`; give
     `net` back. Auxiliary heads that `net` lacks are left out.
@@ -35,12 +55,27 @@ def torchvision_googlenet(weights: Mapping[str, Tensor], net: Net) -> Net:
     Raises BadInput at the first tensor that is missing or of another shape; `net` is then unchanged.
     Source: torchvision/models/googlenet.py.
     """
+    return _carry(weights, net, NAMES, "GoogLeNet", "zoo.googlenet_torchvision")
+
+
+def torchvision_inception_v3(weights: Mapping[str, Tensor], net: Net) -> Net:
+    """Copy the `state_dict()` of torchvision.models.inception_v3 into `net`, a built `zoo_v3.inception_v3`; give `net`
+    back. An auxiliary head that `net` lacks is left out.
+
+    torchvision's published weights expect its `transform_input`: pixels scaled to ±1 rather than normalised.
+    Raises BadInput as `torchvision_googlenet` does. Source: torchvision/models/inception.py.
+    """
+    return _carry(weights, net, NAMES_V3, "Inception V3", "zoo_v3.inception_v3")
+
+
+@torch.no_grad()
+def _carry(weights: Mapping[str, Tensor], net: Net, names: Mapping[str, str], what: str, table: str) -> Net:
     carried = {}
     for ours, mine in net.state_dict().items():
-        theirs = NAMES.get(ours)
+        theirs = names.get(ours)
         if theirs is None:
-            raise BadInput(f"{net.network.name} has '{ours}' and torchvision's GoogLeNet has nothing like it; "
-                           f"build the network from zoo.googlenet_torchvision.")
+            raise BadInput(f"{net.network.name} has '{ours}' and torchvision's {what} has nothing like it; "
+                           f"build the network from {table}.")
         if theirs not in weights:
             raise BadInput(f"The weights have no '{theirs}', which '{ours}' needs; without auxiliary heads in the "
                            f"weights, build the network with aux=().")

@@ -29,6 +29,16 @@ class Conv:
 
 
 @dataclass(frozen=True)
+class Separable:
+    """Each channel convolved into `multiplier` of its own, then 1×1 to `out`, normalisation and ReLU: one layer.
+    Padding is k // 2 a side; nothing, not even a bias, stands between the two steps (slim's separable_conv2d)."""
+    out: int
+    kernel: int
+    stride: int
+    multiplier: int
+
+
+@dataclass(frozen=True)
 class TableConv:
     """LeNet-5's C3: output map i sees only the input maps named in `table[i]` (LeCun 1998, Table I). No padding."""
     kernel: int
@@ -123,8 +133,15 @@ class Inception:
         ))
 
 
-Op = (Conv | TableConv | Subsample | MaxPool | AvgPool | AdaptiveAvgPool | LRN | Dropout | Tanh | Linear | RBF | Split
-      | Inception)
+@dataclass(frozen=True)
+class Start:
+    """A layer whose weights start as `init` says, whatever the network's."""
+    op: Op
+    init: Init
+
+
+Op = (Conv | Separable | TableConv | Subsample | MaxPool | AvgPool | AdaptiveAvgPool | LRN | Dropout | Tanh | Linear
+      | RBF | Split | Inception | Start)
 
 
 # -- networks -----------------------------------------------------------------------------------------------------
@@ -167,6 +184,15 @@ class TruncatedNormal:
 
 
 @dataclass(frozen=True)
+class VarianceScaling:
+    """N(0, 1.3 factor / fan_in) cut at ±2 std, where 1.3 makes up for the cut: slim's default, biases 0."""
+    factor: float = 2.0
+
+
+Init = CaffeXavier | He | TruncatedNormal | VarianceScaling
+
+
+@dataclass(frozen=True)
 class Network:
     """A table and what holds for all of it. `resolution` is the input side in px the table was printed for."""
     name: str
@@ -174,7 +200,7 @@ class Network:
     resolution: int
     aux: tuple[Aux, ...] = ()
     norm: BatchNorm | None = None
-    init: CaffeXavier | He | TruncatedNormal = CaffeXavier()
+    init: Init = CaffeXavier()
     channels: int = 3
 
     def row(self, name: str) -> Row:

@@ -1,4 +1,4 @@
-"""The papers' tables: GoogLeNet, what torchvision calls GoogLeNet, AlexNet and LeNet-5.
+"""The papers' tables: GoogLeNet, what torchvision calls GoogLeNet, AlexNet and LeNet-5; Inception V3 is in zoo_v3.
 
 V1 is Szegedy et al., arXiv 1409.4842.
 """
@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from replication import zoo_v3
 from replication.cost import shapes
-from replication.errors import BadInput, check, unknown
+from replication.errors import BadInput, check, heads, unknown
 from replication.spec import (
     LRN,
     RBF,
@@ -131,20 +132,8 @@ def googlenet(
     # V1 §5's list: pool, 128 1×1, 1024 rectified, 70 % dropout, linear.
     return replace(trunk, aux=tuple(
         Aux(at, (*aux_pool(grid[at]), Conv(c(128)), Linear(c(1024), relu=True), Dropout(0.7), Linear(classes)))
-        for at in _places(aux)
+        for at in heads(aux, INCEPTION, example=("4a", "4d"))
     ))
-
-
-def _places(aux: Sequence[str]) -> list[str]:
-    """In the order of the table, so that one set of heads is one network."""
-    if isinstance(aux, str) or not isinstance(aux, Sequence):
-        raise BadInput(f"aux={aux!r} is a {type(aux).__name__}; give a list of rows, e.g. aux=('4a', '4d'), or ().")
-    for at in aux:
-        if at not in INCEPTION:
-            raise unknown("row for an auxiliary head", at, INCEPTION)
-    if len(set(aux)) != len(aux):
-        raise BadInput(f"aux={tuple(aux)} names a row twice; one auxiliary head a row.")
-    return [at for at in INCEPTION if at in aux]
 
 
 def aux_pool(grid: int) -> tuple[AvgPool, ...]:
@@ -243,6 +232,7 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "googlenet_bn": googlenet_bn,
     "googlenet_naive": googlenet_naive,
     "googlenet_torchvision": googlenet_torchvision,
+    **zoo_v3.NETWORKS,
     "alexnet": lambda: ALEXNET,
     "lenet5": lambda: LENET5,
 }

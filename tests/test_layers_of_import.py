@@ -15,7 +15,7 @@ PACKAGE = places.ROOT / "replication"
 # than in design.md's table: the training loop writes runs. `data` is split: what names a set, and what loads it.
 LAYERS = (
     {"errors", "places", "spec"},
-    {"cost", "zoo", "experiments", "data", "data.names", "data.choose", "data.listing", "data.folder",
+    {"cost", "zoo", "zoo_v3", "experiments", "data", "data.names", "data.choose", "data.listing", "data.folder",
      "data.tiny_imagenet"},
     {"store", "provenance"},
     {"layers", "inception", "port", "arora", "sparsity"},

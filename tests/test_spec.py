@@ -19,11 +19,12 @@ CONTENTS = spec.Experiment(
         spec.Row("f", spec.AdaptiveAvgPool(4)), spec.Row("g", spec.LRN()), spec.Row("h", spec.Dropout(0.4)),
         spec.Row("i", spec.Linear(10)), spec.Row("j", spec.RBF()), spec.Row("k", spec.Split(((spec.Tanh(),), ()))),
         spec.Row("l", spec.Inception(1, 2, 3, 4, 5, 6)),
+        spec.Row("m", spec.Start(spec.Separable(8, 7, 2, 4), spec.VarianceScaling())),
     ), 32, (spec.Aux("a", (spec.Linear(3),)),), spec.BatchNorm(), spec.CaffeXavier()),
     spec.Data("shapes", 32, 10, 100, 50, "digest"),
     spec.Recipe(2, 10, 0.1, spec.SGD(), spec.Step(0.9, 8), augment=(spec.RandomCrop(28, 2), spec.Flip())))
 ALTERNATIVES = [spec.Constant(), spec.Poly(), spec.Cosine(), spec.Step(0.96, 8)], [
-    spec.CaffeXavier(), spec.He(), spec.TruncatedNormal()]
+    spec.CaffeXavier(), spec.He(), spec.TruncatedNormal(), spec.VarianceScaling()]
 
 
 def changed(value: Any) -> Any:

@@ -13,9 +13,14 @@ assert {k: tuple(v.shape) for k, v in out.items()} == {"main": (2, 10), "4a": (2
 assert sum(p.numel() for p in torch.hub.load(repo, "googlenet", source="local").parameters()) == 13_378_280
 small = torch.hub.load(repo, "googlenet_bn", source="local", num_classes=10, aux=(), width=0.25, stem=4, resolution=32)
 assert small.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+for name in ("inception_v3", "inception_v3_paper", "bn_inception"):
+    small = torch.hub.load(repo, name, source="local", num_classes=10, aux=["5b"], width=0.25, resolution=96)
+    out = small(torch.zeros(2, 3, 96, 96))
+    assert {k: tuple(v.shape) for k, v in out.items()} == {"main": (2, 10), "5b": (2, 10)}, out
 sys.path.insert(0, repo)
 import hubconf  # what torch.hub.list shows is every public callable
-assert sorted(k for k, v in vars(hubconf).items() if callable(v) and k[0] != "_") == ["googlenet", "googlenet_bn"]
+assert sorted(k for k, v in vars(hubconf).items() if callable(v) and k[0] != "_") == [
+    "bn_inception", "googlenet", "googlenet_bn", "inception_v3", "inception_v3_paper"]
 assert hubconf.dependencies == ["torch"]
 try:
     torch.hub.load(repo, "googlenet", source="local", aux="4a")

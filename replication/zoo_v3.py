@@ -1,0 +1,240 @@
+"""The Inception V3 family: V3 as everyone runs it, V3 as its paper prints it, and BN-Inception.
+
+V3 is Szegedy et al., arXiv 1512.00567; the code everyone runs is tf-slim's inception_v3.py and torchvision's
+inception.py, the same layers. BN is Ioffe and Szegedy, arXiv 1502.03167, its filter counts tf-slim's inception_v2.py.
+Rows have slim's names, short: "1a" is its Conv2d_1a_3x3, "5b" its Mixed_5b.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from replication.cost import shapes
+from replication.errors import check, heads
+from replication.spec import (
+    Aux,
+    AvgPool,
+    BatchNorm,
+    CaffeXavier,
+    Conv,
+    Dropout,
+    He,
+    Init,
+    Linear,
+    MaxPool,
+    Network,
+    Op,
+    Row,
+    Separable,
+    Split,
+    Start,
+    TruncatedNormal,
+    VarianceScaling,
+)
+
+SMOOTH = AvgPool(3, 1, pad=1)  # averages its padding's zeros too, as torchvision; slim leaves them out
+HALVE = MaxPool(3, 2, ceil=False)
+
+
+def grid35(pool: int, factorised: bool = False) -> Split:
+    """V3 Fig. 5: V1's module with two 3×3 in place of its 5×5. The code has the two, but where the figure keeps V1's
+    3×3 it has a true 5×5."""
+    return Split((
+        (Conv(64),),
+        (Conv(48), Conv(64, 3 if factorised else 5)),
+        (Conv(64), Conv(96, 3), Conv(96, 3)),
+        (SMOOTH, Conv(pool)),
+    ))
+
+
+def grid17(n: int) -> Split:
+    """V3 Fig. 6, which gives no widths: `n` is the code's, inside the two 7×7 branches."""
+    return Split((
+        (Conv(192),),
+        (Conv(n), Conv(n, (1, 7)), Conv(192, (7, 1))),
+        (Conv(n), Conv(n, (7, 1)), Conv(n, (1, 7)), Conv(n, (7, 1)), Conv(192, (1, 7))),
+        (SMOOTH, Conv(192)),
+    ))
+
+
+PAIR = Split(((Conv(384, (1, 3)),), (Conv(384, (3, 1)),)))  # side by side: wider, for the last features (V3 §2, 2)
+GRID8 = Split(((Conv(320),), (Conv(384), PAIR), (Conv(448), Conv(384, 3), PAIR), (SMOOTH, Conv(192))))  # V3 Fig. 7
+
+# V3 Fig. 10: convolutions and a pool of stride 2 in parallel, so that no map is a bottleneck.
+TO_17 = Split(((Conv(384, 3, 2, pad=0),), (Conv(64), Conv(96, 3), Conv(96, 3, 2, pad=0)), (HALVE,)))
+TO_8 = Split((
+    (Conv(192), Conv(320, 3, 2, pad=0)),
+    (Conv(192), Conv(192, (1, 7)), Conv(192, (7, 1)), Conv(192, 3, 2, pad=0)),
+    (HALVE,),
+))
+
+V3 = (                                        # side and channels after the row, at 299 px
+    Row("1a", Conv(32, 3, stride=2, pad=0)),  # 149 × 32
+    Row("2a", Conv(32, 3, pad=0)),            # 147 × 32
+    Row("2b", Conv(64, 3)),                   # 147 × 64
+    Row("pool3", HALVE),                      #  73 × 64
+    Row("3b", Conv(80)),                      #  73 × 80
+    Row("4a", Conv(192, 3, pad=0)),           #  71 × 192
+    Row("pool5", HALVE),                      #  35 × 192
+    Row("5b", grid35(pool=32)),               #  35 × 256
+    Row("5c", grid35(pool=64)),               #  35 × 288
+    Row("5d", grid35(pool=64)),
+    Row("6a", TO_17),                         #  17 × 768
+    Row("6b", grid17(128)), Row("6c", grid17(160)), Row("6d", grid17(160)), Row("6e", grid17(192)),
+    Row("7a", TO_8),                          #   8 × 1280
+    Row("7b", GRID8), Row("7c", GRID8),       #   8 × 2048
+)
+
+# V3 Table 1. What it leaves open, and what stands here: its last stem convolution must be padded to stay at 35, and
+# fixes that all three modules give 288, as the code's later ones do; the two reductions are rows of their own (§6 has
+# them between the modules); widths inside modules are the code's, whose four 128, 160, 160, 192 become five by a third
+# 160; the pools inside modules average. So read it is 54 layers deep and costs 6.4 G multiply-adds with 26.0 M
+# parameters, where §6 says 42, Table 3 4.8 G and the abstract fewer than 25 M.
+V3_PAPER = (
+    Row("1a", Conv(32, 3, stride=2, pad=0)),   # 149 × 32
+    Row("2a", Conv(32, 3, pad=0)),             # 147 × 32
+    Row("2b", Conv(64, 3)),                    # 147 × 64
+    Row("pool3", HALVE),                       #  73 × 64
+    Row("3b", Conv(80, 3, pad=0)),             #  71 × 80
+    Row("4a", Conv(192, 3, stride=2, pad=0)),  #  35 × 192
+    Row("4b", Conv(288, 3)),                   #  35 × 288
+    *(Row(name, grid35(pool=64, factorised=True)) for name in ("5b", "5c", "5d")),
+    Row("6a", TO_17),                          #  17 × 768
+    Row("6b", grid17(128)), Row("6c", grid17(160)), Row("6d", grid17(160)), Row("6e", grid17(160)),
+    Row("6f", grid17(192)),
+    Row("7a", TO_8),                           #   8 × 1280
+    Row("7b", GRID8), Row("7c", GRID8),        #   8 × 2048
+)
+
+
+# To ⌈side / 2⌉, as a padded convolution of stride 2 goes. TensorFlow's SAME does too, with the padding on the far side.
+SAME = MaxPool(3, 2, pad=1, ceil=False)
+
+
+def double(n1x1: int, n3x3_reduce: int, n3x3: int, d3x3_reduce: int, d3x3: int, pool: AvgPool | MaxPool,
+           pool_proj: int) -> Split:
+    """BN's module (BN §4.2): V1's with two 3×3 for the 5×5, mostly with an average pool."""
+    return Split((
+        (Conv(n1x1),),
+        (Conv(n3x3_reduce), Conv(n3x3, 3)),
+        (Conv(d3x3_reduce), Conv(d3x3, 3), Conv(d3x3, 3)),
+        (pool, Conv(pool_proj)),
+    ))
+
+
+def double_reduction(n3x3_reduce: int, n3x3: int, d3x3_reduce: int, d3x3: int) -> Split:
+    """`double` at stride 2: no 1×1, and the pool passes all it gets through."""
+    return Split((
+        (Conv(n3x3_reduce), Conv(n3x3, 3, stride=2)),
+        (Conv(d3x3_reduce), Conv(d3x3, 3), Conv(d3x3, 3, stride=2)),
+        (SAME,),
+    ))
+
+
+BN_INCEPTION = (
+    Row("1a", Separable(64, 7, stride=2, multiplier=8)), Row("pool2", SAME),
+    Row("2b", Conv(64)), Row("2c", Conv(192, 3)), Row("pool3", SAME),
+    #                 1×1  3×3r 3×3  d3×3r d3×3 pool
+    Row("3b", double( 64,  64,  64,  64,   96, SMOOTH, 32)),
+    Row("3c", double( 64,  64,  96,  64,   96, SMOOTH, 64)),
+    Row("4a", double_reduction(128, 160, 64, 96)),
+    Row("4b", double(224,  64,  96,  96,  128, SMOOTH, 128)),
+    Row("4c", double(192,  96, 128,  96,  128, SMOOTH, 128)),
+    Row("4d", double(160, 128, 160, 128,  160, SMOOTH, 96)),
+    Row("4e", double( 96, 128, 192, 160,  192, SMOOTH, 96)),
+    Row("5a", double_reduction(128, 192, 192, 256)),
+    Row("5b", double(352, 192, 320, 160,  224, SMOOTH, 128)),
+    Row("5c", double(352, 192, 320, 192,  224, MaxPool(3, 1, pad=1), 128)),
+)
+
+
+def inception_v3(
+    *, classes: int = 1000, aux: Sequence[str] = ("6e",), width: float = 1.0, resolution: int = 299,
+    dropout: float = 0.5, init: Init = VarianceScaling(), name: str = "Inception V3",  # noqa: B008 (frozen)
+) -> Network:
+    """Inception V3 as tf-slim and torchvision have it; every argument away from its default is a departure.
+
+    classes:    number of classes, 2 or more.
+    aux:        rows that carry an auxiliary classifier, any module of the table; the code's one is on "6e".
+    width:      factor on every channel count but `classes`, rounded to a multiple of 8, at least 8.
+    resolution: input side in px; the auxiliary heads' pools follow from it. Built for 299, a network with its head
+                trains from 299 px up, as in torchvision, and evaluates from 75 px up.
+    dropout:    before the last linear layer: torchvision's 0.5, where slim drops 0.2.
+    init:       slim's by default; torchvision's is TruncatedNormal(0.1), cut there at ±20 std, that is, not at all.
+
+    Raises BadInput for an unknown auxiliary row, and for an input too small.
+    """
+    return _network(V3, name, classes, aux, width, resolution, dropout, init)
+
+
+def inception_v3_paper(
+    *, classes: int = 1000, aux: Sequence[str] = ("6f",), width: float = 1.0, resolution: int = 299,
+    dropout: float = 0.2, init: Init = VarianceScaling(), name: str = "Inception V3 (paper)",  # noqa: B008 (frozen)
+) -> Network:
+    """Inception V3 as Table 1 of its paper prints it: another stem, five modules at 17×17, no 5×5.
+
+    Arguments and errors as for `inception_v3`. The head is on the last 17×17 module, as in the paper's Fig. 8, and
+    has the code's layers, since the paper prints none; nor does it print the dropout, which is slim's.
+    """
+    return _network(V3_PAPER, name, classes, aux, width, resolution, dropout, init)
+
+
+def bn_inception(
+    *, classes: int = 1000, aux: Sequence[str] = (), width: float = 1.0, resolution: int = 224,
+    dropout: float = 0.2, init: Init = VarianceScaling(), name: str = "BN-Inception",  # noqa: B008 (frozen)
+) -> Network:
+    """BN-Inception, which slim calls Inception V2, with its separable stem.
+
+    Arguments and errors as for `inception_v3`. BN prints no auxiliary head and slim has none, so there is none by
+    default; asked for, it is V3's. Dropout is slim's 0.2; BN §4.2.1 removes it to train faster (0). slim starts single
+    layers with other deviations, which the normalisation after each divides out again.
+    """
+    return _network(BN_INCEPTION, name, classes, aux, width, resolution, dropout, init)
+
+
+def _network(table: tuple[Row, ...], name: str, classes: int, aux: Sequence[str], width: float, resolution: int,
+             dropout: float, init: Init) -> Network:
+    check("classes", classes, int, 2)
+    check("width", width, (int, float), 0.01)
+    check("dropout", dropout, (int, float), 0, 0.99)
+    check("resolution", resolution, int, 1)
+    check("init", init, (CaffeXavier, He, TruncatedNormal, VarianceScaling))
+    modules = [row.name for row in table if isinstance(row.op, Split)]
+    places = heads(aux, modules, example=("6b", "6e") if "6e" in modules else ("4a", "4d"))
+    rows = (
+        *(Row(row.name, widened(row.op, width)) for row in table),
+        Row("avgpool", AvgPool()), Row("dropout", Dropout(dropout)), Row("linear", Linear(classes)),
+    )
+    trunk = Network(name, rows, resolution, (), BatchNorm(), init)
+    grid = {row: shape[1] for row, shape in shapes(trunk)}
+    return replace(trunk, aux=tuple(Aux(at, side_head(grid[at], classes, width)) for at in places))
+
+
+def widened(op: Op, width: float) -> Op:
+    """The op with every channel count multiplied, to the nearest multiple of 8, at least 8."""
+    match op:
+        case Conv() | Separable():
+            return replace(op, out=max(8, int(op.out * width / 8 + 0.5) * 8))
+        case Split():
+            return Split(tuple(tuple(widened(o, width) for o in branch) for branch in op.branches))
+    return op
+
+
+def side_head(grid: int, classes: int, width: float) -> tuple[Op, ...]:
+    """V3 Fig. 8 by the code's layers: 17×17 averaged to 5×5, 128, a 5×5 to 768 in place of V1's hidden layer (so it
+    is normalised), classes. Other grids are averaged to 5×5 too, or, where smaller, taken whole."""
+    stride = max(1, grid // 5)
+    return (
+        *((AvgPool(grid - 4 * stride, stride),) if grid > 5 else ()),
+        widened(Conv(128), width),
+        Start(widened(Conv(768, min(5, grid), pad=0), width), TruncatedNormal(0.01)),
+        AvgPool(),  # one number at the network's own resolution
+        Start(Linear(classes), TruncatedNormal(0.001)),
+    )
+
+
+NETWORKS: dict[str, Callable[..., Network]] = {
+    "inception_v3": inception_v3,
+    "inception_v3_paper": inception_v3_paper,
+    "bn_inception": bn_inception,
+}
