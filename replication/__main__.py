@@ -76,8 +76,8 @@ def _list(asked: Any) -> None:
     rest = f"{left / 1e12:.3g} T multiply-adds; no run has finished yet that would tell how fast"
     if known:
         rest = f"about {cost.clock(left / known[1])}, one after the other, as fast as runs were on {known[0]}"
-    print(f"{ahead} to train" + (f": {rest}. Runs that were begun come first, then the rest by its turn (next)." if ahead
-                                 else "."))
+    print(f"{ahead} to train: {rest}. Runs that were begun come first, then each at its turn (next)." if ahead
+          else "Nothing is left to train.")
 
 
 def _run(asked: Any) -> None:

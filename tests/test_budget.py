@@ -197,32 +197,34 @@ def test_priority_is_the_profile_s_order_seed_by_seed() -> None:
     assert [title.split()[-1] for title in titles[:40]] == [str(seed) for seed in range(5) for _ in range(8)]
 
 
-def test_a_budget_ends_in_time_and_the_same_command_goes_on(tiny: Tiny, out: Path, monkeypatch: pytest.MonkeyPatch,
-                                                            capfd: pytest.CaptureFixture[str]) -> None:
-    """The estimate is far too low, so the run is begun and must be cut; what follows it is not begun. Then all is
-    trained, the begun one first although it was asked for last."""
+def test_a_budget_ends_in_time(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """The estimate is far too low, so the run is begun and must be cut; what comes after it is not begun."""
     measured(1.0, multiply_adds=10**12)
     monkeypatch.setattr(parallel, "START", 0.0)
     monkeypatch.setattr(parallel, "MARGIN", 3.0)
-    long, short = tiny("BN", epochs=25), tiny("BN", epochs=0)
-    began = time.monotonic()
-    parallel.train([("long", long, 0), ("short", short, 0)], began + BUDGET)
-    assert time.monotonic() - began < BUDGET
-    assert store.begun(spec.address(long, 0))
-    assert torch.load(store.checkpoint(spec.address(long, 0)))["state"]["step"] > 0
-    assert not store.exists(spec.address(short, 0))
+    long, next_ = spec.address(tiny("BN", epochs=5000), 0), spec.address(tiny("BN", epochs=0), 0)
+    end = time.monotonic() + 14
+    parallel.train([("long", tiny("BN", epochs=5000), 0), ("next", tiny("BN", epochs=0), 0)], end)
+    assert time.monotonic() < end
+    assert torch.load(store.checkpoint(long))["state"]["step"] > 0
+    assert not store.exists(next_)
     assert "0 runs finished in this time. Of the 2 left, 1 have a checkpoint" in capfd.readouterr().out
 
-    parallel.train([("short", short, 0), ("long", long, 0)])
+
+def test_cut_by_the_clock_and_gone_on_first_of_all(tiny: Tiny, out: Path, monkeypatch: pytest.MonkeyPatch,
+                                                   capfd: pytest.CaptureFixture[str]) -> None:
+    """The run that was begun comes first although it was asked for last, and ends at the bits of one never cut."""
+    measured(1.0, multiply_adds=10**12)
+    cut, new = tiny("BN", epochs=10), tiny("BN", epochs=0)
+    assert work([("cut", cut, 0)], monkeypatch, until=time.monotonic() + 1) == [("left", 0, None)]
+    assert 0 <= torch.load(store.checkpoint(spec.address(cut, 0)))["state"]["step"] < 100
+    parallel.train([("new", new, 0), ("cut", cut, 0)])
     said = capfd.readouterr().out
-    assert said.index("1/2  long") < said.index("2/2  short")
-    resumed = weights(long)
+    assert said.index("1/2  cut") < said.index("2/2  new")
+    resumed = weights(cut)
     monkeypatch.setenv("REPLICATION_OUT", str(out.with_name("straight")))
-    train.train(long, 0)
-    assert all(torch.equal(resumed[name], value) for name, value in weights(long).items())
-
-
-BUDGET = 9.0
+    train.train(cut, 0)
+    assert all(torch.equal(resumed[name], value) for name, value in weights(cut).items())
 
 
 # -- ended from outside -------------------------------------------------------------------------------------------
@@ -241,8 +243,7 @@ def test_a_signal_to_the_group_leaves_checkpoints_and_a_bundle(out: Path, tmp_pa
     running = subprocess.Popen([sys.executable, "-m", "replication", "run", "v1.aux", "--profile", "cpu", "--bundle",
                                 tmp_path / "out.tar"], start_new_session=True, text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    address = began(out, "leases/*.lock")
-    time.sleep(1.5)
+    address = began(out, "checkpoints/[!.]*.pt")
     for _ in range(2 if sent == signal.SIGTERM else 1):
         os.killpg(running.pid, sent)
         time.sleep(0.01)
