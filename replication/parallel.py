@@ -191,7 +191,7 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = ma
         _, experiment, seed = jobs[i]
         try:
             rest = until - time.monotonic()
-            if asked() or (rest < USEFUL and rest < estimates([experiment])[0]):
+            if asked() or rest <= 0 or (rest < USEFUL and rest < estimates([experiment])[0]):
                 raise Stopped
             with store.lease(spec.address(experiment, seed), wait=until == math.inf) as free:
                 if not free:

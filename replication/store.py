@@ -98,19 +98,21 @@ def begun(address: str) -> bool:
 
 def speed(machine: str | None = None) -> tuple[str, float] | None:
     """A machine (see `where`) and the multiply-adds a second (cost.whole_run) it gave a run: the median of those that
-    finished there. By default that of the newest run. None before any has."""
-    found: list[tuple[str, str, float]] = []
+    finished there, of those that looked without training only where no other has. By default that of the newest run.
+    None before any has."""
+    found: list[tuple[str, str, bool, float]] = []
     with warnings.catch_warnings(action="ignore"):  # whoever reads a run that cannot be trusted says so
         runs = [run for place in places.stores() for run in everything(place)]
     for run in runs:
         made, ended = run.provenance, run.summary
-        with suppress(KeyError, TypeError, ZeroDivisionError):  # nothing was trained, or nothing was measured
-            images = made["images_per_s"] * made["seconds"]
+        with suppress(KeyError, TypeError, ZeroDivisionError):  # nothing was measured
+            images = (made["images_per_s"] or 0.0) * made["seconds"]
             whole = cost.whole_run(ended["multiply_adds"], 1, images, 0) + cost.whole_run(
                 ended["multiply_adds"], ended["epoch"], 0, ended["val_images"])
-            found.append((made["utc"], where(made), whole / made["seconds"]))
-    machine = machine or max(found, default=("", "", 0.0))[1]
-    speeds = [each for _, there, each in found if there == machine]
+            found.append((made["utc"], where(made), images > 0, whole / made["seconds"]))
+    machine = machine or max(found, default=("", ""))[1]
+    there = [(trained, each) for _, at, trained, each in found if at == machine]
+    speeds = [each for trained, each in there if trained == max(there)[0]]
     return (machine, statistics.median(speeds)) if speeds else None
 
 

@@ -38,12 +38,13 @@ def weights(experiment: spec.Experiment, seed: int = 0) -> dict[str, torch.Tenso
     return torch.load(store.weights(spec.address(experiment, seed)), weights_only=True)
 
 
-def measured(seconds: float = 100.0, device: str = "CPU", multiply_adds: int = 10, seed: int = 99) -> None:
+def measured(seconds: float = 100.0, device: str = "CPU", multiply_adds: int = 10, seed: int = 99,
+             trained: bool = True) -> None:
     """A finished run that trained 1,000 images: 10 × (3 × 1,000 + 100 × 2) multiply-adds in so many seconds."""
     record = {"numerics": spec.NUMERICS, "seed": seed}
     store.commit(spec.digest(record), record, [{"epoch": 1.0}],
                  {"status": "done", "epoch": 1.0, "val_images": 100, "multiply_adds": multiply_adds},
-                 provenance.collect(device=device, seconds=seconds, images_per_s=1000 / seconds))
+                 provenance.collect(device=device, seconds=seconds, images_per_s=1000 / seconds if trained else None))
 
 
 # -- words --------------------------------------------------------------------------------------------------------
@@ -76,6 +77,8 @@ def test_a_run_s_cost_by_hand(tiny: Tiny) -> None:
 
 def test_speed_is_the_median_of_like_hardware() -> None:
     assert store.speed() is None
+    measured(10.0, seed=8, trained=False)
+    assert store.speed() == (provenance.processor(), pytest.approx(10 * 200 / 10))  # before any has trained
     for seed, seconds in enumerate((100.0, 200.0, 400.0)):
         measured(seconds, seed=seed)
     measured(1.0, "Some GPU", seed=7)
@@ -87,7 +90,8 @@ def test_speed_is_the_median_of_like_hardware() -> None:
 
 def test_runs_that_tell_no_speed_are_passed_over(recwarn: pytest.WarningsRecorder) -> None:
     record = {"seed": 1}
-    store.commit(spec.digest(record), record, [{"epoch": 0.0}], {"status": "done"}, {"images_per_s": None})
+    store.commit(spec.digest(record), record, [{"epoch": 0.0}], {"status": "done"},
+                 {"images_per_s": None, "seconds": 0})
     broken = store.folder("0" * 12)
     broken.mkdir()
     (broken / "summary.json").write_text("{")
