@@ -2,7 +2,11 @@
 from __future__ import annotations
 
 import argparse
+import math
+import signal
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 from replication import cost, experiments, spec, store, zoo
@@ -17,6 +21,12 @@ def main(arguments: list[str] | None = None) -> int:
         sub = verbs.add_parser(verb, help=about)
         sub.add_argument("studies", nargs="*", help="only these studies, e.g. v1.aux (default: the profile's)")
         sub.add_argument("--profile", default="auto", help="a file of profiles/, or auto (default)")
+        if verb == "run":
+            sub.add_argument("--budget", type=str, help="stop in time, resumable: 90s, 25m, 1.5h, or seconds")
+            sub.add_argument("--bundle", metavar="OUT.TAR",
+                             help="then pack all finished runs here, and checkpoints of the others beside it")
+    bring = verbs.add_parser("import", help="merge bundles of runs, and checkpoints beside them, into your store")
+    bring.add_argument("files", nargs="+", type=Path)
     count = verbs.add_parser("count", help="parameters, multiply-adds and memory of a network, row by row")
     count.add_argument("network", help=", ".join(zoo.NETWORKS))
     count.add_argument("--resolution", type=int, default=None, help="input side in px (default: the paper's)")
@@ -28,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument("--quick", action="store_true", help="the smallest case alone")
     asked = parser.parse_args(arguments)
     try:
-        {"list": _list, "run": _run, "count": _count, "compare": _compare, "publish": _publish,
+        {"list": _list, "run": _run, "import": _import, "count": _count, "compare": _compare, "publish": _publish,
          "bench": _bench}[asked.verb](asked)
     except BadInput as problem:
         print(problem, file=sys.stderr)
@@ -41,24 +51,61 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _list(asked: Any) -> None:
     profile = experiments.profile(asked.profile)
-    seeds = profile.setting.seeds
+    seeds = range(profile.setting.seeds)
+    known = store.speed()
     print(f"profile {profile.name}: {profile.about}")
-    print(f"{'study':14} {'variant':34} {'seeds':>7} {'epochs':>7} {'multiply-adds':>14}  address of seed 0")
+    print(f"{'study':14} {'variant':34} {'seeds':>7} {'begun':>6} {'next':>5} {'epochs':>7} {'one run':>10} "
+          f"{'multiply-adds':>14}  address of seed 0")
+    ahead, left = 0, 0.0
     for name in asked.studies or profile.studies:
-        for labels, experiment in experiments.cells(name, profile.setting):
-            done = sum(store.exists(spec.address(experiment, seed)) for seed in range(seeds))
-            print(f"{name:14} {', '.join(f'{k} {v}' for k, v in labels.items()):34} {done:>3} / {seeds:<1} "
-                  f"{experiment.recipe.epochs:>7} {cost.multiply_adds(experiment.network) / 1e6:>12.1f} M"
-                  f"  {spec.address(experiment, 0)}")
+        rows = [(labels, experiment, [spec.address(experiment, seed) for seed in seeds])
+                for labels, experiment in experiments.cells(name, profile.setting)]
+        done = {address for *_, addresses in rows for address in addresses if store.exists(address)}
+        queue = [addresses[seed] for seed in seeds for *_, addresses in rows if addresses[seed] not in done]
+        for labels, experiment, addresses in rows:
+            waits = [queue.index(address) for address in addresses if address not in done]
+            begun = sum(store.begun(address) for address in addresses)
+            whole = cost.of(experiment)
+            left += len(waits) * whole
+            print(f"{name:14} {', '.join(f'{k} {v}' for k, v in labels.items()):34} "
+                  f"{len(seeds) - len(waits):>3} / {len(seeds):<1} {begun or '–':>6} "
+                  f"{ahead + waits[0] + 1 if waits else '–':>5} {experiment.recipe.epochs:>7} "
+                  f"{cost.clock(whole / known[1]) if known else f'{whole / 1e12:.3g} T':>10} "
+                  f"{cost.multiply_adds(experiment.network) / 1e6:>12.1f} M  {addresses[0]}")
+        ahead += len(queue)
+    rest = f"{left / 1e12:.3g} T multiply-adds; no run has finished yet that would tell how fast"
+    if known:
+        rest = f"about {cost.clock(left / known[1])}, one after the other, as fast as runs were on {known[0]}"
+    print(f"{ahead} to train: {rest}. Runs that were begun come first, then each at its turn (next)." if ahead
+          else "Nothing is left to train.")
 
 
 def _run(asked: Any) -> None:
-    from replication import study  # pandas: `list` must be instant
+    until = math.inf if asked.budget is None else time.monotonic() + cost.seconds(asked.budget)
+    signal.signal(signal.SIGTERM, _end)
+    from replication import bundle, parallel, study  # pandas: `list` must be instant
+    if asked.bundle:
+        bundle.check(Path(asked.bundle))
     profile = experiments.profile(asked.profile)
     grids = [study.under(name, profile.setting) for name in asked.studies or profile.studies]
-    missing, wanted = sum(len(grid.missing) for grid in grids), sum(len(grid.cells) for grid in grids)
-    print(f"profile {profile.name}: {wanted - missing} of {wanted} runs are stored, {missing} to train", flush=True)
-    study.train(grids)
+    jobs, wanted = study.jobs(grids), sum(len(grid.cells) for grid in grids)
+    print(f"profile {profile.name}: {wanted - len(jobs)} of {wanted} runs are stored, {len(jobs)} to train", flush=True)
+    try:
+        parallel.train(jobs, until)
+    finally:
+        if asked.bundle:
+            bundle.pack(Path(asked.bundle))
+
+
+def _end(*_: Any) -> None:
+    """SIGTERM is Ctrl-C said once: `timeout` and schedulers send it twice, to the process and to its group."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _import(asked: Any) -> None:
+    from replication import bundle
+    bundle.unpack(asked.files)
 
 
 def _count(asked: Any) -> None:

@@ -5,6 +5,7 @@ pooling, normalisation, ReLU and biases count none. Everything is per image.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -19,6 +20,7 @@ from replication.spec import (
     BatchNorm,
     Conv,
     Dropout,
+    Experiment,
     Inception,
     Linear,
     MaxPool,
@@ -238,3 +240,32 @@ def blocks(network: Network, aux: bool = True) -> int:
     """Independent building blocks, V1 §5's "about 100": every convolution (with its normalisation and ReLU), linear
     layer, pool, LRN, dropout and concatenation. The softmax is part of the loss and not counted."""
     return sum(cost.blocks for _, _, cost in costs(network, None, aux))
+
+
+# -- a whole run --------------------------------------------------------------------------------------------------
+def whole_run(multiply_adds: float, epochs: float, images: float, val_images: float) -> float:
+    """Multiply-adds of a run, `multiply_adds` being one image's forward pass: a training image costs three of them (one
+    forward, two backward), and the validation images are looked at before training and after every epoch."""
+    return multiply_adds * (3 * epochs * images + (epochs + 1) * val_images)
+
+
+def of(experiment: Experiment) -> float:
+    """`whole_run` of a resolved experiment."""
+    data = experiment.data
+    return whole_run(multiply_adds(experiment.network), experiment.recipe.epochs, data.train_images or 0,
+                     data.val_images or 0)
+
+
+def seconds(text: str) -> float:
+    """Seconds in "90", "90s", "25m" or "1.5h". Raises BadInput for anything else, and for nothing at all."""
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([smh]?)", text.strip(), re.ASCII)
+    if found is None or not float(found[1]):
+        raise BadInput(f"{text!r} is no time to spend: give seconds (90 or 90s), minutes (25m) or hours (1.5h).")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def clock(seconds: float) -> str:
+    """`45 s`, `12 min`, `3.4 h`: two digits, as one says it."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

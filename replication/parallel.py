@@ -1,24 +1,35 @@
 """Independent runs side by side: one process a core, one thread each; two such beat one process with two threads.
 
 One setting, REPLICATION_JOBS: how many runs at once ("auto": the cores, at most 8, or 1 on a GPU).
+
+Whatever ends the work early (a budget, Ctrl-C, SIGTERM, another run's error), workers are asked to write a checkpoint
+and end; those that have not after MARGIN seconds are killed, and lose what came after their last checkpoint.
 """
 from __future__ import annotations
 
+import math
 import multiprocessing as mp
 import os
 import queue
+import signal
 import sys
 import threading
+import time
 import traceback
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from tqdm import tqdm
 
-from replication import spec, store
+from replication import cost, provenance, spec, store
 from replication.errors import BadInput
 
 Job = tuple[str, spec.Experiment, int]  # what to call it, what it is, its seed
+
+START = 15.0   # seconds until a new process takes its first step: imports, images, the look at the untrained network
+USEFUL = 20.0  # seconds of training, as long as between two checkpoints, that are worth beginning a run for
+MARGIN = 10.0  # seconds a worker has, once asked, to end its step, write its checkpoint and go
 
 
 def cores() -> int:
@@ -36,16 +47,24 @@ def workers(runs: int) -> int:
     return min(runs, int(asked))
 
 
-def train(jobs: list[Job]) -> None:
-    """Trains every job that is not stored yet, in the order given; returns when all are.
+def train(jobs: list[Job], until: float = math.inf) -> None:
+    """Trains every job that is not stored yet, those begun first, else in the order given; returns when all are, or
+    shortly before `until` (by time.monotonic) with checkpoints of those that are not.
 
     A run that another process is training is waited for. Raises BadInput, with all other work kept, when a run cannot
-    be trained or a worker is killed.
+    be trained, a worker is killed, or `until` is too near for anything to be worth its start. A run too large for the
+    device's memory does not end the others; the sentence comes last.
     """
     if not jobs:
         return
+    jobs = sorted(jobs, key=lambda job: not store.begun(spec.address(*job[1:])))
+    if until < math.inf and until - time.monotonic() < (
+            shortest := START + min(USEFUL, *estimates([experiment for _, experiment, _ in jobs])) + MARGIN):
+        raise BadInput(f"The budget is too short for any of the {len(jobs)} runs: the shortest useful one is "
+                       f"{math.ceil(shortest)}s.")
     count = workers(len(jobs))
     context = mp.get_context("spawn")
+    over: Any = context.Event()
     todo: Any = context.Queue()
     news: Any = context.Queue()
     for i in range(len(jobs)):
@@ -55,27 +74,48 @@ def train(jobs: list[Job]) -> None:
     threads = max(1, cores() // count)
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by the children's libraries as they are loaded
-    crew = [context.Process(target=_work, args=(jobs, threads, todo, news), daemon=True) for _ in range(count)]
+    crew = [context.Process(target=_work, args=(jobs, threads, todo, news, until - MARGIN, over.is_set), daemon=True)
+            for _ in range(count)]
+    # A terminal's Ctrl-C and a scheduler's SIGTERM reach the whole group. Workers are born deaf to both: it is for the
+    # parent to ask them to stop, and for them to do it between two steps.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     for process in crew:
         process.start()
     os.environ.pop("OMP_NUM_THREADS") if before is None else os.environ.update(OMP_NUM_THREADS=before)
     try:
-        _watch(jobs, crew, news)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        _watch(jobs, crew, news, until)
     finally:
-        for process in crew:
-            process.terminate()
-        for process in crew:
-            process.join()
+        over.set()
+        try:
+            end = min(until, time.monotonic() + MARGIN)
+            for process in crew:
+                process.join(max(0.0, end - time.monotonic()))
+        finally:  # also when asked a second time
+            for process in crew:
+                process.kill()
+                process.join()
 
 
-def _watch(jobs: list[Job], crew: list[Any], news: Any) -> None:
+def estimates(experiments: list[spec.Experiment]) -> list[float]:
+    """Seconds each would take by the speed of the runs that finished on this device; inf before any has."""
+    from replication.train import device_name
+    known = store.speed(store.where({"device": device_name(), "processor": provenance.processor()}))
+    return [cost.of(experiment) / known[1] if known else math.inf for experiment in experiments]
+
+
+def _watch(jobs: list[Job], crew: list[Any], news: Any, until: float = math.inf) -> None:
     """One bar for all of it, in a terminal, a log and a notebook alike."""
     seen = [0] * len(jobs)
-    done = 0
+    done: set[int] = set()
+    left: set[int] = set()  # for want of time
+    large: dict[int, str] = {}  # for want of memory, and what to say
+    first: dict[int, tuple[float, int]] = {}  # when a run's progress was heard of first, and the images seen by then
+    speed = 0.0  # multiply-adds a second of one worker
     tty = sys.stdout.isatty()
     with tqdm(total=sum(_images(experiment) for _, experiment, _ in jobs), unit=" images", unit_scale=True,
               file=sys.stdout, leave=False, mininterval=0.5 if tty else 10, smoothing=0.05, dynamic_ncols=tty) as bar:
-        while done < len(jobs):
+        while len(done) + len(left) + len(large) < len(jobs) and time.monotonic() < until:
             try:
                 kind, i, what = news.get(timeout=1)
             except queue.Empty:
@@ -94,11 +134,16 @@ def _watch(jobs: list[Job], crew: list[Any], news: Any) -> None:
             if kind == "failed":
                 raise RuntimeError(f"{jobs[i][0]} failed:\n{what}")
             total = _images(jobs[i][1])
-            if kind == "done":
-                done += 1
+            if kind == "left":
+                left.add(i)
+            elif kind == "large":
+                large[i] = f"{jobs[i][0]}: {what}"
+                bar.write(large[i], file=sys.stdout)
+            elif kind == "done":
+                done.add(i)
                 bar.update(total - seen[i])
                 seen[i] = total
-                bar.write(f"{done}/{len(jobs)}  {jobs[i][0]}: {what}", file=sys.stdout)
+                bar.write(f"{len(done)}/{len(jobs)}  {jobs[i][0]}: {what}", file=sys.stdout)
             else:
                 share = min(total, round(total * what.images / max(1, what.total)))
                 bar.update(share - seen[i])
@@ -106,6 +151,27 @@ def _watch(jobs: list[Job], crew: list[Any], news: Any) -> None:
                 if what.loss == what.loss:  # the last word of a run has none
                     bar.set_postfix_str(f"epoch {what.epoch}, loss {what.loss:.2f}, error {what.error:.0%}",
                                         refresh=False)
+                since, images = first.setdefault(i, (time.monotonic(), what.images))
+                if what.images > images:
+                    speed = cost.whole_run(cost.multiply_adds(jobs[i][1].network), 1, what.images - images, 0) / (
+                        time.monotonic() - since)
+    if rest := [job for i, job in enumerate(jobs) if i not in done and i not in large]:
+        _say_left(rest, len(done), speed)
+    if large:
+        more = f" ({len(large) - 1} more runs are too large, too; see above.)" if len(large) > 1 else ""
+        raise BadInput(next(iter(large.values())) + more)
+
+
+def _say_left(rest: list[Job], done: int, speed: float) -> None:
+    """What a budget did not reach. `speed` (multiply-adds a second of one worker, 0: none seen) serves until a run has
+    finished on this device."""
+    begun = sum(store.begun(spec.address(*job[1:])) for job in rest)
+    needs = sum(estimates([experiment for _, experiment, _ in rest]))
+    if needs == math.inf and speed:
+        needs = sum(cost.of(experiment) for _, experiment, _ in rest) / speed
+    print(f"{done} runs finished in this time. Of the {len(rest)} left, {begun} have a checkpoint; the others were not "
+          f"begun, or too little time was left to be worth it. The same command goes on"
+          + (f" (about {cost.clock(needs)} of one worker)." if needs < math.inf else "."), flush=True)
 
 
 def _images(experiment: spec.Experiment) -> int:
@@ -113,19 +179,32 @@ def _images(experiment: spec.Experiment) -> int:
     return max(1, experiment.recipe.epochs * (experiment.data.train_images or 1))
 
 
-def _work(jobs: list[Job], threads: int, todo: Any, news: Any) -> None:
+def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = math.inf,
+          asked: Callable[[], bool] = lambda: False) -> None:
+    """Trains what `todo` names until it says None, or to a checkpoint once time is up (time.monotonic is the machine's,
+    the same in every process) or the parent has asked to stop."""
     import torch
 
+    from replication.train import Stopped, too_large
     from replication.train import train as train_one
     threading.Thread(target=_follow, daemon=True).start()
     torch.set_num_threads(threads)
     while (i := todo.get()) is not None:
         _, experiment, seed = jobs[i]
         try:
-            with store.lease(spec.address(experiment, seed)):
+            rest = until - time.monotonic()
+            if asked() or rest <= 0 or (rest < USEFUL and rest < estimates([experiment])[0]):
+                raise Stopped
+            with store.lease(spec.address(experiment, seed), wait=until == math.inf) as free:
+                if not free:
+                    raise Stopped  # another process trains it: time is better spent on the next
                 run = store.find(spec.address(experiment, seed)) or train_one(
-                    experiment, seed, watch=partial(_tell, news, i))
+                    experiment, seed, watch=partial(_tell, news, i), stop=lambda: asked() or time.monotonic() > until)
             news.put(("done", i, _line(run)))
+        except Stopped:
+            news.put(("left", i, None))
+        except torch.OutOfMemoryError as problem:
+            news.put(("large", i, str(too_large(experiment, problem))))
         except BadInput as problem:
             news.put(("refused", i, str(problem)))
         except Exception:

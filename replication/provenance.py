@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import platform
 import subprocess
 from importlib import metadata
@@ -15,9 +16,12 @@ PACKAGES = ("torch", "torchvision", "lightning", "numpy", "pandas", "seaborn")
 
 
 def collect(**more: Any) -> dict[str, Any]:
-    """Commit (and whether the code differs from it), Python, package versions, processor, UTC time; plus `more`."""
+    """Commit (and whether the code differs from it), Python, package versions, processor, UTC time; plus `more`.
+
+    A box that has the files and not git is told the commit by REPLICATION_COMMIT.
+    """
     return {
-        "commit": _git("rev-parse", "HEAD"),
+        "commit": _git("rev-parse", "HEAD") or os.environ.get("REPLICATION_COMMIT"),
         "dirty": bool(_git("status", "--porcelain", "--", *CODE)),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},

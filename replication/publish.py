@@ -31,8 +31,8 @@ def publish(profile: Profile) -> None:
               for grid in study.of_profile(profile_of(path.stem)) for cell in grid.cells}
     runs = [run for run in store.everything(places.mine()) if run.address in wanted]
     for run in runs:
-        if run.provenance.get("dirty"):
-            raise BadInput(f"Run {run.address} was trained by code that was not committed: delete "
+        if run.provenance.get("dirty") or not run.provenance.get("commit"):
+            raise BadInput(f"Run {run.address} was trained by code that was not committed, or does not say: delete "
                            f"{store.folder(run.address)}, and reproduce again.")
         there = store.folder(run.address, places.PUBLISHED)
         if there.exists() and store.read(there).summary != run.summary:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import csv
 import json
 import os
+import statistics
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from replication import places, spec
+from replication import cost, places, spec
 from replication.errors import BadInput
 
 FORMAT = 1  # of the files in a run's folder
@@ -88,6 +89,36 @@ def everything(store: Path) -> list[Run]:
         except BadInput as problem:
             warnings.warn(str(problem), stacklevel=2)
     return found
+
+
+def begun(address: str) -> bool:
+    """Whether a checkpoint waits for the run to go on."""
+    return checkpoint(address).exists() and not exists(address)
+
+
+def speed(machine: str | None = None) -> tuple[str, float] | None:
+    """A machine (see `where`) and the multiply-adds a second (cost.whole_run) it gave a run: the median of those that
+    finished there, of those that looked without training only where no other has. By default that of the newest run.
+    None before any has."""
+    found: list[tuple[str, str, bool, float]] = []
+    with warnings.catch_warnings(action="ignore"):  # whoever reads a run that cannot be trusted says so
+        runs = [run for place in places.stores() for run in everything(place)]
+    for run in runs:
+        made, ended = run.provenance, run.summary
+        with suppress(KeyError, TypeError, ZeroDivisionError):  # nothing was measured
+            images = (made["images_per_s"] or 0.0) * made["seconds"]
+            whole = cost.whole_run(ended["multiply_adds"], 1, images, 0) + cost.whole_run(
+                ended["multiply_adds"], ended["epoch"], 0, ended["val_images"])
+            found.append((made["utc"], where(made), images > 0, whole / made["seconds"]))
+    machine = machine or max(found, default=("", ""))[1]
+    there = [(trained, each) for _, at, trained, each in found if at == machine]
+    speeds = [each for trained, each in there if trained == max(there)[0]]
+    return (machine, statistics.median(speeds)) if speeds else None
+
+
+def where(made: dict[str, Any]) -> str:
+    """The hardware a provenance names: a GPU, or else the processor."""
+    return str(made["processor"] if made["device"] == "CPU" else made["device"])
 
 
 @contextmanager

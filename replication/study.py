@@ -98,12 +98,17 @@ def of_profile(profile: experiments.Profile) -> list[Grid]:
     return [under(name, profile.setting) for name in profile.studies]
 
 
+def jobs(grids: list[Grid]) -> list[tuple[str, spec.Experiment, int]]:
+    """The missing runs of several studies, in the order they were declared: study by study, then seed by seed, so that
+    sets which can be paired are complete early."""
+    return [(title(grid, cell), cell.experiment, cell.seed) for grid in grids for cell in grid.missing]
+
+
 def train(grids: list[Grid]) -> None:
     """Trains the missing runs of several studies in one go."""
-    jobs = [(title(grid, cell), cell.experiment, cell.seed) for grid in grids for cell in grid.missing]
-    if jobs:
+    if missing := jobs(grids):
         from replication import parallel  # torch: only once something must be trained
-        parallel.train(jobs)
+        parallel.train(missing)
 
 
 def title(grid: Grid, cell: Cell) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 import time
+import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,6 +44,10 @@ class Progress:
     error: float = math.nan
 
 
+class Stopped(Exception):
+    """A run was asked to stop before its end; its checkpoint is written."""
+
+
 @dataclass
 class State:
     """Everything a checkpoint holds besides weights. `sums` is the loss and the errors of the epoch so far."""
@@ -73,6 +78,11 @@ def device(asked: str | None = None) -> str:
     return asked if asked != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def device_name() -> str:
+    """What provenance calls the device of this process: the GPU's own name, or "CPU"."""
+    return torch.cuda.get_device_name() if device() == "cuda" else "CPU"
+
+
 def step(fabric: Fabric, network: nn.Module, optimiser: torch.optim.Optimizer, images: Tensor, labels: Tensor,
          recipe: spec.Recipe, rate: float, mark: Callable[[str], None] = lambda _: None) -> tuple[Tensor, Tensor]:
     """One step on a batch, float (N, 3, H, W), at one learning rate: the main loss and the number of errors, left on
@@ -92,24 +102,22 @@ def step(fabric: Fabric, network: nn.Module, optimiser: torch.optim.Optimizer, i
     return main.detach(), (outputs["main"].detach().argmax(1) != labels).sum()
 
 
-def train(experiment: spec.Experiment, seed: int, watch: Callable[[Progress], None] = lambda _: None) -> store.Run:
+def train(experiment: spec.Experiment, seed: int, watch: Callable[[Progress], None] = lambda _: None,
+          stop: Callable[[], bool] = lambda: False) -> store.Run:
     """Trains one run to its end, from its checkpoint if there is one, and commits it to your store.
 
-    A loss that is no longer finite ends the run as "diverged"; its history is kept. The caller holds the lease.
+    A loss that is no longer finite ends the run as "diverged"; its history is kept. The caller holds the lease. `stop`
+    is asked before every step; once it says yes, a checkpoint is written and Stopped raised.
     Raises BadInput for what cannot be trained (a batch larger than the data set, a full disk, data that is not there).
     """
     recipe, address = experiment.recipe, spec.address(experiment, seed)
-    fabric = Fabric(accelerator=device(), devices=1, precision=PRECISION[recipe.precision])  # type: ignore[arg-type]
-    data = _to(load(experiment.data), fabric.device)
+    fabric, data, bare, network, optimiser = _begin(experiment, seed)
     images, labels = data.train.images, data.train.labels
     per_epoch = len(labels) // recipe.batch
     if recipe.epochs and not per_epoch:
         raise BadInput(f"batch={recipe.batch} is more than the {len(labels)} training images: use a smaller batch.")
     steps = per_epoch * recipe.epochs
 
-    torch.manual_seed(stream(seed, "init"))
-    bare = build(experiment.network).to(fabric.device).to(memory_format=torch.channels_last)
-    network, optimiser = fabric.setup(bare, optim.optimiser(bare, recipe))
     state = _resume(address, bare, optimiser, fabric.device)
     sums = torch.tensor(state.sums, device=fabric.device, dtype=torch.float64)
     began = saved = seen = time.monotonic()
@@ -141,6 +149,9 @@ def train(experiment: spec.Experiment, seed: int, watch: Callable[[Progress], No
         network.train()
         sequence = order(len(labels), seed, epoch).to(fabric.device)
         for i in range(state.step % per_epoch, per_epoch):
+            if stop():
+                save()
+                raise Stopped
             torch.manual_seed(stream(seed, "step", state.step))
             chosen = sequence[i * recipe.batch:(i + 1) * recipe.batch]
             main, wrong = step(fabric, network, optimiser, augment(images[chosen], recipe.augment), labels[chosen],
@@ -164,6 +175,38 @@ def train(experiment: spec.Experiment, seed: int, watch: Callable[[Progress], No
     return _commit(experiment, seed, bare, data, state, fabric)
 
 
+def _begin(experiment: spec.Experiment,
+           seed: int) -> tuple[Fabric, Loaded, nn.Module, nn.Module, torch.optim.Optimizer]:
+    """What a run needs on its device: the images, the network as it is and as Fabric wraps it, the optimiser."""
+    fabric = Fabric(accelerator=device(), devices=1,
+                    precision=PRECISION[experiment.recipe.precision])  # type: ignore[arg-type]
+    data = _to(load(experiment.data), fabric.device)
+    torch.manual_seed(stream(seed, "init"))
+    bare = build(experiment.network).to(fabric.device).to(memory_format=torch.channels_last)
+    network, optimiser = fabric.setup(bare, optim.optimiser(bare, experiment.recipe))
+    return fabric, data, bare, network, optimiser
+
+
+def too_large(experiment: spec.Experiment, problem: BaseException) -> BadInput:
+    """What to say of a run that ran out of the device's memory: which part of its batch fits, found by trying."""
+    batch = asked = experiment.recipe.batch
+    while batch := batch // 2:
+        if problem.__traceback__ is not None:
+            traceback.clear_frames(problem.__traceback__)  # they hold the tensors of the attempt
+        torch.cuda.empty_cache()
+        try:
+            fabric, data, _, network, optimiser = _begin(experiment, 0)
+            step(fabric, network, optimiser, augment(data.train.images[:batch], experiment.recipe.augment),
+                 data.train.labels[:batch], experiment.recipe, 0.0)
+        except torch.OutOfMemoryError as again:
+            problem = again
+        else:
+            return BadInput(f"batch={asked} does not fit into this device's memory, batch={batch} does: use that, or a "
+                            f"smaller width or resolution.")
+    return BadInput(f"batch={asked} does not fit into this device's memory, and no smaller one does: use a smaller "
+                    f"width or resolution.")
+
+
 def _commit(experiment: spec.Experiment, seed: int, network: nn.Module, data: Loaded, state: State,
             fabric: Fabric) -> store.Run:
     address, recipe = spec.address(experiment, seed), experiment.recipe
@@ -179,11 +222,10 @@ def _commit(experiment: spec.Experiment, seed: int, network: nn.Module, data: Lo
     if state.finite and (radius := data.val.extra.get("radius")) is not None:
         scores = evaluate.logits(network, data.val, recipe.augment)
         summary["error_by_radius"] = evaluate.error_by(scores, data.val.labels, radius)
-    cuda = fabric.device.type == "cuda"
     images = state.step * recipe.batch
     _save(store.weights(address), network.state_dict())
     run = store.commit(address, spec.record(experiment, seed), state.history, summary, provenance.collect(
-        device=torch.cuda.get_device_name() if cuda else "CPU", threads=torch.get_num_threads(), seed=seed,
+        device=device_name(), threads=torch.get_num_threads(), seed=seed,
         seconds=round(state.seconds, 1), images_per_s=round(images / state.seconds, 1) if images else None,
     ))
     store.checkpoint(address).unlink(missing_ok=True)

@@ -17,7 +17,7 @@ LAYERS = (
     {"errors", "places", "spec"},
     {"cost", "zoo", "zoo_v3", "experiments", "data", "data.names", "data.choose", "data.listing", "data.folder",
      "data.tiny_imagenet"},
-    {"store", "provenance"},
+    {"store", "provenance", "bundle"},
     {"layers", "inception", "port", "arora", "sparsity"},
     {"data.augment", "data.cache", "data.decode", "data.digits", "data.download", "data.shapes", "data.sources",
      "data.vision", "evaluate", "optim", "train"},

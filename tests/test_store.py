@@ -276,10 +276,10 @@ from replication import experiments, parallel, train
 setting = experiments.Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=2, batch=20)
 jobs = [(f"run {seed}", experiments.experiment(setting), seed) for seed in range(3)]
 before = train.train
-def counted(experiment, seed, watch):
+def counted(experiment, seed, **more):
     with open(sys.argv[1], "a") as file:
         file.write(f"{seed} {os.getpid()}\\n")
-    return before(experiment, seed, watch)
+    return before(experiment, seed, **more)
 train.train = counted
 parallel._follow = lambda: None
 todo, news = queue.Queue(), queue.Queue()
