@@ -304,7 +304,7 @@ def test_every_module_can_carry_a_head_and_trains(make):
 @pytest.mark.parametrize(("wrong", "says"), [
     ({"aux": ("6f",)}, "Valid: 5b, 5c, 5d, 6a"), ({"aux": "6e"}, r"e.g. aux=\('6b', '6e'\)"),
     ({"aux": ("6e", "6e")}, "twice"), ({"classes": 1}, "at least 2"), ({"width": 0}, "width"),
-    ({"dropout": 1}, "between 0 and 0.99"), ({"init": 0.1}, "init"), ({"resolution": "299"}, "must be a int"),
+    ({"dropout": 1}, "between 0 and 0.99"), ({"init": 0.1}, "init"), ({"resolution": "299"}, "must be an int"),
 ])
 def test_refusals(wrong, says):
     with pytest.raises(BadInput, match=says) as refused:
