@@ -40,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     publish.add_argument("--profile", default="auto")
     bench = verbs.add_parser("bench", help="images per second beside torchvision")
     bench.add_argument("--quick", action="store_true", help="the smallest case alone")
+    bench.add_argument("--budget", type=str, help="begin nothing after this long: 90s, 25m, 1.5h, or seconds")
+    bench.add_argument("--smoke", action="store_true", help="instead, whether each fast way of training works here")
     bench.add_argument("--roofline", action="store_true", help="instead, each row of Table 1 beside its bound")
     asked = parser.parse_args(arguments)
     try:
@@ -162,8 +164,14 @@ def _publish(asked: Any) -> None:
 
 
 def _bench(asked: Any) -> None:
-    from replication import bench, roofline
-    (roofline if asked.roofline else bench).run(quick=asked.quick)
+    from replication import bench, roofline, smoke
+    until = math.inf if asked.budget is None else time.monotonic() + cost.seconds(asked.budget)
+    if asked.roofline:
+        roofline.run(quick=asked.quick)
+    elif asked.smoke:
+        smoke.run(until)
+    else:
+        bench.run(asked.quick, until)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,8 @@ class Size:
 
 
 CPU = (Size(64, 64), Size(32, 128), Size(224, 4, steps=2), Size(299, 4, steps=2, v3=True))
-GPU = (Size(224, 128, steps=20), Size(64, 512, steps=20), Size(56, 512, stem=2, steps=20),
-       Size(32, 1024, stem=4, steps=20), Size(299, 128, steps=20, v3=True))
+GPU = (Size(224, 128, steps=20), Size(299, 128, steps=20, v3=True), Size(56, 512, stem=2, steps=20),
+       Size(64, 512, steps=20), Size(32, 1024, stem=4, steps=20))
 TRICKS = {False: ("ours-merge",), True: ("ours-none", "ours-graph", "ours-compile+graph+merge")}
 TURNS, QUICK_TURNS = 7, 3
 PHASES = ("train", "infer")
@@ -69,9 +70,10 @@ COLUMNS = (
 )
 
 
-def run(quick: bool = False) -> Path:
+def run(quick: bool = False, until: float = math.inf) -> Path:
     """Measures, prints and writes `<your store>/tables/bench-<device>.csv`, again after every turn, so that what is
-    measured stays. Quick: the first size alone, fewer turns, in a table of its own (`-quick`). Returns its path.
+    measured stays. Quick: the first size alone, fewer turns, in a table of its own (`-quick`). No size is begun, and no
+    turn, after `until` (by time.monotonic). Returns the table's path.
 
     A variant that fails (out of memory, say) is a row whose status says why.
     """
@@ -80,28 +82,32 @@ def run(quick: bool = False) -> Path:
     ceiling = ceilings(where)
     wake(where)
     rows: list[dict[str, Any]] = []
-    for size in (GPU if cuda else CPU)[:1 if quick else None]:
+    for phase, size in product(PHASES, (GPU if cuda else CPU)[:1 if quick else None]):  # training is what is asked first
+        if time.monotonic() > until:
+            print("Time is up: the other sizes were not measured.", flush=True)
+            break
         with tempfile.TemporaryDirectory() as folder:
             images = pictures(FILES, size.side)
             _write_jpegs(images, Path(folder))
-            for phase in PHASES:
-                entries = [Entry(*kind, phase, size, where) for kind in _variants(size, phase, cuda)]
+            entries = [Entry(*kind, phase, size, where) for kind in _variants(size, phase, cuda)]
+            for entry in entries:
+                entry.start(images, Path(folder))
+            for turn in range(QUICK_TURNS if quick else TURNS):
+                if turn and time.monotonic() > until:
+                    break
                 for entry in entries:
-                    entry.start(images, Path(folder))
-                for turn in range(QUICK_TURNS if quick else TURNS):
-                    for entry in entries:
-                        entry.turn(turn)
-                    again = ceilings(where)
-                    ceiling = max(ceiling[0], again[0]), max(ceiling[1], again[1])
-                    now = [{**common, **row(entry, entries, *ceiling)} for entry in entries]
-                    frame = pd.DataFrame(rows + now, columns=list(COLUMNS))
-                    store.write(path, frame.to_csv(index=False, float_format="%.6g"))
-                rows += now
-                print(f"\n{_shown(now)}", flush=True)
-                del entries, entry
-                forget(cuda)
-                if cuda:
-                    torch.compiler.reset()  # or the eighth shape of the same code would silently not be compiled
+                    entry.turn(turn)
+                again = ceilings(where)
+                ceiling = max(ceiling[0], again[0]), max(ceiling[1], again[1])
+                now = [{**common, **row(entry, entries, *ceiling)} for entry in entries]
+                frame = pd.DataFrame(rows + now, columns=list(COLUMNS))
+                store.write(path, frame.to_csv(index=False, float_format="%.6g"))
+            rows += now
+            print(f"\n{_shown(now)}", flush=True)
+            del entries, entry
+            forget(cuda)
+            if cuda:
+                torch.compiler.reset()  # or the eighth shape of the same code would silently not be compiled
     print(f"\nThis device at its best: matrices {ceiling[0]:.3g} TFLOP/s, copies {ceiling[1]:.3g} GB/s.\n{path}")
     return path
 
@@ -126,7 +132,8 @@ def begin(kind: str, quick: bool) -> tuple[torch.device, Path, dict[str, Any]]:
 def _variants(size: Size, phase: str, cuda: bool) -> list[tuple[str, str, spec.Network]]:
     """(network, variant, its table). "ours" is as a long run takes its steps, "ours-graph" with that trick alone."""
     theirs = ("torchvision-reference", "torchvision-tuned")
-    tricks = TRICKS[cuda] if phase == "train" and not size.v3 else ()
+    # Each trick alone, at one size of a GPU: every compiled variant costs a minute before its first step.
+    tricks = TRICKS[cuda] if phase == "train" and not size.v3 and (not cuda or size == GPU[0]) else ()
     if size.v3:
         return [("inception_v3", variant, zoo_v3.inception_v3(resolution=size.resolution))
                 for variant in ("ours", *theirs)]
