@@ -82,7 +82,7 @@ def run(quick: bool = False, until: float = math.inf) -> Path:
     ceiling = ceilings(where)
     wake(where)
     rows: list[dict[str, Any]] = []
-    for phase, size in product(PHASES, (GPU if cuda else CPU)[:1 if quick else None]):  # training is what is asked first
+    for phase, size in product(PHASES, (GPU if cuda else CPU)[:1 if quick else None]):  # training first
         if time.monotonic() > until:
             print("Time is up: the other sizes were not measured.", flush=True)
             break

@@ -1,7 +1,7 @@
 """Whether each fast way of training works on this device, and ends where the plain way does: a minute, one table.
 
-Each case is a whole run of the one training loop, twenty steps on scikit-learn's digits, in a store of its own. What fails is
-a row with its reason, and the others go on.
+Each case is a whole run of the one training loop, twenty steps on scikit-learn's digits, in a store of its own. What
+fails is a row with its reason, and the others go on.
 """
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ def _attempt(work: Any) -> dict[str, Any]:
 def whole(network: spec.Network, precision: str, asked: str) -> dict[str, Any]:
     """A run of the loop from beginning to end: what it says of how its steps were taken, and its last losses."""
     data = resolve("digits", resolution=64, train_images=1280, val_images=500)
-    kept = tuple(row for row in network.rows if not isinstance(row.op, spec.Dropout))  # compiled, it draws other numbers
+    # Compiled, dropout draws other numbers: none here.
+    kept = tuple(row for row in network.rows if not isinstance(row.op, spec.Dropout))
     heads = tuple(replace(head, ops=tuple(op for op in head.ops if not isinstance(op, spec.Dropout)))
                   for head in network.aux)
     recipe = spec.Recipe(epochs=2, batch=128, lr=0.01, precision=precision, augment=(spec.Flip(),))
@@ -89,7 +90,7 @@ def whole(network: spec.Network, precision: str, asked: str) -> dict[str, Any]:
 
 
 def lrn(where: torch.device) -> float:
-    """‖g − g₆₄‖ / ‖g₆₄‖ of LRN's gradient to its input, bf16 under autocast as in training, maps as large as norm2's."""
+    """‖g − g₆₄‖ / ‖g₆₄‖ of LRN's gradient to its input, bf16 under autocast as in training, maps of norm2's size."""
     op = spec.LRN()
     torch.manual_seed(0)
     x, g = torch.randn(8, 192, 56, 56).relu(), torch.randn(8, 192, 56, 56)
