@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from replication import experiments, places, study
+from replication import paths
+from replication.studies import profiles, study
 
 # Written down while the runs were published: all addresses of results/runs, and by profile and study those that it
 # asks for, as {variant: {seed: address}}.
@@ -18,7 +19,7 @@ def asked(profile: str) -> dict[str, dict[str, str]]:
     """{study: {address: "variant, seed"}} of what a profile asks for now."""
     return {grid.study.name: {cell.address: f"{', '.join(f'{k} {v}' for k, v in cell.labels.items())}, seed {cell.seed}"
                               for cell in grid.cells}
-            for grid in study.of_profile(experiments.profile(profile))}
+            for grid in study.of_profile(profiles.profile(profile))}
 
 
 @pytest.fixture(autouse=True)
@@ -40,4 +41,4 @@ def test_every_published_run_is_one_of_them() -> None:
     held = {address for studies in HELD["profiles"].values() for variants in studies.values()
             for seeds in variants.values() for address in seeds.values()}
     assert held == set(HELD["runs"])
-    assert held <= {path.parent.name for path in (places.PUBLISHED / "runs").glob("*/summary.json")}
+    assert held <= {path.parent.name for path in (paths.PUBLISHED / "runs").glob("*/summary.json")}
