@@ -12,8 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from replication import cost, experiments, ranks, spec, store, zoo
 from replication.errors import BadInput, unknown
+from replication.models import cost, ops, registry
+from replication.runs import experiments, store
+from replication.studies import estimate, grid, profiles
+from replication.training import distributed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     bring = verbs.add_parser("import", help="merge bundles of runs, and checkpoints beside them, into your store")
     bring.add_argument("files", nargs="+", type=Path)
     count = verbs.add_parser("count", help="parameters, multiply-adds and memory of a network, row by row")
-    count.add_argument("network", help=", ".join(zoo.NETWORKS))
+    count.add_argument("network", help=", ".join(registry.NETWORKS))
     count.add_argument("--resolution", type=int, default=None, help="input side in px (default: the paper's)")
     verbs.add_parser("zoo", help="every network: size, cost, smallest input, depth, and where in the papers it stands")
     compare = verbs.add_parser("compare", help="published numbers beside yours, in one sentence")
@@ -57,8 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _list(asked: Any) -> None:
-    profile = experiments.profile(asked.profile)
-    known = store.speed()
+    profile = profiles.profile(asked.profile)
+    known = estimate.speed()
     print(f"profile {profile.name}: {profile.about}")
     print(f"{'study':14} {'variant':36} {'seeds':>7} {'begun':>6} {'next':>5} {'epochs':>7} {'one run':>10} "
           f"{'multiply-adds':>14}  address of seed 0")
@@ -66,47 +69,48 @@ def _list(asked: Any) -> None:
     left = 0.0
     for name in asked.studies or profile.studies:
         setting = profile.setting(name)
-        rows = [(labels, experiment, [spec.address(experiment, seed) for seed in range(setting.seeds)])
-                for labels, experiment in experiments.cells(name, setting)]
+        rows = [(labels, experiment, [experiments.address(experiment, seed) for seed in range(setting.seeds)])
+                for labels, experiment in grid.cells(name, setting)]
         done = {address for *_, addresses in rows for address in addresses if store.exists(address)}
         for seed in range(setting.seeds):
             for _, experiment, addresses in rows:
                 if addresses[seed] not in done and addresses[seed] not in turn:
                     turn[addresses[seed]] = len(turn) + 1
-                    left += cost.of(experiment)
+                    left += experiments.work(experiment)
         for labels, experiment, addresses in rows:
             waits = [turn[address] for address in addresses if address not in done]
             begun = sum(store.begun(address) for address in addresses)
-            whole = cost.of(experiment)
+            whole = experiments.work(experiment)
             print(f"{name:14} {', '.join(f'{k} {v}' for k, v in labels.items()):36} "
                   f"{len(addresses) - len(waits):>3} / {len(addresses):<1} {begun or '–':>6} "
                   f"{waits[0] if waits else '–':>5} {experiment.recipe.epochs:>7} "
-                  f"{cost.clock(whole / known[1]) if known else f'{whole / 1e12:.3g} T':>10} "
+                  f"{estimate.clock(whole / known[1]) if known else f'{whole / 1e12:.3g} T':>10} "
                   f"{cost.multiply_adds(experiment.network) / 1e6:>12.1f} M  {addresses[0]}")
     rest = f"{left / 1e12:.3g} T multiply-adds; no run has finished yet that would tell how fast"
     if known:
-        rest = f"about {cost.clock(left / known[1])}, one after the other, as fast as runs were on {known[0]}"
+        rest = f"about {estimate.clock(left / known[1])}, one after the other, as fast as runs were on {known[0]}"
     print(f"{len(turn)} to train: {rest}. Runs that were begun come first, then each at its turn (next)." if turn
           else "Nothing is left to train.")
 
 
 def _run(asked: Any) -> None:
-    until = math.inf if asked.budget is None else time.monotonic() + cost.seconds(asked.budget)
+    until = math.inf if asked.budget is None else time.monotonic() + estimate.seconds(asked.budget)
     heard: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, partial(_hear, heard))
-    from replication import bundle, parallel, study  # pandas: `list` must be instant
-    first = ranks.rank() == 0
+    from replication.runs import bundle
+    from replication.studies import study, workers  # pandas: `list` must be instant
+    first = distributed.rank() == 0
     if asked.bundle and first:
         bundle.check(Path(asked.bundle))
-    profile = experiments.profile(asked.profile)
+    profile = profiles.profile(asked.profile)
     grids = [study.under(name, profile.setting(name)) for name in asked.studies or profile.studies]
     jobs, wanted = study.jobs(grids), len({cell.address for grid in grids for cell in grid.cells})
     if first:
         print(f"profile {profile.name}: {wanted - len(jobs)} of {wanted} runs are stored, {len(jobs)} to train",
               flush=True)
     try:
-        parallel.train(jobs, until, asked=lambda: bool(heard))
+        workers.train(jobs, until, asked=lambda: bool(heard))
     finally:
         if asked.bundle and first:
             bundle.pack(Path(asked.bundle))
@@ -121,14 +125,14 @@ def _hear(heard: list[int], number: int, _: Any) -> None:
 
 
 def _import(asked: Any) -> None:
-    from replication import bundle
+    from replication.runs import bundle
     bundle.unpack(asked.files)
 
 
 def _count(asked: Any) -> None:
-    if asked.network not in zoo.NETWORKS:
-        raise unknown("network", asked.network, zoo.NETWORKS)
-    network = zoo.NETWORKS[asked.network]()
+    if asked.network not in registry.NETWORKS:
+        raise unknown("network", asked.network, registry.NETWORKS)
+    network = registry.NETWORKS[asked.network]()
     print(f"{'row':14} {'output':>16} {'parameters':>12} {'multiply-adds':>14} {'activations':>12}")
     for row in cost.table(network, asked.resolution):
         print(f"{row['name']:14} {'×'.join(map(str, row['output'])):>16} {row['parameters']:>12,} "
@@ -140,7 +144,7 @@ def _count(asked: Any) -> None:
 def _zoo(_: Any) -> None:
     print(f"{'network':22} {'parameters':>12} {'with heads':>12} {'multiply-adds':>14} {'at':>10} "
           f"{'least':>6} {'to train':>8} {'depth':>6}  where")
-    for name, make in zoo.NETWORKS.items():
+    for name, make in registry.NETWORKS.items():
         network = make()
         print(f"{name:22} {cost.parameters(network, aux=False):>12,} {cost.parameters(network):>12,} "
               f"{cost.multiply_adds(network) / 1e6:>12,.1f} M {'×'.join(map(str, cost.input_shape(network))):>10} "
@@ -148,30 +152,30 @@ def _zoo(_: Any) -> None:
               f"{_where(make)}")
 
 
-def _where(make: Callable[..., spec.Network]) -> str:
+def _where(make: Callable[..., ops.Network]) -> str:
     """The first sentence of a docstring, up to its semicolon."""
     return re.split(r";|\.(?= [A-Z]|$)", " ".join((make.__doc__ or "").split("\n\n")[0].split()))[0]
 
 
 def _compare(asked: Any) -> None:
-    from replication import report
-    print(report.agreement(report.pages()) + (f" The book: {asked.book}" if asked.book else ""))
+    from replication.pages import metrics, reproduced
+    print(reproduced.agreement(metrics.pages()) + (f" The book: {asked.book}" if asked.book else ""))
 
 
 def _publish(asked: Any) -> None:
-    from replication import publish
-    publish.publish(experiments.profile(asked.profile))
+    from replication.pages import publish
+    publish.publish(profiles.profile(asked.profile))
 
 
 def _bench(asked: Any) -> None:
-    from replication import bench, roofline, smoke
-    until = math.inf if asked.budget is None else time.monotonic() + cost.seconds(asked.budget)
+    from replication.benchmarks import roofline, smoke, throughput
+    until = math.inf if asked.budget is None else time.monotonic() + estimate.seconds(asked.budget)
     if asked.roofline:
         roofline.run(quick=asked.quick)
     elif asked.smoke:
         smoke.run(until)
     else:
-        bench.run(asked.quick, until)
+        throughput.run(asked.quick, until)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from replication import places
+from replication import paths
 
 CODE = ("replication", "book", "profiles")  # what a run or a page depends on; results and notes do not make it dirty
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "pandas", "seaborn")
@@ -50,7 +50,7 @@ def _version(package: str) -> str | None:
 
 def _git(*command: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(places.ROOT), *command], capture_output=True, text=True, check=True)
+        done = subprocess.run(["git", "-C", str(paths.ROOT), *command], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

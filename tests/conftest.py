@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from replication import experiments, parallel, spec
+from replication.runs import experiments
+from replication.studies import grid, workers
 
 TINY: dict[str, Any] = {"images": 200, "val_images": 100, "resolution": 32, "width": 0.125, "stem": 4, "epochs": 2,
                         "batch": 20}
@@ -39,14 +40,14 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers with one thread: they take sums in one order, and two that share a busy core wait for each other."""
-    monkeypatch.setattr(parallel, "cores", lambda: 1)
+    monkeypatch.setattr(workers, "cores", lambda: 1)
 
 
 LONG = """
-from replication import experiments, parallel
+from replication.studies import grid, workers
 if __name__ == "__main__":
-    setting = experiments.Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=5000, batch=20)
-    parallel.train([("long", experiments.experiment(setting), 0)])
+    setting = grid.Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=5000, batch=20)
+    workers.train([("long", grid.experiment(setting), 0)])
 """
 
 
@@ -58,10 +59,10 @@ def parent(out: Path, tmp_path: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture
-def tiny() -> Callable[..., spec.Experiment]:
+def tiny() -> Callable[..., experiments.Experiment]:
     """tiny(norm="BN", batch=10, clip=None): 20 steps of an eighth-width GoogLeNet; recipe fields replace its own."""
-    def make(norm: str = "LRN", aux: tuple[str, ...] = ("4a", "4d"), **recipe: Any) -> spec.Experiment:
-        made = experiments.experiment(experiments.Setting(**TINY), norm=norm, aux=aux)
+    def make(norm: str = "LRN", aux: tuple[str, ...] = ("4a", "4d"), **recipe: Any) -> experiments.Experiment:
+        made = grid.experiment(grid.Setting(**TINY), norm=norm, aux=aux)
         return replace(made, recipe=replace(made.recipe, **recipe))
     return make
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from replication import experiments
+from replication.studies import profiles
 
 pytestmark = pytest.mark.usefixtures("out")
 
@@ -32,7 +32,7 @@ def test_list_is_instant(python: Any) -> None:
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("v1.")]
     assert len(lines) == 6 + 8
-    seeds = experiments.profile("cpu").setting("v1.aux").seeds
+    seeds = profiles.profile("cpu").setting("v1.aux").seeds
     for line in lines:
         assert re.search(rf" 0 / {seeds} .* [\d.]+ M  [0-9a-f]{{12}}$", line), line
     assert len({line.split()[-1] for line in lines}) == 14

@@ -1,6 +1,6 @@
 """Notices when the arithmetic of a run may have changed.
 
-    python tests/test_numerics.py --record      # the change is equivalent, or spec.NUMERICS has been raised for it
+    python tests/test_numerics.py --record    # the change is equivalent, or experiments.NUMERICS was raised for it
 """
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
-from replication import spec
+from replication import paths
+from replication.runs import experiments
 
 RECORD = Path(__file__).with_name("numerics.json")
-PACKAGE = Path(spec.__file__).parent
-FILES = ("layers", "inception", "evaluate", "fast", "optim", "train", "data/augment", "data/boxes", "data/colour",
-         "data/shapes", "data/digits", "data/sound", "zoo", "zoo_v3", "zoo_factors", "zoo_kws", "zoo_relatives",
-         "spec")
-CHANGED = ("numerics changed: raise spec.NUMERICS, or record as equivalent: python tests/test_numerics.py --record "
-           "(what changed: {})")
+PACKAGE = paths.ROOT / "replication"
+# What decides pixels, their order and what is computed from them. Tables and recipes are values: an address has them.
+FILES = ("data/boxes", "data/colour", "data/decode", "data/digits", "data/loader", "data/shapes", "data/sound",
+         "data/subset", "data/transforms", "models/build", "models/init", "models/layers", "training/accelerate",
+         "training/evaluate", "training/loop", "training/optim")
+CHANGED = ("numerics changed: raise experiments.NUMERICS, or record as equivalent: python tests/test_numerics.py "
+           "--record (what changed: {})")
 
 
 def tree(node: Any) -> Any:
@@ -42,7 +44,7 @@ def fingerprint(source: str) -> str:
 
 
 def now() -> dict[str, Any]:
-    return {"numerics": spec.NUMERICS,
+    return {"numerics": experiments.NUMERICS,
             "files": {name: fingerprint((PACKAGE / f"{name}.py").read_text(encoding="utf-8")) for name in FILES}}
 
 
@@ -79,7 +81,7 @@ def test_arithmetic_does(other: str) -> None:
 
 def test_a_raised_integer_must_be_recorded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     before = now()
-    monkeypatch.setattr(spec, "NUMERICS", spec.NUMERICS + 1)
+    monkeypatch.setattr(experiments, "NUMERICS", experiments.NUMERICS + 1)
     assert differences(before, now()) == ["numerics"]
 
 
@@ -87,4 +89,4 @@ if __name__ == "__main__":
     if sys.argv[1:] != ["--record"]:
         sys.exit(__doc__)
     RECORD.write_text(json.dumps(now(), indent=1) + "\n", encoding="utf-8")
-    print(f"recorded {len(FILES)} files as numerics {spec.NUMERICS}")
+    print(f"recorded {len(FILES)} files as numerics {experiments.NUMERICS}")

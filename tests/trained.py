@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import torch
 
-from replication import spec, store
+from replication.runs import experiments, store
 
 
-def weights(experiment: spec.Experiment, seed: int = 0) -> dict[str, torch.Tensor]:
-    return torch.load(store.weights(spec.address(experiment, seed)), weights_only=True)
+def weights(experiment: experiments.Experiment, seed: int = 0) -> dict[str, torch.Tensor]:
+    return torch.load(store.weights(experiments.address(experiment, seed)), weights_only=True)

@@ -25,14 +25,15 @@ import nbformat
 import papermill
 import toc
 
-from replication import experiments, places
+from replication import paths
 from replication.errors import BadInput, unknown
+from replication.studies import grid, profiles
 
 
 def shared_out(parameters: dict[str, Any], sources: list[Path]) -> dict[str, dict[str, Any]]:
     """What goes to each notebook; a parameter that no notebook declares is a mistake.
 
-    What the profile leaves open is `experiments.Setting`'s, for its runs and for the pages alike: a page whose own
+    What the profile leaves open is `grid.Setting`'s, for its runs and for the pages alike: a page whose own
     default is another is told so.
     """
     declared = {source.stem: {name: ast.literal_eval(found["default"]) for name, found in
@@ -40,7 +41,7 @@ def shared_out(parameters: dict[str, Any], sources: list[Path]) -> dict[str, dic
     for key in parameters:
         if not any(key in names for names in declared.values()):
             raise unknown("parameter in the profile:", key, sorted(set().union(*declared.values())))
-    open_ = {key: value for key, value in asdict(experiments.Setting()).items() if key not in parameters}
+    open_ = {key: value for key, value in asdict(grid.Setting()).items() if key not in parameters}
     return {name: {**{k: v for k, v in parameters.items() if k in names},
                    **{k: v for k, v in open_.items() if k in names and names[k] != v}}
             for name, names in declared.items()}
@@ -53,7 +54,7 @@ def clean(output: Any) -> Any:
     if isinstance(output, list):
         return [clean(value) for value in output]
     if isinstance(output, str):
-        for folder, name in ((places.mine(), "out"), (places.data(), "data"), (places.ROOT, ".")):
+        for folder, name in ((paths.mine(), "out"), (paths.data(), "data"), (paths.ROOT, ".")):
             output = re.sub(rf"(?<![\w.]){re.escape(str(folder))}(?!\w)", name, output)
         return re.sub(r" at 0x[0-9a-f]{6,}", "", output)
     return output
@@ -76,11 +77,11 @@ def normalise(nb: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def run(source: Path, parameters: dict[str, Any]) -> tuple[float, str]:
     """Seconds, and what went wrong if something did."""
     started = time.monotonic()
-    done, failed = (places.mine() / folder / source.name for folder in ("notebooks", "failed"))
+    done, failed = (paths.mine() / folder / source.name for folder in ("notebooks", "failed"))
     for path in (done, failed):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        papermill.execute_notebook(str(source), str(failed), parameters=parameters, cwd=str(places.ROOT),
+        papermill.execute_notebook(str(source), str(failed), parameters=parameters, cwd=str(paths.ROOT),
                                    progress_bar=False, log_output=False,
                                    extra_arguments=["--log-level=CRITICAL"])  # of the kernel: it tells of TCP each time
         nbformat.write(normalise(nbformat.read(failed, 4)), failed)
@@ -98,15 +99,15 @@ def main() -> int:
     ap.add_argument("profile", help="a file of profiles/, or auto: gpu where there is one, else cpu")
     ap.add_argument("--only", nargs="+", metavar="NOTEBOOK")
     ap.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="notebooks at once")
-    ap.add_argument("--root", type=Path, default=places.ROOT, help="folder that holds book/ and profiles/")
+    ap.add_argument("--root", type=Path, default=paths.ROOT, help="folder that holds book/ and profiles/")
     a = ap.parse_args()
-    os.environ["REPLICATION_OUT"] = str(places.mine())  # whole, since the notebooks run in another folder
+    os.environ["REPLICATION_OUT"] = str(paths.mine())  # whole, since the notebooks run in another folder
     os.environ["TQDM_DISABLE"] = "1"                    # a progress bar is no result: it goes to stderr, into the page
 
     book = a.root / "book"
     names = toc.notebooks(book, published=False)
     try:
-        profile = experiments.profile(a.profile, a.root / "profiles")
+        profile = profiles.profile(a.profile, a.root / "profiles")
         parameters = shared_out(profile.parameters, [book / f"{name}.ipynb" for name in names])
         for name in a.only or ():
             if name not in names:

@@ -20,7 +20,7 @@ import nbformat
 import toc
 import yaml
 
-from replication import places
+from replication import paths
 
 LEFT_OUT = {"_build", "_tools", ".ipynb_checkpoints", "__pycache__"}
 
@@ -93,10 +93,10 @@ def stage(book: Path, store: Path, target: Path, published: bool) -> list[str]:
 def main() -> int:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--from", dest="store", required=True, choices=("results", "out"))
-    ap.add_argument("--root", type=Path, default=places.ROOT, help="folder that holds book/, results/ and build/")
+    ap.add_argument("--root", type=Path, default=paths.ROOT, help="folder that holds book/, results/ and build/")
     a = ap.parse_args()
     published = a.store == "results"
-    store = a.root / "results" if published else places.mine()
+    store = a.root / "results" if published else paths.mine()
     target = a.root / "build" / ("published" if published else "reproduced") / "src"
     wrong = stage(a.root / "book", store, target, published)
     for line in wrong:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..errors import unknown
-from ..spec import AreaCrop
+from replication.data.spec import AreaCrop
+from replication.errors import unknown
 
 
 class Boxes(NamedTuple):

@@ -19,10 +19,10 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from .. import places, spec
-from ..errors import BadInput
-from . import decode
-from .listing import digest
+from replication import files, paths
+from replication.data import decode, spec
+from replication.data.listing import digest
+from replication.errors import BadInput
 
 # Raised by hand when the same files would decode to other pixels, or lie otherwise on disk.
 FORM = 1
@@ -55,8 +55,8 @@ def keep(data: spec.Data, source: Callable[[spec.Data], tuple[tuple[str, ...], S
     does, for an image that cannot be decoded.
     """
     skip = os.environ.get("REPLICATION_SKIP_BAD") == "1"
-    value = {"form": FORM, **spec.plain(data)}
-    folder = places.data() / "cache" / digest([json.dumps(value, sort_keys=True)])
+    value = {"form": FORM, **files.plain(data)}
+    folder = paths.data() / "cache" / digest([json.dumps(value, sort_keys=True)])
     if kept := _open(folder, value, skip):
         return kept
     partial = folder.with_suffix(".partial")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..spec import Photometric
+from replication.data.spec import Photometric
 
 BRIGHTNESS, CONTRAST, SATURATION = range(3)
 # Principal axes (columns) and variances of the RGB values, 0 … 1, of ImageNet's images, as fb.resnet.torch gives them.

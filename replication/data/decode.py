@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from ..errors import BadInput
+from replication.errors import BadInput
 
 BATCH = 256
 

@@ -18,7 +18,7 @@ from typing import IO
 from filelock import FileLock
 from tqdm import tqdm
 
-from ..errors import BadInput
+from replication.errors import BadInput
 
 TIMEOUT = 30.0  # seconds without a byte
 PIECE = 1 << 20

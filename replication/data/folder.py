@@ -11,9 +11,9 @@ import os
 import random
 from pathlib import Path
 
-from .. import places
-from ..errors import BadInput
-from .listing import Listing, digest
+from replication import paths
+from replication.data.listing import Listing, digest
+from replication.errors import BadInput
 
 SUFFIXES = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 VAL_SHARE = 0.2
@@ -45,7 +45,7 @@ def read(path: str | Path) -> Listing:
 
 def remember(listing: Listing) -> None:
     """Notes where the folder of this content lies. Raises BadInput where the note cannot be written."""
-    note = places.data() / "folders" / listing.content
+    note = paths.data() / "folders" / listing.content
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
         fresh = note.with_suffix(f".{os.getpid()}")
@@ -58,7 +58,7 @@ def remember(listing: Listing) -> None:
 
 def find(content: str) -> Listing:
     """The folder of this content, where it was last seen. Raises BadInput if it is not there or has changed."""
-    note = places.data() / "folders" / content
+    note = paths.data() / "folders" / content
     if not note.is_file():
         raise BadInput(f"No folder of content {content} has been seen here; ask once for folder:PATH with the PATH it "
                        f"has on this machine.")

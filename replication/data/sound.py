@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import BadInput
-from ..spec import LogMel
-from .speech import Clip
+from replication.data.spec import LogMel
+from replication.data.speech import Clip
+from replication.errors import BadInput
 
 PIECE = 1000  # recordings whose spectra are in memory at a time
 

@@ -22,10 +22,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from .. import places
-from ..errors import BadInput
-from ..spec import LogMel
-from .listing import digest
+from replication import paths
+from replication.data.listing import digest
+from replication.data.spec import LogMel
+from replication.errors import BadInput
 
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 PER_DIGIT = 50  # recordings of every digit by every speaker
@@ -75,13 +75,13 @@ class Layout:
 
 
 def root(name: str) -> Path:
-    return places.data() / name
+    return paths.data() / name
 
 
 def obtain(name: str) -> None:
     """Downloads and unpacks the set if it is not there. Raises BadInput (see `download`)."""
     if not root(name).is_dir():
-        from . import download  # what follows is not needed to name a set
+        from replication.data import download  # what follows is not needed to name a set
 
         download.obtain(SETS[name].url, SETS[name].md5, root(name), SETS[name].inside)
 

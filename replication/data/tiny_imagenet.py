@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from .. import places
-from ..errors import BadInput
-from .listing import Listing, digest
+from replication import paths
+from replication.data.listing import Listing, digest
+from replication.errors import BadInput
 
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
@@ -29,13 +29,13 @@ NO_BOX: Box = (-1, -1, -1, -1)
 
 
 def root() -> Path:
-    return places.data() / "tiny-imagenet-200"
+    return paths.data() / "tiny-imagenet-200"
 
 
 def obtain() -> None:
     """Downloads and unpacks the set if it is not there. Raises BadInput (see `download`)."""
     if not root().is_dir():
-        from . import download  # what follows is not needed to name a set
+        from replication.data import download  # what follows is not needed to name a set
 
         download.obtain(URL, MD5, root())
 
@@ -122,7 +122,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return sorted(os.scandir(folder), key=lambda e: e.name)
     except OSError as error:
         raise BadInput(f"{folder} cannot be read ({error.strerror}); unpack the archive from {URL} into "
-                       f"{places.data()}.") from error
+                       f"{paths.data()}.") from error
 
 
 def _numbered(folder: Path) -> list[Path]:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from .. import places
-from ..errors import BadInput
-from . import folder
-from .listing import Listing
+from replication import paths
+from replication.data import folder
+from replication.data.listing import Listing
+from replication.errors import BadInput
 
 
 def cifar(name: str, train: bool) -> tuple[tuple[str, ...], list[list[np.ndarray[Any, Any]]]]:
@@ -18,7 +18,7 @@ def cifar(name: str, train: bool) -> tuple[tuple[str, ...], list[list[np.ndarray
     from torchvision import datasets
 
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    found = _fetched(name, lambda: kind(places.data(), train=train, download=True))
+    found = _fetched(name, lambda: kind(paths.data(), train=train, download=True))
     labels = np.asarray(found.targets)
     return tuple(found.classes), [[found.data[i] for i in np.flatnonzero(labels == c)]
                                   for c in range(len(found.classes))]
@@ -29,18 +29,18 @@ def imagenette(side: int) -> tuple[tuple[str, ...], Listing]:
     from torchvision import datasets
 
     size, name = next(((f"{s}px", f"imagenette2-{s}") for s in (160, 320) if side <= s), ("full", "imagenette2"))
-    root = places.data() / name
+    root = paths.data() / name
     # Some versions of torchvision refuse `download` where the folder is there.
-    found = _fetched(name, lambda: datasets.Imagenette(places.data(), size=size, download=not root.exists()))
+    found = _fetched(name, lambda: datasets.Imagenette(paths.data(), size=size, download=not root.exists()))
     listing = folder.read(root)
     return tuple(names[0] for names in found.classes), listing
 
 
 def _fetched(name: str, make: Callable[[], Any]) -> Any:
     try:
-        places.data().mkdir(parents=True, exist_ok=True)
-        with FileLock(places.data() / f"{name}.lock"):
+        paths.data().mkdir(parents=True, exist_ok=True)
+        with FileLock(paths.data() / f"{name}.lock"):
             return make()
     except Exception as error:  # torchvision lets through what urllib, tarfile, pickle and its own checks raise
-        raise BadInput(f"{name} is neither in {places.data()} nor can it be downloaded ({error}); try again with a "
+        raise BadInput(f"{name} is neither in {paths.data()} nor can it be downloaded ({error}); try again with a "
                        f"network and some space, or unpack it there by hand.") from error

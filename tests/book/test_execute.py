@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from tinybook import ROOT, notebook, tool
 
-from replication import experiments
+from replication.studies import grid, profiles
 
 
 def test_a_notebook_takes_of_the_profile_what_it_declares(executed: Path) -> None:
@@ -59,8 +59,8 @@ def test_what_a_profile_leaves_open_is_the_same_for_its_runs_and_its_pages() -> 
     import execute
     sources = sorted((ROOT / "book").glob("*.ipynb"))
     given = execute.shared_out({"dataset": "digits", "epochs": 3}, sources)["aux_heads"]
-    setting = experiments.setting(dataset="digits", epochs=3)
-    assert given["lr"] == setting.lr != experiments.profile("cpu").setting("v1.aux").lr
+    setting = grid.setting(dataset="digits", epochs=3)
+    assert given["lr"] == setting.lr != profiles.profile("cpu").setting("v1.aux").lr
     assert "images" not in given  # nobody's to say
-    everything = dict(experiments.profile("cpu").parameters)
+    everything = dict(profiles.profile("cpu").parameters)
     assert execute.shared_out(everything, sources)["aux_heads"] == everything

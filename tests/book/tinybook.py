@@ -36,7 +36,7 @@ HTML('<table class="claims"><thead><tr><th scope="col">Claim</th><th scope="col"
      '<tr><td data-label="Claim">It works</td><td data-label="Verdict"><span class="verdict-supported">supported</span>'
      '</td></tr></tbody></table>')"""
 TABLE = """import numpy as np, pandas as pd
-from replication import figures
+from replication.pages import figures
 figures.style()
 pd.DataFrame(np.zeros((2, 30))).rename(columns=lambda i: f"a wide column {i}")"""
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from replication.data import cache, decode, load, resolve
+from replication.data import cache, decode
+from replication.data.load import load
+from replication.data.registry import resolve
 from replication.errors import BadInput
 
 
@@ -112,7 +114,9 @@ def test_a_place_that_cannot_be_written(data, root):
 
 def test_two_processes_at_once(data, root):
     code = """if True:
-        from replication.data import decode, load, resolve
+        from replication.data import decode
+        from replication.data.load import load
+        from replication.data.registry import resolve
         real = decode.squares
         def loud(*a):
             print("decodes")

@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.datasets import load_digits
 
-from replication.data import digits, load, names, resolve
+from replication.data import digits, registry
+from replication.data.load import load
+from replication.data.registry import resolve
 
 
 def test_images_and_labels_are_scikit_learns():
@@ -16,8 +18,8 @@ def test_images_and_labels_are_scikit_learns():
 
 def test_the_split_is_fixed_stratified_and_complete():
     train, val = digits.halves(load_digits().target.astype(np.int64))
-    assert tuple(map(len, train)) == names.KNOWN["digits"].train
-    assert tuple(map(len, val)) == names.KNOWN["digits"].val
+    assert tuple(map(len, train)) == registry.KNOWN["digits"].train
+    assert tuple(map(len, val)) == registry.KNOWN["digits"].val
     everyone = [i for group in train + val for i in group]
     assert sorted(everyone) == list(range(1797))
     assert digits.halves(load_digits().target.astype(np.int64)) == (train, val)

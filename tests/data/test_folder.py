@@ -5,7 +5,9 @@ import shutil
 
 import pytest
 
-from replication.data import folder, load, resolve
+from replication.data import folder
+from replication.data.load import load
+from replication.data.registry import resolve
 from replication.errors import BadInput
 
 

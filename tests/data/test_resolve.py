@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from replication import spec
-from replication.data import choose, load, resolve
+from replication.data import spec, subset
+from replication.data.load import load
+from replication.data.registry import resolve
 from replication.errors import BadInput
 
 
@@ -21,7 +22,8 @@ def test_defaults_become_values():
 
 
 def test_no_torch_to_name_a_set():
-    code = "import sys, replication.data as d; d.resolve('digits'); print(*{m.split('.')[0] for m in sys.modules})"
+    code = ("import sys; from replication.data import registry; registry.resolve('digits'); "
+            "print(*{m.split('.')[0] for m in sys.modules})")
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "replication" in loaded
     assert not {"torch", "torchvision", "pandas", "numpy", "PIL", "sklearn"} & set(loaded)
@@ -57,9 +59,9 @@ def test_none_in_a_value_means_all_there_are():
 
 
 def test_choice_of_classes_and_images():
-    assert choose.evenly(200, 10) == list(range(0, 200, 20))
-    assert choose.evenly(10, 10) == list(range(10))
+    assert subset.evenly(200, 10) == list(range(0, 200, 20))
+    assert subset.evenly(10, 10) == list(range(10))
     groups = ["abcd", "AB", "123"]
-    assert choose.interleave(groups) == (list("aA1bB2c3d"), [0, 1, 2, 0, 1, 2, 0, 2, 0])
+    assert subset.interleave(groups) == (list("aA1bB2c3d"), [0, 1, 2, 0, 1, 2, 0, 2, 0])
     for n in range(10):
-        assert choose.interleave(groups, n)[0] == list("aA1bB2c3d")[:n]
+        assert subset.interleave(groups, n)[0] == list("aA1bB2c3d")[:n]

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeClassifier
 
-from replication.data import load, resolve, shapes
+from replication.data import shapes
+from replication.data.load import load
+from replication.data.registry import resolve
 
 
 def grid(side: int, reach: float = 1.25):

@@ -13,11 +13,16 @@ import pytest
 import torch
 from scipy import fft
 
-from replication import spec, train, views, zoo_kws
-from replication.data import load, resolve, sound, speech
-from replication.data.augment import augment, evaluate_view, shift
+from replication.data import sound, spec, speech
+from replication.data.load import load
+from replication.data.registry import resolve
+from replication.data.transforms import augment, evaluate_view, shift
 from replication.errors import BadInput
-from replication.inception import build
+from replication.models import ops
+from replication.models.build import build
+from replication.models.kws import kws_inception
+from replication.runs import experiments
+from replication.training import loop, views
 
 REAL = os.environ.get("REPLICATION_DATA")
 FSDD = speech.SETS["fsdd"].features
@@ -520,11 +525,11 @@ def test_unpacked_from_its_archive(root, commands, monkeypatch):
 def test_a_run_on_sound_is_trained_by_the_one_loop(fsdd, out, monkeypatch):
     fsdd(n=4)
     data = resolve("fsdd", features=PLAIN)
-    network = zoo_kws.kws_inception(classes=data.classes, features=PLAIN.features, frames=data.resolution,
-                                    norm=spec.BatchNorm(scale=False))
-    recipe = spec.Recipe(epochs=8, batch=20, lr=0.05, augment=(spec.TimeShift(1),))
-    experiment = spec.Experiment(network, data, recipe)
-    run = train.train(experiment, 0)
+    network = kws_inception(classes=data.classes, features=PLAIN.features, frames=data.resolution,
+                            norm=ops.BatchNorm(scale=False))
+    recipe = experiments.Recipe(epochs=8, batch=20, lr=0.05, augment=(spec.TimeShift(1),))
+    experiment = experiments.Experiment(network, data, recipe)
+    run = loop.train(experiment, 0)
     assert run.summary["parameters"] == 30_234 + 5 * 32 * 10 - 2 * 71
     assert run.history[-1]["train_error"] < 0.6 < run.history[0]["val_error"]
 
@@ -532,7 +537,7 @@ def test_a_run_on_sound_is_trained_by_the_one_loop(fsdd, out, monkeypatch):
 def test_one_view_of_sound_and_no_crops(fsdd):
     fsdd()
     data = resolve("fsdd", features=PLAIN)
-    experiment = spec.Experiment(zoo_kws.kws_inception(classes=10, features=40), data, spec.Recipe(1, 10, 0.1))
+    experiment = experiments.Experiment(kws_inception(classes=10, features=40), data, experiments.Recipe(1, 10, 0.1))
     net, val = build(experiment.network), load(data).val
     one = views.of_network(net, experiment, val)
     np.testing.assert_allclose(one.logits["main"], net(val.images).detach().numpy(), rtol=1e-4, atol=1e-5)

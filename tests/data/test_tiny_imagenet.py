@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from replication import spec
-from replication.data import load, names, resolve, tiny_imagenet
+from replication.data import registry, spec, tiny_imagenet
+from replication.data.load import load
+from replication.data.registry import resolve
 from replication.errors import BadInput
 
 
@@ -151,5 +152,5 @@ def test_the_real_set(real_tiny, tiny):
 
 
 def test_official_numbers():
-    known = names.KNOWN["tiny-imagenet-200"]
+    known = registry.KNOWN["tiny-imagenet-200"]
     assert (sum(known.train), sum(known.val), len(known.train)) == (100_000, 10_000, 200)

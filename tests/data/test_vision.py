@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from replication import spec
-from replication.data import load, names, resolve
+from replication.data import registry, spec
+from replication.data.load import load
+from replication.data.registry import resolve
 from replication.errors import BadInput
 
 
@@ -69,4 +70,4 @@ def test_imagenette_as_torchvision_reads_it(root, picture):
 
 
 def test_the_table_matches_torchvision():
-    assert len(names.KNOWN["imagenette"].train) == len(datasets.Imagenette._WNID_TO_CLASS)
+    assert len(registry.KNOWN["imagenette"].train) == len(datasets.Imagenette._WNID_TO_CLASS)

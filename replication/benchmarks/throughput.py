@@ -1,0 +1,439 @@
+"""Images a second, ours beside torchvision's, in one process on one device: one command, one table.
+
+Variants take turns (A B C A B C ...), so that whatever else the machine does meets all of them. A row is the median of
+its turns, the lowest and the highest; ratios are taken within a turn. torchvision is shown twice: as its users run it
+with references/classification (without that script's metrics, which would wait for the device at every step), and as
+well as it can be made to run, without a data set to read.
+"""
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+import torchvision
+from lightning.fabric import Fabric
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, RandomSampler
+from torchvision import transforms
+
+from replication import files
+from replication.benchmarks import harness
+from replication.data import spec
+from replication.data.transforms import augment, evaluate_view, order
+from replication.models import cost, ops
+from replication.models.build import build
+from replication.models.googlenet import googlenet, googlenet_bn, googlenet_torchvision
+from replication.models.inception_v3 import inception_v3
+from replication.runs import experiments
+from replication.training import accelerate, loop, optim
+
+
+@dataclass(frozen=True)
+class Size:
+    """What all variants have in common. The network sees `resolution` px, cut from images 8/7 as large. `stem` is its
+    total stride: 8 as published, 4 without the first pool, 2 with a stride-1 first convolution as well."""
+    resolution: int
+    batch: int
+    stem: int = 8
+    steps: int = 3  # timed in a turn
+    v3: bool = False  # Inception V3 instead
+
+    @property
+    def side(self) -> int:
+        return math.ceil(self.resolution * 8 / 7)
+
+
+CPU = (Size(64, 64), Size(32, 128), Size(224, 4, steps=2), Size(299, 4, steps=2, v3=True))
+GPU = (Size(224, 128, steps=20), Size(299, 128, steps=20, v3=True), Size(56, 512, stem=2, steps=20),
+       Size(64, 512, steps=20), Size(32, 1024, stem=4, steps=20))
+TRICKS = {False: ("ours-merge",), True: ("ours-none", "ours-graph", "ours-compile+graph+merge")}
+TURNS, QUICK_TURNS = 7, 3
+FILES = 64  # different images
+PARTS = ("data", "forward", "backward", "optimiser")
+COLUMNS = (
+    "device", "network", "variant", "phase", "resolution", "batch", "stem", "precision", "status", "turns",
+    "images_per_s", "images_per_s_low", "images_per_s_high", "ms_per_step", *(f"ms_{part}" for part in PARTS),
+    "times_reference", "times_reference_low", "times_reference_high",
+    "times_tuned", "times_tuned_low", "times_tuned_high",
+    "tflops", "matmul_tflops", "matmul_share", "copy_gb_per_s", "copy_share", "peak_memory_mb", "first_step_s",
+    "threads", "load", "versions", "commit", "utc",
+)
+
+
+def run(quick: bool = False, until: float = math.inf) -> Path:
+    """Measures, prints and writes `<your store>/tables/bench-<device>.csv`, again after every turn, so that what is
+    measured stays. Quick: the first size alone, fewer turns, in a table of its own (`-quick`). No size is begun, and no
+    turn, after `until` (by time.monotonic). Returns the table's path.
+
+    A variant that fails (out of memory, say) is a row whose status says why.
+    """
+    where, path, common = harness.begin("bench", quick)
+    cuda = where.type == "cuda"
+    ceiling = harness.ceilings(where)
+    harness.wake(where)
+    rows: list[dict[str, Any]] = []
+    for phase, size in product(harness.PHASES, (GPU if cuda else CPU)[:1 if quick else None]):  # training first
+        if time.monotonic() > until:
+            print("Time is up: the other sizes were not measured.", flush=True)
+            break
+        with tempfile.TemporaryDirectory() as folder:
+            images = pictures(FILES, size.side)
+            _write_jpegs(images, Path(folder))
+            entries = [Entry(*kind, phase, size, where) for kind in _variants(size, phase, cuda)]
+            for entry in entries:
+                entry.start(images, Path(folder))
+            for turn in range(QUICK_TURNS if quick else TURNS):
+                if turn and time.monotonic() > until:
+                    break
+                for entry in entries:
+                    entry.turn(turn)
+                again = harness.ceilings(where)
+                ceiling = max(ceiling[0], again[0]), max(ceiling[1], again[1])
+                now = [{**common, **row(entry, entries, *ceiling)} for entry in entries]
+                frame = pd.DataFrame(rows + now, columns=list(COLUMNS))
+                files.write(path, frame.to_csv(index=False, float_format="%.6g"))
+            rows += now
+            print(f"\n{_shown(now)}", flush=True)
+            del entries, entry
+            harness.forget(cuda)
+            if cuda:
+                torch.compiler.reset()  # or the eighth shape of the same code would silently not be compiled
+    print(f"\nThis device at its best: matrices {ceiling[0]:.3g} TFLOP/s, copies {ceiling[1]:.3g} GB/s.\n{path}")
+    return path
+
+
+def _variants(size: Size, phase: str, cuda: bool) -> list[tuple[str, str, ops.Network]]:
+    """(network, variant, its table). "ours" is as a long run takes its steps, "ours-graph" with that trick alone."""
+    theirs = ("torchvision-reference", "torchvision-tuned")
+    # Each trick alone, at one size of a GPU: every compiled variant costs a minute before its first step.
+    tricks = TRICKS[cuda] if phase == "train" and not size.v3 and (not cuda or size == GPU[0]) else ()
+    if size.v3:
+        return [("inception_v3", variant, inception_v3(resolution=size.resolution))
+                for variant in ("ours", *theirs)]
+    # He's start, as in the experiments: a network whose numbers underflow runs at another speed.
+    published = googlenet(resolution=size.resolution, stem=size.stem, init=ops.He())
+    normed = googlenet_bn(resolution=size.resolution, stem=size.stem, init=ops.He())
+    same = torchvision_table(size)
+    return [("googlenet", "ours", published), ("googlenet_bn", "ours", normed),
+            *(("googlenet_torchvision", variant, same) for variant in ("ours", *tricks, *theirs))]
+
+
+def torchvision_table(size: Size) -> ops.Network:
+    """torchvision's GoogLeNet as a table, with the stem of the size."""
+    stem = ("conv1", "pool1")
+    net = googlenet_torchvision()
+    first = googlenet_bn(resolution=size.resolution, stem=size.stem)
+    rows = (*(r for r in first.rows if r.name in stem), *(r for r in net.rows if r.name not in stem))
+    return replace(net, rows=rows, resolution=size.resolution)
+
+
+@dataclass
+class Entry:
+    """One row in the making: a variant, and what its turns took. A problem ends it and is remembered."""
+    network: str
+    variant: str
+    table: ops.Network
+    phase: str
+    size: Size
+    where: torch.device
+
+    def __post_init__(self) -> None:
+        self.program: harness.Program | None = None
+        self.problem: str | None = None
+        self.turns: dict[int, dict[str, float]] = {}  # ms a step, by part
+        self.data: dict[int, float] = {}  # ms a step, of the data path run alone
+        self.memory = self.first = self.multiply_adds = math.nan
+
+    @property
+    def ours(self) -> bool:
+        return self.variant.startswith("ours")
+
+    @property
+    def precision(self) -> str:
+        return "bf16" if self.where.type == "cuda" and self.variant != "torchvision-reference" else "fp32"
+
+    def start(self, images: Tensor, folder: Path) -> None:
+        """Builds it and warms it up; memory and the first step are looked at here, where it runs alone."""
+        self._attempt(lambda: self._start(images, folder))
+
+    def turn(self, number: int) -> None:
+        """Times the steps of one turn, unless it has failed."""
+        if self.program:
+            self._attempt(lambda: self._turn(number))
+
+    def _start(self, images: Tensor, folder: Path) -> None:
+        cuda = self.where.type == "cuda"
+        base = harness.memory(cuda, "now")
+        torch.manual_seed(0)
+        self.multiply_adds = cost.multiply_adds(self.table, aux=self.phase == "train")
+        self.program = ours(self, images) if self.ours else theirs(self, folder)
+        began = time.perf_counter()
+        self.program.run(harness.Clock(cuda), steps=1)
+        harness.wait(cuda)
+        self.first = time.perf_counter() - began
+        self.program.run(harness.Clock(cuda), steps=10 if cuda else 1)
+        harness.wait(cuda)
+        self.memory = max(0.0, harness.memory(cuda, "peak") - base)
+
+    def _turn(self, number: int) -> None:
+        assert self.program
+        clock = harness.Clock(self.where.type == "cuda")
+        self.program.run(clock, self.size.steps, skip=self.program.ahead)
+        self.turns[number] = {part: ms / self.size.steps for part, ms in clock.milliseconds().items()}
+        if self.program.data:
+            clock.begin()
+            self.program.data(self.size.steps)
+            clock("data")
+            self.data[number] = clock.milliseconds()["data"] / self.size.steps
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as problem:
+            self.problem, self.program = harness.brief(problem), None
+        if self.problem:
+            harness.forget(self.where.type == "cuda")  # not above: the exception holds on to what it was raised over
+
+    def rates(self) -> dict[int, float]:
+        """Images a second, by turn."""
+        return {number: 1e3 * self.size.batch / sum(parts.values()) for number, parts in self.turns.items()}
+
+
+def row(entry: Entry, entries: list[Entry], matmul: float, copy: float) -> dict[str, Any]:
+    """An entry's line in the table; what it did before it failed stays."""
+    size, rates = entry.size, entry.rates()
+    line: dict[str, Any] = {
+        "network": entry.network, "variant": entry.variant, "phase": entry.phase, "resolution": size.resolution,
+        "batch": size.batch, "stem": size.stem, "precision": entry.precision,
+        "status": f"failed: {entry.problem}" if entry.problem else "ok", "turns": len(rates),
+        "matmul_tflops": matmul, "copy_gb_per_s": copy, "peak_memory_mb": entry.memory, "first_step_s": entry.first,
+    }
+    if not rates:
+        return line
+    rate = statistics.median(rates.values())
+    line |= harness.spread("images_per_s", list(rates.values()))
+    line["ms_per_step"] = 1e3 * size.batch / rate
+    line |= {f"ms_{part}": statistics.median(turn[part] for turn in entry.turns.values())
+             for part in PARTS if part in entry.turns[min(rates)]}
+    if entry.data:
+        line["ms_data"] = statistics.median(entry.data.values())
+    line["tflops"] = tflops(entry.multiply_adds, entry.phase, rate)
+    line["matmul_share"] = line["tflops"] / matmul
+    traffic = _traffic(entry.table, entry.phase) / (2 if entry.precision == "bf16" else 1)
+    line["copy_share"] = traffic * rate / (copy * 1e9)
+    for other in entries:
+        name = other.variant.removeprefix("torchvision-")
+        # The reference is a yardstick for all of ours, the tuned one only for the same mathematics.
+        if entry.ours and (name == "reference" or (name == "tuned" and other.network == entry.network)):
+            paired = [rates[turn] / base for turn, base in other.rates().items() if turn in rates]
+            line |= harness.spread(f"times_{name}", paired) if paired else {}
+    return line
+
+
+def tflops(multiply_adds: float, phase: str, images_per_s: float) -> float:
+    """10¹² additions and multiplications a second. Training counts three forward passes: one, and two to go back."""
+    return 2 * multiply_adds * (3 if phase == "train" else 1) * images_per_s / 1e12
+
+
+def _traffic(network: ops.Network, phase: str) -> int:
+    """Bytes an image moves if every op's fp32 output is written and read once, and in training its gradient too."""
+    train = phase == "train"
+    return cost.activation_bytes(network, aux=train) * (4 if train else 2)
+
+
+def _shown(rows: list[dict[str, Any]]) -> str:
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    first = frame.iloc[0]
+    head = (f"{first.phase}, {first.resolution} px, batch {first.batch}, stem {first.stem} "
+            f"(images a second: median, lowest and highest of {frame.turns.max()} turns; times: ours over theirs)")
+    shown = pd.DataFrame({
+        "network": frame.network, "variant": frame.variant,
+        "images/s": [_range(r, "images_per_s", 4) for _, r in frame.iterrows()],
+        **{part: frame[f"ms_{part}"].map(_short) for part in PARTS},
+        "ms": frame.ms_per_step.map(_short), "TFLOP/s": frame.tflops.map(_short),
+        "of matmul": frame.matmul_share.map(_short), "MB": frame.peak_memory_mb.map(_short),
+        "times reference": [_range(r, "times_reference", 3) for _, r in frame.iterrows()],
+        "times tuned": [_range(r, "times_tuned", 3) for _, r in frame.iterrows()],
+    })
+    failed = [f"{r.network}, {r.variant}: {r.status}" for _, r in frame.iterrows() if r.status != "ok"]
+    return "\n".join([head, shown.to_string(index=False), *failed])
+
+
+def _short(value: Any, digits: int = 3) -> str:
+    if pd.isna(value):
+        return "–"
+    return f"{value:.0f}" if value >= 10 ** digits else f"{value:.{digits}g}"
+
+
+def _range(line: Any, name: str, digits: int) -> str:
+    middle, low, high = (_short(line[f"{name}{end}"], digits) for end in ("", "_low", "_high"))
+    return middle if middle == "–" else f"{middle} [{low}, {high}]"
+
+
+# -- what is measured ---------------------------------------------------------------------------------------------
+def pictures(count: int, side: int) -> Tensor:
+    """uint8 (count, 3, side, side), NHWC in memory: clouds of colour with grain, so that a JPEG is of a photograph's
+    size and takes as long to decode."""
+    generator = torch.Generator().manual_seed(0)
+    clouds = torch.rand(count, 3, 8, 8, generator=generator)
+    images = F.interpolate(clouds, size=(side, side), mode="bicubic", align_corners=False)
+    images += 0.04 * torch.randn(images.shape, generator=generator)
+    return (images * 255).clamp(0, 255).to(torch.uint8).contiguous(memory_format=torch.channels_last)
+
+
+def _write_jpegs(images: Tensor, folder: Path) -> None:
+    """As torchvision's ImageFolder wants them: ten folders, one a class."""
+    for i, image in enumerate(images.permute(0, 2, 3, 1).contiguous().numpy()):
+        (folder / str(i % 10)).mkdir(exist_ok=True)
+        Image.fromarray(image).save(folder / str(i % 10) / f"{i}.jpg", quality=90)
+
+
+def ours(entry: Entry, images: Tensor) -> harness.Program:
+    """What `loop.train` does between two looks at the validation set, and what `evaluate.logits` does there."""
+    size = entry.size
+    recipe = experiments.Recipe(epochs=1, batch=size.batch, lr=0.01, precision=entry.precision,
+                                augment=(spec.RandomCrop(size.resolution), spec.Flip()))
+    fabric = Fabric(accelerator=entry.where.type, devices=1, precision=loop.PRECISION[entry.precision])  # type: ignore[arg-type]
+    bare = build(entry.table).to(fabric.device).to(memory_format=torch.channels_last)
+    tricks = _tricks(entry)
+    accelerate.prepare(bare, tricks)
+    network, optimiser = fabric.setup(bare, optim.optimiser(bare, recipe))
+    set_rate = accelerate.Rate(optimiser, fabric.device)
+    count = size.batch * size.steps  # a turn is an epoch
+    which = torch.arange(count)
+    resident = images[which % len(images)].contiguous(memory_format=torch.channels_last).to(fabric.device)
+    labels = (which % 10).to(fabric.device)
+    sums = torch.zeros(2, device=fabric.device, dtype=torch.float64)
+    done = 0
+
+    def batches(n: int) -> Iterator[tuple[Tensor, Tensor]]:
+        network.train()
+        sequence = order(count, seed=0, epoch=0).to(fabric.device)
+        for _ in range(n):
+            torch.manual_seed(loop.stream(0, "step", done))
+            at = done % size.steps * size.batch
+            yield sequence[at:at + size.batch], labels
+
+    def take(chosen: Tensor, mark: Callable[[str], None] = lambda _: None) -> None:
+        batch = augment(resident[chosen], recipe.augment)
+        mark("data")
+        main, wrong = loop.step(fabric, network, optimiser, batch, labels[chosen], recipe, mark)
+        sums.add_(torch.stack([main.double() * size.batch, wrong.double()]))
+
+    advance = accelerate.Steps(take, bare, tricks)
+
+    def recorded(chosen: Tensor, clock: harness.Clock) -> None:
+        advance(chosen)
+        if advance.failed:
+            raise RuntimeError("; ".join(advance.failed))
+        clock("step")
+
+    go = recorded if "graph" in tricks else take
+
+    def step(chosen: Tensor, _: Tensor, clock: harness.Clock) -> None:
+        nonlocal done
+        set_rate(optim.rate(recipe, done % size.steps, size.steps))
+        go(chosen, clock)
+        done += 1
+
+    def data(n: int) -> None:
+        for chosen, _ in batches(n):
+            augment(resident[chosen], recipe.augment)
+
+    def views(n: int) -> Iterator[tuple[Tensor, Tensor]]:
+        network.eval()
+        for i in range(n):
+            part = slice(i % size.steps * size.batch, (i % size.steps + 1) * size.batch)
+            yield evaluate_view(resident[part], recipe.augment), labels[part]
+
+    @torch.inference_mode()
+    def look(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
+        network(images).float()
+        clock("forward")
+
+    if entry.phase == "infer":
+        return harness.Program(views, look)
+    return harness.Program(batches, step, data=data if "graph" in tricks else None)
+
+
+def _tricks(entry: Entry) -> frozenset[str]:
+    """Those of a long run, or the ones that the variant names; judging (evaluate.logits) is done as written."""
+    _, _, named = entry.variant.partition("-")
+    asked = named.replace("+", ",") or "auto"
+    return accelerate.tricks(entry.where.type, math.inf, asked) if entry.phase == "train" else frozenset()
+
+
+def theirs(entry: Entry, folder: Path) -> harness.Program:
+    """torchvision's network. Reference: NCHW, eager, fp32, JPEG files through a DataLoader with the workers and views
+    of references/classification. Tuned: channels_last, one batch that stays on the device, a fused optimiser, and on a
+    GPU bf16 and torch.compile."""
+    size, training, tuned = entry.size, entry.phase == "train", entry.variant == "torchvision-tuned"
+    cuda = entry.where.type == "cuda"
+    make = torchvision.models.inception_v3 if size.v3 else torchvision.models.googlenet
+    bare = make(weights=None, init_weights=False, aux_logits=True)
+    if size.stem < 8:  # what people do to it for small images
+        bare.maxpool1 = nn.Identity()
+    if size.stem == 2:
+        bare.conv1.conv.stride = (1, 1)
+    bare = bare.train(training).to(entry.where)
+    network: Callable[[Tensor], Any] = bare
+    if tuned:
+        bare = bare.to(memory_format=torch.channels_last)
+        network = torch.compile(bare, dynamic=False) if cuda else bare
+    optimiser = torch.optim.SGD(bare.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4, fused=tuned)
+    criterion, weight = nn.CrossEntropyLoss(), 0.4 if size.v3 else 0.3
+
+    workers = min(16, os.cpu_count() or 1)  # 16: the script's default
+    view = [transforms.RandomResizedCrop(size.resolution), transforms.RandomHorizontalFlip()] if training else \
+        [transforms.Resize(size.side), transforms.CenterCrop(size.resolution)]
+    files = torchvision.datasets.ImageFolder(str(folder), transforms.Compose([
+        *view, transforms.ToTensor(), transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]))
+    ahead = 0 if tuned else 2 * workers  # what the loader prepares while nobody asks
+
+    def loaded(n: int) -> Iterator[tuple[Tensor, Tensor]]:
+        # More than is asked for, so that the workers are as busy at the last step as at the first.
+        sampler = RandomSampler(files, replacement=True, num_samples=(n + ahead) * size.batch)
+        for images, labels in DataLoader(files, size.batch, sampler=sampler, num_workers=workers, pin_memory=cuda):
+            yield images.to(entry.where), labels.to(entry.where)
+
+    resident = torch.randn(size.batch, 3, size.resolution, size.resolution).to(
+        entry.where, memory_format=torch.channels_last)
+    labels = (torch.arange(size.batch) % 10).to(entry.where)
+
+    def same(n: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for _ in range(n):
+            yield resident, labels
+
+    def half() -> torch.autocast:
+        return torch.autocast(entry.where.type, torch.bfloat16, enabled=tuned and cuda)
+
+    def step(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
+        with half():
+            main, *aux = network(images)
+            loss = criterion(main, labels) + weight * sum(criterion(head, labels) for head in aux)
+        clock("forward")
+        optimiser.zero_grad()
+        loss.backward()
+        clock("backward")
+        optimiser.step()
+        clock("optimiser")
+
+    @torch.inference_mode()
+    def look(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
+        with half():
+            network(images)
+        clock("forward")
+
+    return harness.Program(same if tuned else loaded, step if training else look, ahead)

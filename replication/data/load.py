@@ -1,0 +1,170 @@
+"""From a value to tensors: one function a set, all of them on this screen."""
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from replication.data import cache, digits, folder, shapes, sound, spec, speech, subset, tiny_imagenet, vision
+from replication.data.cache import Kept, Part, Source
+from replication.data.listing import Listing
+from replication.data.registry import NAMES, VALID, resolve
+from replication.errors import BadInput, unknown
+
+
+@dataclass(frozen=True)
+class Split:
+    """`images` is uint8 (N, 3, H, W), NHWC in memory (channels_last), perhaps mapped from a file; `labels` int64 (N,).
+    Of sound it is float32 (N, features, frames, 1) (see `spec.LogMel`).
+
+    `extra` holds what a set knows besides, by name: `radius` float32 (N,) of shapes, in fractions of the side; `box`
+    int64 (N, 4) of Tiny-ImageNet, x0 y0 x1 y1 in px of these images, corners included, -1 where unknown.
+    """
+    images: torch.Tensor
+    labels: torch.Tensor
+    extra: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """`skipped` counts images that could not be decoded, where REPLICATION_SKIP_BAD=1 asked to go on without them."""
+    classes: tuple[str, ...]
+    train: Split
+    val: Split
+    skipped: int = 0
+
+
+def load(data: spec.Data) -> Loaded:
+    """The images of a resolved value, downloaded and decoded first where they are not here yet.
+
+    Images are resized once, to `data.resolution` px a side, and grey ones become RGB. Decoded sets are kept, memory-
+    mapped, under `paths.data()/cache`; shapes, digits and sound are made anew in every process. Treat the tensors as
+    read-only. Raises BadInput with one sentence for whatever cannot be had.
+    """
+    if data.name not in NAMES:
+        raise unknown("data set", data.name, VALID)
+    if None in (data.classes, data.train_images, data.val_images):
+        data = resolve(data.name, data.resolution, data.classes, data.train_images, data.val_images, data.features,
+                       data.held)
+
+    def split(part: Part) -> Split:
+        images, labels, extra = part
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # an array that is not writable
+            return Split(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels),
+                         {name: torch.from_numpy(rows) for name, rows in extra.items()})
+
+    kept = arrays(data)
+    return Loaded(kept.classes, split(kept.train), split(kept.val), kept.skipped)
+
+
+def arrays(data: spec.Data) -> Kept:
+    """The arrays of a resolved value; `data.name` is one of the sets below. Raises BadInput as they do."""
+    if data.name == "shapes":
+        return _shapes(data)
+    if data.name == "digits":
+        return _digits(data)
+    if data.name in speech.SETS:
+        return _speech(data, speech.root(data.name))
+    by_name = {"tiny-imagenet-200": _tiny, "cifar10": _cifar, "cifar100": _cifar, "imagenette": _imagenette,
+               "folder": _folder}
+    return cache.keep(data, by_name[data.name])
+
+
+def _shapes(data: spec.Data) -> Kept:
+    names = tuple(shapes.SHAPES)
+    classes = tuple(names[c] for c in _chosen(data, len(names)))
+
+    def part(n: int, seed: int) -> Part:
+        images, labels, radius = shapes.split(n, seed, data.resolution, classes)
+        return images, labels, {"radius": radius}
+
+    return Kept(classes, part(data.train_images or 0, shapes.TRAIN_SEED), part(data.val_images or 0, shapes.VAL_SEED))
+
+
+def _digits(data: spec.Data) -> Kept:
+    images, labels = digits.read(data.resolution)
+    chosen = _chosen(data, 10)
+
+    def part(groups: list[list[int]], n: int | None) -> Part:
+        positions, relabelled = _take(data, [groups[c] for c in chosen], n)
+        return images[positions], np.asarray(relabelled, np.int64), {}
+
+    train, val = digits.halves(labels)
+    return Kept(tuple(str(c) for c in chosen), part(train, data.train_images), part(val, data.val_images))
+
+
+@lru_cache(maxsize=1)
+def _speech(data: spec.Data, root: Path) -> Kept:
+    assert data.features is not None  # resolved
+    assert data.held is not None
+    of = data.features
+    speech.obtain(data.name)
+    found = speech.read(data.name, data.held)
+    if found.content != data.content:
+        raise BadInput(f"{root} is not what this run names, which is {'a part' if data.content else 'all'} of it; "
+                       f"unpack {speech.SETS[data.name].url} there, or ask for {data.name} anew.")
+    chosen = _chosen(data, len(found.classes))
+
+    def part(groups: speech.Groups, n: int | None) -> Part:
+        clips, labels = _take(data, [groups[c] for c in chosen], n)
+        return sound.features(sound.seconds(clips, of.rate), of), np.asarray(labels, np.int64), {}
+
+    return Kept(tuple(found.classes[c] for c in chosen), part(found.train, data.train_images),
+                part(found.val, data.val_images))
+
+
+def _tiny(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
+    tiny_imagenet.obtain()
+    listing = tiny_imagenet.read()
+    if tiny_imagenet.content(listing) != data.content:
+        raise BadInput(f"{listing.root} is not what this run names, which is {'a part' if data.content else 'all'} "
+                       f"of it; unpack the rest of {tiny_imagenet.URL}, or ask for tiny-imagenet-200 anew.")
+    classes, train, val = _files(data, listing)
+
+    def boxed(source: Source) -> Source:
+        boxes = tiny_imagenet.boxes([f for f in source.images if isinstance(f, Path)], data.resolution)
+        return Source(source.images, source.labels, {"box": np.asarray(boxes, np.int64)})
+
+    return classes, boxed(train), boxed(val)
+
+
+def _cifar(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
+    classes, train = vision.cifar(data.name, train=True)
+    _, val = vision.cifar(data.name, train=False)
+    chosen = _chosen(data, len(classes))
+    return (tuple(classes[c] for c in chosen), Source(*_take(data, [train[c] for c in chosen], data.train_images)),
+            Source(*_take(data, [val[c] for c in chosen], data.val_images)))
+
+
+def _imagenette(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
+    names, listing = vision.imagenette(data.resolution)
+    _, train, val = _files(data, listing)
+    return tuple(names[c] for c in _chosen(data, len(names))), train, val
+
+
+def _folder(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
+    return _files(data, folder.find(data.content or ""))
+
+
+def _files(data: spec.Data, listing: Listing) -> tuple[tuple[str, ...], Source, Source]:
+    chosen = _chosen(data, len(listing.classes))
+    train, val = [listing.train[c] for c in chosen], [listing.val[c] for c in chosen]
+    return (tuple(listing.classes[c] for c in chosen), Source(*_take(data, train, data.train_images)),
+            Source(*_take(data, val, data.val_images)))
+
+
+def _chosen(data: spec.Data, n: int) -> list[int]:
+    return subset.evenly(n, data.classes or n)
+
+
+def _take(data: spec.Data, groups: Sequence[Sequence[subset.T]], n: int | None) -> tuple[list[subset.T], list[int]]:
+    images, labels = subset.interleave(groups, n)
+    if n is not None and len(images) < n:
+        raise BadInput(f"{data.name} holds {len(images)} images where {n} are asked for; ask for fewer, or remove what "
+                       f"is there to have it downloaded again.")
+    return images, labels

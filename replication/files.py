@@ -1,0 +1,51 @@
+"""Values as JSON, and files that are there whole or not at all."""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON: each dataclass carries its name under "is". What is None is left out, so that a part added to
+    the vocabulary later leaves the addresses of runs without it as they were."""
+    if is_dataclass(value) and not isinstance(value, type):
+        pairs = ((f.name, getattr(value, f.name)) for f in fields(value))
+        return {"is": type(value).__name__, **{k: plain(v) for k, v in pairs if v is not None}}
+    if isinstance(value, (tuple, list)):
+        return [plain(v) for v in value]
+    return value
+
+
+def digest(record: dict[str, Any]) -> str:
+    """The address of a record: twelve hex digits of SHA-256 over its canonical JSON."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Another name to write a file under, which then appears at `path` by rename: a kill leaves the file before or the
+    file after. Makes its folder. Raises OSError as writing does."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write(path: Path, text: str) -> None:
+    """The whole file or none of it."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def as_json(value: Any) -> str:
+    """As it stands in a file."""
+    return json.dumps(value, indent=1, sort_keys=True) + "\n"

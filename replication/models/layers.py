@@ -1,0 +1,253 @@
+"""The layers torch does not have, or not in this form."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from replication.errors import BadInput
+from replication.models import cost, ops
+
+
+class Conv(nn.Conv2d):
+    """Convolution, normalisation if any, ReLU if any, as one layer: `weight`, `bias`, `norm.*` under its row's name."""
+    start: ops.Init | None = None  # in place of the network's
+
+    def __init__(self, op: ops.Conv, channels: int, norm: ops.BatchNorm | None) -> None:
+        kernel, pad = cost.window(op)
+        normed = op.norm and norm is not None
+        super().__init__(channels, op.out, kernel, op.stride, pad, groups=op.groups, bias=not normed)
+        self.norm = nn.BatchNorm2d(op.out, norm.eps, norm.momentum) if normed and norm else None
+        if self.norm is not None and norm is not None and norm.scale is False:
+            del self.norm.weight  # cuDNN wants one: ones, neither trained nor kept
+            self.norm.register_buffer("weight", torch.ones(op.out), persistent=False)
+        self.relu = op.relu
+
+    def reset_parameters(self) -> None:
+        """Left to `initialise`: torch's start would draw from the global generator, as often as there are layers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.finish(super().forward(x))
+
+    def finish(self, x: Tensor) -> Tensor:
+        """What comes after the convolution."""
+        if self.norm is not None:
+            x = self.norm(x)
+        return F.relu(x, inplace=True) if self.relu else x
+
+    @property
+    def pointwise(self) -> bool:
+        """Each pixel by itself: 1×1, stride 1, every channel."""
+        return self.kernel_size == (1, 1) and self.stride == (1, 1) and self.groups == 1 and self.padding == (0, 0)
+
+
+class Separable(nn.Module):
+    """`depthwise`, then `pointwise` with the normalisation and the ReLU."""
+
+    def __init__(self, op: ops.Separable, channels: int, norm: ops.BatchNorm | None) -> None:
+        super().__init__()
+        wide = channels * op.multiplier
+        self.depthwise = Conv(ops.Conv(wide, op.kernel, op.stride, groups=channels, relu=False), channels, None)
+        self.depthwise.bias = None
+        self.pointwise = Conv(ops.Conv(op.out), wide, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pointwise(self.depthwise(x))
+
+
+class Linear(nn.Linear):
+    """On the flattened (C, H, W) map. `where` completes the sentence when a map of another size arrives."""
+    start: ops.Init | None = None
+
+    def __init__(self, op: ops.Linear, features: int, where: str) -> None:
+        super().__init__(features, op.out)
+        self.relu, self.where = op.relu, where
+
+    def reset_parameters(self) -> None:
+        """Left to `initialise`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        if x.shape[1] != self.in_features:
+            raise BadInput(f"{self.where}: takes {self.in_features} numbers an image and {x.shape[1]} arrived; "
+                           f"give images of that side, or build the network with resolution= the side of yours.")
+        x = super().forward(x)
+        return F.relu(x, inplace=True) if self.relu else x
+
+
+class LRN(nn.Module):
+    """x · (k + alpha / size · Σ x²)^-beta, the sum over `size` neighbouring channels (Krizhevsky et al. 2012, §3.3).
+
+    The sum is a 1×1 convolution of x² with a banded matrix, which is several times faster than sliding over channels.
+    In fp32 under autocast: the squares leave half precision's range.
+    """
+    band: Tensor
+    ones: Tensor
+
+    def __init__(self, op: ops.LRN, channels: int) -> None:
+        super().__init__()
+        self.beta = op.beta
+        i = torch.arange(channels)
+        away = i[None, :] - i[:, None]
+        band = ((away >= -(op.size // 2)) & (away <= (op.size - 1) // 2)) * (op.alpha / op.size)
+        self.register_buffer("band", band.float()[:, :, None, None], persistent=False)
+        self.register_buffer("ones", torch.full((channels,), op.k), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
+            wide = x.to(torch.promote_types(x.dtype, torch.float32))
+            band, ones = self.band.to(wide.dtype), self.ones.to(wide.dtype)
+            return _Normalise.apply(wide, band, ones, self.beta).to(x.dtype)
+
+
+class _Normalise(torch.autograd.Function):
+    """LRN with its gradient by hand. With s = k + band ∗ x² and g the gradient that arrives, it is
+    g s^-β - 2β x (bandᵀ ∗ (g x s^-β / s)); autograd's own makes three times the temporaries."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, band: Tensor, ones: Tensor, beta: float) -> Tensor:
+        scale = F.conv2d(x.square(), band, ones)
+        if beta == 0.75:  # s^-3/4 = s^-1/2 · (s^-1/2)^1/2, without a logarithm
+            root = scale.rsqrt()
+            factor = root.sqrt().mul_(root)
+        else:
+            factor = scale.pow(-beta)
+        ctx.save_for_backward(x, scale, factor, band)
+        ctx.beta = beta
+        return x * factor
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        x, scale, factor, band = ctx.saved_tensors
+        inner = (gradient * x).mul_(factor).div_(scale)
+        back = F.conv2d(inner, band.transpose(0, 1)).mul_(x).mul_(-2 * ctx.beta)
+        return back.addcmul_(gradient, factor), None, None, None
+
+
+class Branches(nn.Module):
+    """Named ops in parallel chains over one input, concatenated along channels.
+
+    With `merge` the 1×1 convolutions that read the input are one convolution, cut apart afterwards: the same products.
+    """
+    merge = False
+
+    def __init__(self, branches: Sequence[dict[str, nn.Module]]) -> None:
+        super().__init__()
+        for branch in branches:
+            for name, module in branch.items():
+                self.add_module(name, module)
+        self.branches = tuple(tuple(branch) for branch in branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        done = self._firsts(x) if self.merge else {}
+        out = []
+        for branch in self.branches:
+            y = x
+            for name in branch:
+                y = done[name] if name in done else getattr(self, name)(y)
+            out.append(y)
+        return torch.cat(out, 1)
+
+    def _firsts(self, x: Tensor) -> dict[str, Tensor]:
+        """What the branches' first layers give, of those that can be computed as one."""
+        named = {branch[0]: getattr(self, branch[0]) for branch in self.branches if branch}
+        convs = {name: m for name, m in named.items() if isinstance(m, Conv) and m.pointwise}
+        if len(convs) < 2 or len({m.bias is None for m in convs.values()}) != 1:
+            return {}
+        weight = torch.cat([m.weight for m in convs.values()])
+        biases = [m.bias for m in convs.values() if m.bias is not None]
+        y = F.conv2d(x, weight, torch.cat(biases) if biases else None)
+        widths = [m.out_channels for m in convs.values()]
+        if all(m.norm is None and m.relu for m in convs.values()):
+            return dict(zip(convs, F.relu(y, inplace=True).split(widths, 1), strict=True))
+        return {name: m.finish(part) for (name, m), part in zip(convs.items(), y.split(widths, 1), strict=True)}
+
+
+class TableConv(nn.Module):
+    """LeNet-5's C3: only the connections in the table are weights, one k×k kernel each, in the table's order."""
+    place: Tensor
+    fan_in: Tensor
+
+    def __init__(self, op: ops.TableConv, channels: int) -> None:
+        super().__init__()
+        links = [(i, j) for i, inputs in enumerate(op.table) for j in inputs]
+        # Where each of the (out, in) kernels lies among the weights; the absent ones share a row of zeros at the end.
+        place = torch.full((len(op.table), channels), len(links))
+        for n, (i, j) in enumerate(links):
+            place[i, j] = n
+        fan_in = torch.tensor([float(len(op.table[i]) * op.kernel ** 2) for i, _ in links])
+        self.register_buffer("place", place, persistent=False)
+        self.register_buffer("fan_in", fan_in[:, None, None], persistent=False)
+        self.weight = nn.Parameter(torch.empty(len(links), op.kernel, op.kernel))
+        self.bias = nn.Parameter(torch.empty(len(op.table)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        absent = self.weight.new_zeros(1, *self.weight.shape[1:])
+        return F.conv2d(x, torch.cat([self.weight, absent])[self.place], self.bias)
+
+
+class Subsample(nn.Module):
+    """LeNet-5's S2 and S4: a · (sum over k×k) + b, a and b trained, one of each a map (LeCun et al. 1998, §II.B)."""
+
+    def __init__(self, op: ops.Subsample, channels: int) -> None:
+        super().__init__()
+        self.kernel = op.kernel
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        total = F.avg_pool2d(x, self.kernel) * self.kernel ** 2
+        return total * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class ScaledTanh(nn.Module):
+    """1.7159 tanh(2x/3): ±1 at ±1 (LeCun et al. 1998, Appendix A)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1.7159 * torch.tanh(x * (2 / 3))
+
+
+# Stylised digits, 7 wide and 12 high, drawn for this project in the manner of LeCun et al. 1998, Fig. 3.
+_DIGITS = """
+.......  .......  .......  .......  .......  .......  .......  .......  .......  .......
+..###..  ...#...  .#####.  .#####.  .....#.  #######  ..####.  #######  .#####.  .#####.
+.#...#.  ..##...  #.....#  #.....#  ....##.  #......  .#.....  ......#  #.....#  #.....#
+#.....#  .#.#...  ......#  ......#  ...#.#.  #......  #......  .....#.  #.....#  #.....#
+#.....#  ...#...  ......#  ......#  ..#..#.  #......  #......  .....#.  #.....#  #.....#
+#.....#  ...#...  .....#.  ..####.  .#...#.  ######.  #.####.  ....#..  .#####.  .######
+#.....#  ...#...  ....#..  ......#  #....#.  ......#  ##....#  ....#..  #.....#  ......#
+#.....#  ...#...  ...#...  ......#  #######  ......#  #.....#  ...#...  #.....#  ......#
+#.....#  ...#...  ..#....  ......#  .....#.  ......#  #.....#  ...#...  #.....#  ......#
+.#...#.  ...#...  .#.....  #.....#  .....#.  #.....#  #.....#  ..#....  #.....#  .....#.
+..###..  .#####.  #######  .#####.  .....#.  .#####.  .#####.  ..#....  .#####.  .####..
+.......  .......  .......  .......  .......  .......  .......  .......  .......  .......
+"""
+
+
+def bitmaps() -> Tensor:
+    """(10, 12, 7), +1 for ink and -1 for paper, the digits in order."""
+    rows = [[[1.0 if dot == "#" else -1.0 for dot in digit] for digit in line.split()] for line in _DIGITS.split("\n")
+            if line]
+    return torch.tensor(rows).transpose(0, 1)
+
+
+class RBF(nn.Module):
+    """Minus the squared distance from 84 features to each digit's bitmap, so that the nearest is the largest logit and
+    cross-entropy on it is LeCun et al. 1998, eq. 9, without its constant j."""
+    codes: Tensor
+
+    def __init__(self, op: ops.RBF, features: int) -> None:
+        super().__init__()
+        codes = bitmaps().flatten(1)
+        if (op.out, features) != tuple(codes.shape):
+            raise BadInput(f"RBF has bitmaps for 10 digits of 84 dots; got {op.out} classes and {features} features.")
+        self.register_buffer("codes", codes, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -(x.flatten(1)[:, None, :] - self.codes).square().sum(2)

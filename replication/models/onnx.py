@@ -1,0 +1,46 @@
+"""A network as an ONNX file, for runtimes other than torch."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from replication.errors import BadInput, check
+from replication.models import cost, weights
+from replication.models.build import Net
+
+
+def save(network: Net, path: str | Path, resolution: int | None = None, classes: Sequence[str] = ()) -> Path:
+    """Write what `network` computes in evaluation to `path`: "images" (N, C, H, W) floats in, "logits" (N, classes)
+    out, for any N. `network` stays as it is. Gives the path back.
+
+    resolution: the images' side in px, of sound its frames; the network's own by default.
+    classes:    their names; they stand in the file's metadata, with the table and the commit, as in `weights.save`.
+
+    The exporter is torch's newer one, on torch.export. The older writes the same mathematics without onnxscript, but is
+    deprecated, to be removed, and freezes comparisons of shapes with a warning. Whichever it is, LRN comes out as plain
+    operators (a 1×1 convolution of squares, as in `layers.LRN`).
+    Raises BadInput for images that are too small, without the packages onnx and onnxscript, and where the file cannot
+    be written.
+    """
+    check("resolution", resolution, (int, type(None)), 1)
+    said = weights.description(network, classes)
+    try:
+        import onnxscript  # noqa: F401 (torch needs it once the network is traced, and says so less clearly)
+    except ImportError as problem:
+        raise BadInput("Writing ONNX needs two more packages: python -m pip install onnx onnxscript.") from problem
+    bare = copy.deepcopy(network).eval().to("cpu", torch.float32)
+    images = torch.zeros(2, *cost.input_shape(network.network, resolution))
+    with torch.no_grad():
+        bare(images)  # refuses images that are too small in a sentence
+    program = torch.onnx.export(bare, (images,), input_names=["images"], output_names=["logits"], verbose=False,
+                                dynamic_shapes=({0: torch.export.Dim("batch")},))
+    assert program is not None
+    model = program.model_proto
+    graph = model.graph
+    for part in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer, graph, model):
+        part.ClearField("metadata_props")  # stack traces, with the paths of this machine
+    model.metadata_props.add(key=weights.KEY, value=said)
+    return weights.write(Path(path), model.SerializeToString(deterministic=True))

@@ -1,0 +1,38 @@
+"""Every network by name."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from replication.models.baselines import alexnet, alexnet_torchvision, lenet5, lenet5_dense, nin
+from replication.models.bn_inception import bn_inception
+from replication.models.googlenet import (
+    googlenet,
+    googlenet_bn,
+    googlenet_naive,
+    googlenet_separable,
+    googlenet_slim,
+    googlenet_torchvision,
+)
+from replication.models.inception_v3 import inception_v2, inception_v3, inception_v3_paper
+from replication.models.kws import kws_inception
+from replication.models.ops import Network
+
+# The first sentence of each one's docstring says where in the papers it stands: the verb `zoo` prints it.
+NETWORKS: dict[str, Callable[..., Network]] = {
+    "googlenet": googlenet,
+    "googlenet_separable": googlenet_separable,
+    "googlenet_bn": googlenet_bn,
+    "googlenet_naive": googlenet_naive,
+    "googlenet_torchvision": googlenet_torchvision,
+    "googlenet_slim": googlenet_slim,
+    "inception_v3": inception_v3,
+    "inception_v3_paper": inception_v3_paper,
+    "inception_v2": inception_v2,
+    "bn_inception": bn_inception,
+    "kws_inception": kws_inception,
+    "alexnet": alexnet,
+    "alexnet_torchvision": alexnet_torchvision,
+    "lenet5": lenet5,
+    "lenet5_dense": lenet5_dense,
+    "nin": nin,
+}

@@ -1,0 +1,126 @@
+"""torchvision's GoogLeNet and Inception V3 weights in our networks of the same tables."""
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from replication.errors import BadInput
+from replication.models.build import Net, build
+from replication.models.googlenet import INCEPTION, googlenet_torchvision
+from replication.models.inception_v3 import inception_v3
+
+
+def _names(layers: Mapping[str, str], linear: Mapping[str, str]) -> dict[str, str]:
+    """Tensor by tensor: ours, theirs."""
+    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    return ({f"{ours}.weight": f"{theirs}.conv.weight" for ours, theirs in layers.items()}
+            | {f"{ours}.norm.{part}": f"{theirs}.bn.{part}" for ours, theirs in layers.items() for part in norm}
+            | {f"{ours}.{part}": f"{theirs}.{part}" for ours, theirs in linear.items() for part in ("weight", "bias")})
+
+
+# Ours on the left. torchvision counts the reduction before the second convolution as a convolution of its own.
+NAMES = _names({"conv1": "conv1", "conv2_reduce": "conv2", "conv2": "conv3"} | {
+    f"{row}.{ours}": f"inception{row}.{theirs}"
+    for row in INCEPTION
+    for ours, theirs in {"1x1": "branch1", "3x3_reduce": "branch2.0", "3x3": "branch2.1", "5x5_reduce": "branch3.0",
+                         "5x5": "branch3.1", "pool_proj": "branch4.1"}.items()
+} | {"aux.4a.conv": "aux1.conv", "aux.4d.conv": "aux2.conv"}, {
+    "linear": "fc", "aux.4a.fc": "aux1.fc1", "aux.4a.linear": "aux1.fc2", "aux.4d.fc": "aux2.fc1",
+    "aux.4d.linear": "aux2.fc2"})
+
+# Ours on the left: branch and place in it; inside the 8×8 modules' pairs once more.
+_GRID35 = {"0_0": "1x1", "1_0": "5x5_1", "1_1": "5x5_2", "2_0": "3x3dbl_1", "2_1": "3x3dbl_2", "2_2": "3x3dbl_3",
+           "3_1": "_pool"}
+_TO_17 = {"0_0": "3x3", "1_0": "3x3dbl_1", "1_1": "3x3dbl_2", "1_2": "3x3dbl_3"}
+_GRID17 = {"0_0": "1x1", "1_0": "7x7_1", "1_1": "7x7_2", "1_2": "7x7_3", "2_0": "7x7dbl_1", "2_1": "7x7dbl_2",
+           "2_2": "7x7dbl_3", "2_3": "7x7dbl_4", "2_4": "7x7dbl_5", "3_1": "_pool"}
+_TO_8 = {"0_0": "3x3_1", "0_1": "3x3_2", "1_0": "7x7x3_1", "1_1": "7x7x3_2", "1_2": "7x7x3_3", "1_3": "7x7x3_4"}
+_GRID8 = {"0_0": "1x1", "1_0": "3x3_1", "1_1.0_0": "3x3_2a", "1_1.1_0": "3x3_2b", "2_0": "3x3dbl_1",
+          "2_1": "3x3dbl_2", "2_2.0_0": "3x3dbl_3a", "2_2.1_0": "3x3dbl_3b", "3_1": "_pool"}
+_MODULES = {"5b": _GRID35, "5c": _GRID35, "5d": _GRID35, "6a": _TO_17, "6b": _GRID17, "6c": _GRID17, "6d": _GRID17,
+            "6e": _GRID17, "7a": _TO_8, "7b": _GRID8, "7c": _GRID8}
+NAMES_V3 = _names({
+    "1a": "Conv2d_1a_3x3", "2a": "Conv2d_2a_3x3", "2b": "Conv2d_2b_3x3", "3b": "Conv2d_3b_1x1", "4a": "Conv2d_4a_3x3",
+    "aux.6e.conv": "AuxLogits.conv0", "aux.6e.conv2": "AuxLogits.conv1",
+} | {f"{row}.{ours}": f"Mixed_{row}.branch{theirs}" for row, module in _MODULES.items()
+     for ours, theirs in module.items()}, {"linear": "fc", "aux.6e.linear": "AuxLogits.fc"})
+
+
+def from_torchvision(weights: str | Path | Mapping[str, Tensor]) -> Net:
+    """torchvision's GoogLeNet or Inception V3 as our network, from its `state_dict()` or a .pth file that holds one,
+    with the classes and auxiliary heads that the weights have. In training mode, as `build` gives it.
+
+    Nothing in the file is run: it is read with weights_only=True. torchvision's published weights expect pixels scaled
+    to ±1 rather than normalised (its `transform_input`); GoogLeNet's auxiliary heads among them were never trained.
+    Raises BadInput for what is no state dict, for one of another network, and at the first tensor that does not fit.
+    """
+    held = weights if isinstance(weights, Mapping) else _state_dict(Path(weights))
+    linear = held.get("fc.weight")
+    classes = len(linear) if isinstance(linear, Tensor) and linear.ndim == 2 else 0
+    if classes and "inception3a.branch1.conv.weight" in held:
+        aux = [at for at, head in (("4a", "aux1"), ("4d", "aux2")) if f"{head}.fc2.weight" in held]
+        return torchvision_googlenet(held, build(googlenet_torchvision(classes=classes, aux=aux)))
+    if classes and "Mixed_5b.branch1x1.conv.weight" in held:
+        aux = ["6e"] if "AuxLogits.fc.weight" in held else []
+        return torchvision_inception_v3(held, build(inception_v3(classes=classes, aux=aux)))
+    raise BadInput(f"These are the weights of neither torchvision's googlenet nor its inception_v3, the two that have "
+                   f"a table here; the first of their {len(held)} names: {', '.join(map(repr, list(held)[:2]))}.")
+
+
+def torchvision_googlenet(weights: Mapping[str, Tensor], net: Net) -> Net:
+    """Copy the `state_dict()` of torchvision.models.googlenet into `net`, a built `googlenet_torchvision`; give
+    `net` back. Auxiliary heads that `net` lacks are left out.
+
+    torchvision's published weights expect its `transform_input`; their auxiliary heads were never trained.
+    Raises BadInput at the first tensor that is missing or of another shape; `net` is then unchanged.
+    Source: torchvision/models/googlenet.py.
+    """
+    return _carry(weights, net, NAMES, "GoogLeNet", "googlenet.googlenet_torchvision")
+
+
+def torchvision_inception_v3(weights: Mapping[str, Tensor], net: Net) -> Net:
+    """Copy the `state_dict()` of torchvision.models.inception_v3 into `net`, a built `inception_v3`; give `net`
+    back. An auxiliary head that `net` lacks is left out. timm's inception_v3 has the same names and fits too.
+
+    torchvision's published weights expect its `transform_input`: pixels scaled to ±1 rather than normalised.
+    Raises BadInput as `torchvision_googlenet` does. Source: torchvision/models/inception.py.
+    """
+    return _carry(weights, net, NAMES_V3, "Inception V3", "inception_v3.inception_v3")
+
+
+@torch.no_grad()
+def _carry(weights: Mapping[str, Tensor], net: Net, names: Mapping[str, str], what: str, table: str) -> Net:
+    carried = {}
+    for ours, mine in net.state_dict().items():
+        theirs = names.get(ours)
+        if theirs is None:
+            raise BadInput(f"{net.network.name} has '{ours}' and torchvision's {what} has nothing like it; "
+                           f"build the network from {table}.")
+        if theirs not in weights:
+            raise BadInput(f"The weights have no '{theirs}', which '{ours}' needs; without auxiliary heads in the "
+                           f"weights, build the network with aux=().")
+        if weights[theirs].shape != mine.shape:
+            raise BadInput(f"'{theirs}' is {tuple(weights[theirs].shape)} and '{ours}' is {tuple(mine.shape)}; "
+                           f"build the network with the classes of the weights.")
+        carried[ours] = weights[theirs]
+    net.load_state_dict(carried)
+    return net
+
+
+def _state_dict(path: Path) -> Mapping[str, Tensor]:
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as problem:
+        raise BadInput(f"Could not read {path} ({problem.strerror}): give the path of a .pth file.") from problem
+    except pickle.UnpicklingError as problem:
+        raise BadInput(f"{path} holds more than tensors, or is no file of torch.save; nothing in it was run: save the "
+                       f"network's state_dict() alone.") from problem
+    except Exception as problem:  # torch's readers raise whatever foreign bytes happen to mean
+        raise BadInput(f"{path} is truncated or no file of torch.save: fetch it again.") from problem
+    if not isinstance(held, Mapping):
+        raise BadInput(f"{path} holds a {type(held).__name__}; save the network's state_dict().")
+    return held

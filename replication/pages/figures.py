@@ -1,0 +1,342 @@
+"""seaborn figures from tidy frames: SVG whose ink follows the page between light and dark."""
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from replication.models.ops import Conv
+from replication.pages import speed
+from replication.pages.network_in_network import Branch
+from replication.pages.roofline import WAYS
+
+WIDTH = 5.6  # inches: a phone shrinks it to 60 %, and its letters must stay legible
+INK = "#6e7681"  # a colour nothing else uses: written to the file as currentColor
+# seaborn's "colorblind" without the colours under 3:1 on white or on #121212
+PALETTE = ["#0173b2", "#d55e00", "#029e73", "#cc78bc", "#949494"]
+HEADS: dict[str, tuple[str, Any]] = {  # colour and dashes of a set of heads
+    "none": (PALETTE[0], ""), "4a": (PALETTE[1], (4, 1.5)), "4d": (PALETTE[2], (1, 1)),
+    "4a + 4d": (PALETTE[3], (3, 1.25, 1.5, 1.25)),
+}
+INKS = ("<style>svg{color:#24292f;color-scheme:light dark}"
+        "@media (prefers-color-scheme:dark){svg{color:#d5dae0}}</style>")
+
+
+NOT_STORED = "no run of it is stored here"
+NOT_MEASURED = "not yet measured"
+
+
+class Nothing:
+    """Shown where a figure would be."""
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def __repr__(self) -> str:
+        return f"Nothing to draw: {self.why}."
+
+
+def svg(figure: Figure) -> str:
+    """SVG text: no date, fixed ids, ink by the page's colour scheme (inside <img> too)."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    text = re.sub(r"<\?xml.*?\?>\s*<!DOCTYPE.*?>\s*|<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S)
+    return re.sub(r"(<svg[^>]*>)", r"\1" + INKS, text.replace(INK, "currentColor"), count=1)
+
+
+def style() -> None:
+    """Once at the top of a notebook: the book's look, and figures shown as the SVG above."""
+    sns.set_theme(context="notebook", style="ticks", palette=PALETTE, font_scale=0.85)
+    mpl.rcParams.update({
+        "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
+        "savefig.transparent": True, "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK,
+        "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK, "legend.labelcolor": INK, "grid.color": INK,
+        "grid.alpha": 0.25, "legend.framealpha": 0, "svg.fonttype": "none", "svg.hashsalt": "replication",
+        "axes.spines.top": False, "axes.spines.right": False, "font.family": "sans-serif",
+    })
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return
+    if (shell := get_ipython()) is not None:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+        set_matplotlib_formats("svg")
+        shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, svg)
+
+
+def table1_bars(table: pd.DataFrame) -> Figure:
+    """Parameters, operations and memory of every row of V1's Table 1: printed and recomputed, side by side."""
+    parts = (("parameters", "weights, K"), ("operations", "multiply-adds, M"))
+    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
+    axes = figure.subplots(1, 3, sharey=True)
+    for axis, (name, unit) in zip(axes, parts, strict=False):
+        tall = table.melt("row", [f"{name}_printed", name], var_name="source", value_name=unit)
+        tall["source"] = tall.source.map({f"{name}_printed": "printed", name: "from the filters"})
+        sns.barplot(tall, y="row", x=unit, hue="source", ax=axis, legend=name == "parameters")
+        axis.set(ylabel="")
+        for y, row in enumerate(table.itertuples()):
+            if not getattr(row, f"{name}_agree"):
+                end = max(getattr(row, name), getattr(row, f"{name}_printed"))
+                axis.annotate("≠", (end, y), xytext=(3, 0), textcoords="offset points", va="center", color=INK)
+    _legend_below(figure, axes[0])
+    sns.barplot(table, y="row", x="activation_mb", ax=axes[2], color=PALETTE[2])
+    axes[2].set(xlabel="activations, MB", ylabel="")
+    for axis in axes:
+        axis.xaxis.set_major_locator(MaxNLocator(2))
+    return figure
+
+
+def relatives_bars(table: pd.DataFrame) -> Figure:
+    """Parameters and multiply-adds of GoogLeNet and its neighbours, on logarithmic axes."""
+    figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, column, colour in zip(axes, ("parameters", "multiply-adds"), PALETTE, strict=False):
+        sns.barplot(table, y="network", x=column, ax=axis, color=colour)
+        axis.set(ylabel="", xscale="log")
+        axis.grid(axis="x")
+    return figure
+
+
+def reduction(of: Branch) -> Figure:
+    """Multiply-adds of a branch against the width of its reduction; where it stops paying is marked."""
+    top = 1.2 * max(of.break_even, of.reduction)
+    one, both = of.through(Conv(1)).multiply_adds / 1e6, of.reduced_to(1).multiply_adds / 1e6
+    lines = (("1×1", one, (1, 1)), (f"{of.kernel}×{of.kernel} after it", both - one, (4, 1.5)), ("together", both, ""))
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    axis = figure.subplots()
+    for (name, slope, dashes), colour in zip(lines, (PALETTE[1], PALETTE[2], PALETTE[0]), strict=True):
+        sns.lineplot(x=[0, top], y=[0, top * slope], color=colour, label=name, linewidth=2, ax=axis,
+                     **({"dashes": dashes} if dashes else {}))
+    direct = of.direct.multiply_adds / 1e6
+    axis.axhline(direct, color=INK, linewidth=1, linestyle=":")
+    axis.annotate("without a reduction", (0.01, direct), xycoords=("axes fraction", "data"), xytext=(0, -3),
+                  textcoords="offset points", va="top", color=INK, fontsize="small")
+    for width, price, words in ((of.break_even, direct, f"{of.break_even:.0f}: no gain"),
+                                (of.reduction, of.reduced.multiply_adds / 1e6, str(of.reduction))):
+        axis.plot(width, price, "o", color=PALETTE[0])
+        axis.annotate(words, (width, price), xytext=(-4, 5), textcoords="offset points", ha="right", color=INK,
+                      fontsize="small")
+    axis.set(xlabel="width of the 1×1 reduction", ylabel="multiply-adds, M", xlim=(0, top), ylim=(0, None))
+    return _legend_below(figure, axis)
+
+
+def growth(modules: pd.DataFrame) -> Figure:
+    """Channels after each module and its multiply-adds, a line a form of the module."""
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    axes = figure.subplots(1, 2)
+    shown = modules.assign(**{"multiply-adds, G": modules["multiply-adds"] / 1e9})
+    for axis, column in zip(axes, ("channels", "multiply-adds, G"), strict=True):
+        sns.lineplot(shown, x="module", y=column, hue="form", style="form", markers=["o", "X", "s"], ax=axis,
+                     markeredgewidth=0, markersize=5, legend=axis is axes[1])
+        axis.set(xlabel="", title=column, ylabel="", ylim=(0, None))
+    return _legend_below(figure, axes[1])
+
+
+def saved(table: pd.DataFrame) -> Figure:
+    """What two 3×3 save in place of each module's 5×5, by the width between them. Dotted: nothing, and V3's 28 %."""
+    figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+    axis = figure.subplots()
+    tall = table.melt(["module", "α"], var_name="between the two", value_name="saved, %")
+    for (name, part), marker, colour in zip(tall.groupby("between the two", sort=False), "osD", PALETTE, strict=False):
+        axis.plot(part["saved, %"], part.module, marker, color=colour, label=name)
+    for x, words in ((0, "as dear as the 5×5"), (28, "28 % at α = 1")):  # V3 §3.1
+        axis.axvline(x, color=INK, linewidth=1, linestyle=":")
+        axis.annotate(words, (x, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", color=INK,
+                      fontsize="small")
+    axis.set(xlabel="saved, %", ylabel="module")
+    axis.invert_yaxis()
+    return _legend_below(figure, axis)
+
+
+def counted_and_printed(table: pd.DataFrame) -> Figure:
+    """Parameters and multiply-adds of the networks called GoogLeNet or Inception: as counted, and as papers print."""
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, column in zip(axes, ("parameters, M", "multiply-adds, G"), strict=True):
+        sns.barplot(table, y="network", x=column, ax=axis, color=PALETTE[0], label="counted", legend=False)
+        axis.plot(table[f"{column}: printed"], range(len(table)), "D", color=PALETTE[1], markersize=6, label="printed")
+        axis.set(ylabel="")
+        axis.grid(axis="x")
+    return _legend_below(figure, axes[0])
+
+
+def torch_over_tensorflow(ratios: pd.DataFrame) -> Figure:
+    """Length of torch's RMSProp step over TensorFlow's, by the size of the gradient."""
+    figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
+    axis = figure.subplots()
+    sns.lineplot(ratios, x="gradient", y="ratio", hue="when", style="when", linewidth=2, ax=axis)
+    axis.axhline(1, color=INK, linewidth=1, linestyle=":")
+    axis.set(xscale="log", ylabel="torch's step ÷ TensorFlow's")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.grid(axis="y")
+    return _legend_below(figure, axis)
+
+
+def learning_curves(history: pd.DataFrame) -> Figure | Nothing:
+    """Top-1 error over epochs: a panel a normalisation, a line a set of heads, thin lines the single seeds."""
+    if history.empty:
+        return Nothing(NOT_STORED)
+    trained = history.assign(error=100 * history.val_error)
+    figure, axes = _panels(trained, "norm")
+    for axis, (name, part) in zip(axes, trained.groupby("norm", sort=False), strict=True):
+        _lines(part, "epoch", "error", axis, legend=axis is axes[-1])
+        chance = 100 * part.chance.iloc[0]
+        axis.axhline(chance, color=INK, linewidth=1, linestyle=":")
+        axis.annotate("chance", (0.99, chance), xycoords=("axes fraction", "data"), ha="right",
+                      va="bottom", color=INK, fontsize="small")
+        axis.set(title=name, ylabel="top-1 error, %", ylim=(0, None))
+    return _legend_below(figure, axes[-1])
+
+
+def gradient_at_start(history: pd.DataFrame) -> Figure | Nothing:
+    """Gradient norm at conv1 of the untrained network, from the main loss and from the weighted heads."""
+    if history.empty:
+        return Nothing(NOT_STORED)
+    start = history[history.epoch == 0].melt(["norm", "init", "seed"], ["grad_main", "grad_aux"], var_name="from",
+                                             value_name="gradient norm at conv1")
+    start["from"] = start["from"].map({"grad_main": "main loss", "grad_aux": "auxiliary losses × weight"})
+    figure, axes = _panels(start, "norm")
+    for axis, (name, part) in zip(axes, start.groupby("norm", sort=False), strict=True):
+        sns.stripplot(part, x="init", y="gradient norm at conv1", hue="from", dodge=True, ax=axis, jitter=False,
+                      size=7, legend=axis is axes[-1])
+        axis.set(title=name, yscale="log", xlabel="")
+        axis.tick_params(axis="x", rotation=20)
+        axis.grid(axis="y")
+    return _legend_below(figure, axes[-1])
+
+
+def gradient_in_training(history: pd.DataFrame) -> Figure | Nothing:
+    """The auxiliary losses' gradient at conv1 over the main loss's, epoch by epoch; geometric means over seeds."""
+    if history.empty:
+        return Nothing(NOT_STORED)
+    headed = history[history.grad_aux > 0].assign(ratio=lambda f: f.grad_aux / f.grad_main)
+    figure, axes = _panels(headed, "norm")
+    axes[0].set_yscale("log")  # before any line: seaborn then takes its means of the logarithms
+    for axis, (name, part) in zip(axes, headed.groupby("norm", sort=False), strict=True):
+        _lines(part, "epoch", "ratio", axis, legend=axis is axes[-1])
+        axis.axhline(1, color=INK, linewidth=1, linestyle=":")
+        axis.set(title=name, ylabel="gradient at conv1, heads ÷ main")
+    return _legend_below(figure, axes[-1])
+
+
+def error_by_size(parts: pd.DataFrame) -> Figure | Nothing:
+    """Top-1 error against the size of the object: a panel a normalisation, a line a set of heads."""
+    if parts.empty:
+        return Nothing("these images carry no size")
+    shown = parts.assign(error=100 * parts.error)
+    figure, axes = _panels(shown, "norm")
+    for axis, (name, part) in zip(axes, shown.groupby("norm", sort=False), strict=True):
+        _lines(part, "fifth", "error", axis, legend=axis is axes[-1])
+        axis.set(title=name, xlabel="radius / image side", ylabel="top-1 error, %",
+                 xticks=sorted(part.fifth.unique()),
+                 xticklabels=[f"{r:.2f}"[1:] for r in part.groupby("fifth").radius.mean()])
+    return _legend_below(figure, axes[-1])
+
+
+BENCH = {  # colour and marker of a variant
+    "ours, as published": (PALETTE[0], "o"), "ours, with BN": (PALETTE[2], "s"),
+    "ours, same network": (PALETTE[3], "^"), "torchvision's script": (PALETTE[4], "x"),
+    "torchvision, tuned": (PALETTE[1], "D"),
+}
+
+
+def images_per_second(tables: speed.Tables) -> Figure | Nothing:
+    """Images a second, a row of panels a device: medians, and lines from the lowest to the highest turn."""
+    if not tables:
+        return Nothing(NOT_MEASURED)
+    sizes = {device: [*dict.fromkeys(map(speed.size, table.itertuples()))] for device, table in tables.items()}
+    tall = [0.6 * len(of) + 0.6 for of in sizes.values()]
+    figure = Figure(figsize=(WIDTH, sum(tall) + 1), layout="constrained")
+    axes = figure.subplots(len(tables), 2, squeeze=False, sharey="row", gridspec_kw={"height_ratios": tall})
+    for (device, table), line in zip(tables.items(), axes, strict=True):
+        labels = pd.Series([speed.label(row) for row in table.itertuples()], index=table.index)
+        for axis, (phase, name) in zip(line, speed.PHASES.items(), strict=True):
+            for n, (variant, (colour, marker)) in enumerate(BENCH.items()):
+                part = table[(labels == variant) & (table.phase == phase)]
+                y = [sizes[device].index(speed.size(row)) + 0.15 * (n - 2) for row in part.itertuples()]
+                spread = (part.images_per_s - part.images_per_s_low, part.images_per_s_high - part.images_per_s)
+                axis.errorbar(part.images_per_s, y, xerr=spread, fmt=marker, color=colour, markersize=4, label=variant)
+            axis.set(title=f"{device}, {name}" if len(tables) > 1 else name, xlabel="images a second", xscale="log")
+            axis.grid(axis="x")
+        line[0].set(yticks=range(len(sizes[device])), yticklabels=sizes[device], ylim=(len(sizes[device]) - 0.5, -0.5))
+    return _legend_below(figure, axes[0, 0], columns=2)
+
+
+def roofline(tables: speed.Tables) -> Figure | Nothing:
+    """Operations a second over operations a byte, a panel a device: its roof, and the rows that calculate."""
+    if not tables:
+        return Nothing(NOT_MEASURED)
+    figure = Figure(figsize=(WIDTH, 3.4 * len(tables) + 0.4), layout="constrained")
+    axes = figure.subplots(len(tables), 1, squeeze=False)[:, 0]
+    for axis, (device, table) in zip(axes, tables.items(), strict=True):
+        done = table[(table.operations > 0) & (table.status == "ok")]
+        matmul, copy = table.matmul_tflops.max(), table.copy_gb_per_s.max() / 1e3
+        ends = min(done.intensity.min(), matmul / copy) / 2, max(done.intensity.max(), matmul / copy) * 2
+        axis.plot([ends[0], matmul / copy, ends[1]], [copy * ends[0], matmul, matmul], color=INK, linewidth=1)
+        for (phase, name), colour, marker in zip(WAYS.items(), PALETTE, "os", strict=False):
+            part = done[done.phase == phase]
+            axis.plot(part.intensity, part.tflops, marker, color=colour, label=name, markersize=5)
+        for row in done[(done.phase == "infer") & ~done.row.str.match(r"\d")].itertuples():  # modules lie too close
+            axis.annotate(str(row.row), (row.intensity, row.tflops), xytext=(0, 6), textcoords="offset points",
+                          ha="center", fontsize="small", color=INK)
+        axis.set(title=device, xscale="log", yscale="log", xlabel="operations a byte", ylabel="TFLOP/s")
+        _plain(axis.xaxis)
+        _plain(axis.yaxis)
+        axis.grid()
+    return _legend_below(figure, axes[-1])
+
+
+def over_bound(tables: speed.Tables) -> Figure | Nothing:
+    """Measured over predicted time of every row, a panel a device; 1 is the bound."""
+    if not tables:
+        return Nothing(NOT_MEASURED)
+    figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
+    axes = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
+    for axis, (device, table) in zip(axes, tables.items(), strict=True):
+        sns.stripplot(table.replace({"phase": WAYS}), y="row", x="ratio", hue="phase", jitter=False, ax=axis,
+                      hue_order=WAYS.values(), palette=PALETTE[:2], legend=axis is axes[-1])
+        axis.axvline(1, color=INK, linewidth=1, linestyle=":")
+        axis.set(title=device, xscale="log", xlabel="measured ÷ predicted", ylabel="")
+        _plain(axis.xaxis)
+        axis.grid(axis="x")
+    return _legend_below(figure, axes[-1])
+
+
+
+
+
+def _plain(axis: Axis) -> None:
+    """Logarithmic, with its numbers written out: 0.5, 1, 2."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _panels(frame: pd.DataFrame, column: str) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    return figure, figure.subplots(1, frame[column].nunique(), sharey=True, squeeze=False)[0]
+
+
+def _legend_below(figure: Figure, axis: Axes, columns: int | None = None) -> Figure:
+    handles, labels = axis.get_legend_handles_labels()
+    axis.legend().remove()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns or len(labels), frameon=False)
+    return figure
+
+
+def _lines(frame: pd.DataFrame, x: str, y: str, axis: Axes, legend: bool) -> None:
+    """One look for one set of heads, in every figure."""
+    order = list(frame["aux"].unique())
+    looks = {name: HEADS.get(name, (PALETTE[4], "")) for name in order}
+    common: dict[str, Any] = {"x": x, "y": y, "hue": "aux", "style": "aux", "hue_order": order, "style_order": order,
+                              "palette": {name: look[0] for name, look in looks.items()},
+                              "dashes": {name: look[1] for name, look in looks.items()}, "ax": axis, "errorbar": None}
+    sns.lineplot(frame, units="seed", estimator=None, linewidth=0.7, alpha=0.4, legend=False, **common)
+    sns.lineplot(frame, linewidth=2, legend=legend, **common)

@@ -1,0 +1,117 @@
+"""Tables as HTML: what a notebook shows."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+if TYPE_CHECKING:
+    from replication.pages.claims import Claim
+
+Groups = dict[str, list[list[str]]]  # lines of cells, as HTML, under a heading each
+KINDS = {"not resolved": "unresolved", "not yet run": "not-run"}  # of verdicts, as the style sheet names them
+
+
+class Html(str):
+    """HTML that a notebook shows."""
+    def _repr_html_(self) -> str:
+        return str(self)
+
+    def __repr__(self) -> str:
+        return f"HTML of {len(self)} characters"
+
+
+# -- words --------------------------------------------------------------------------------------------------------
+def text(words: str) -> str:
+    return escape(words, quote=False)
+
+
+def digits(value: float) -> str:
+    """Three digits that count."""
+    if pd.isna(value):
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def word(verdict: str, kind: str | None = None) -> str:
+    """A verdict in the colour of its kind."""
+    return f'<span class="verdict-{kind or KINDS.get(verdict, verdict)}">{verdict}</span>'
+
+
+# -- tables -------------------------------------------------------------------------------------------------------
+def neat(frame: pd.DataFrame, digits: int = 2) -> Styler:
+    """The frame with thousands separated and `digits` decimals; the same HTML every time."""
+    return (frame.style.hide(axis="index").format(precision=digits, thousands=",", na_rep="–")
+            .set_uuid("t").set_table_attributes('class="dataframe"'))
+
+
+def cards(heads: Sequence[str], lines: Iterable[Sequence[str]], kind: str = "claims") -> str:
+    """A row a line of cells, which are HTML; a narrow screen shows it as a card."""
+    # roles: a screen reader loses the table where the style sheet shows its rows as cards
+    labels = [escape(head) for head in heads]
+    head = "".join(f'<th role="columnheader" scope="col">{label}</th>' for label in labels)
+    body = "\n".join('<tr role="row">' + "".join(f'<td role="cell" data-label="{label}">{cell}</td>' for label, cell in
+                                                 zip(labels, cells, strict=True)) + "</tr>" for cells in lines)
+    return (f'<table class="{kind}" role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+            f'<tbody role="rowgroup">\n{body}\n</tbody></table>')
+
+
+def grouped(heads: tuple[str, ...], groups: Groups) -> str:
+    """The last cell of a short line spans what is left of it."""
+    head = "".join(f'<th scope="col">{name}</th>' if name else "<td></td>" for name in heads)
+    bodies = []
+    for name, lines in groups.items():
+        title = f'<tr><th colspan="{len(heads)}" scope="rowgroup">{name}</th></tr>\n' if name else ""
+        body = "\n".join(f"<tr>{_cells(cells, len(heads))}</tr>" for cells in lines)
+        bodies.append(f"<tbody>\n{title}{body}\n</tbody>")
+    return f'<table class="dataframe speed"><thead><tr>{head}</tr></thead>\n' + "\n".join(bodies) + "\n</table>"
+
+
+def _cells(cells: list[str], wide: int) -> str:
+    *first, last = cells
+    span = f' colspan="{wide - len(first)}"' if len(cells) < wide else ""
+    return "".join(f"<td>{cell}</td>" for cell in first) + f"<td{span}>{last}</td>"
+
+
+# -- claims -------------------------------------------------------------------------------------------------------
+def claims_table(lines: Iterable[tuple[Claim, dict[str, Any]]]) -> Html:
+    """A row a claim and its record (`metrics`)."""
+    heads = ("Claim", "Paper", "Measured", "95 % interval", "Verdict")
+    return Html(cards(heads, [
+        (f"<strong>{claim.id}</strong> {text(claim.sentence)} <small>{text(claim.where)}</small>", text(claim.printed),
+         f"{measured(record)}<br><small>{text(claim.quantity)}</small>", interval(record), verdict(record))
+        for claim, record in lines]))
+
+
+def measured(record: dict[str, Any]) -> str:
+    if record.get("value") is None:
+        return "–"
+    value, unit = record["value"], record["unit"]
+    if unit == "points":
+        return f"{signed(value)} points"
+    if unit in ("rows", "layers", "blocks"):
+        return f"{value:.0f} {unit}"
+    return f"{digits(value)}{'' if unit == '×' else ' '}{unit}"
+
+
+def interval(record: dict[str, Any]) -> str:
+    if record.get("value") is None:
+        return "–"
+    if record["n"] == 0:
+        return "exact"
+    if record["n"] == 1:
+        return "one seed: none"
+    show = signed if record["unit"] == "points" else digits
+    return f"{show(record['low'])} to {show(record['high'])} <small>({record['n']} seeds)</small>"
+
+
+def verdict(record: dict[str, Any]) -> str:
+    more = f"<br><small>about {record['seeds_needed']:,} seeds would</small>" if record.get("seeds_needed") else ""
+    return word(record["verdict"]) + more

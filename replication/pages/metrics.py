@@ -1,0 +1,82 @@
+"""What a page hands on: the numbers its prose quotes and the claims it settles, written and read."""
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from replication import files, paths, provenance
+from replication.errors import BadInput
+from replication.pages import html
+from replication.pages.claims import Settled, settle
+from replication.studies.study import Grid
+
+Record = dict[str, Any]
+
+
+def verdicts(page: str, ids: Sequence[str] = (), grids: Sequence[Grid] = (), measured_on: str = "none: arithmetic",
+             **numbers: Any) -> html.Html:
+    """Settles a page's claims, writes them with its numbers and provenance, and shows them.
+
+    What is written is `metrics/<page>.json` of your store; prose quotes from it by `{val}`. The first grid's setting
+    is the page's. `measured_on`: the device of a page without runs.
+    """
+    settled = settle(ids, grids)
+    runs = pd.concat([grid.summary() for grid in grids]) if grids else pd.DataFrame()
+    more: Record = {"parameters": _given(grids[0]) if grids else {}, "device": measured_on}
+    if len(runs):
+        more |= {"device": ", ".join(sorted(set(runs.device))), "runs": len(runs), "seconds": float(runs.seconds.sum()),
+                 "run_commits": sorted({commit for commit in runs.commit if commit})}
+    path = paths.mine() / "metrics" / f"{page}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    records = {s.claim.id: _record(s) for s in settled}
+    files.write(path, files.as_json({"provenance": provenance.collect(**more), "claims": records, **_plain(numbers)}))
+    return html.claims_table((s.claim, records[s.claim.id]) for s in settled) if ids else html.Html("")
+
+
+def pages() -> list[str]:
+    """Every page that has handed something on, here or published."""
+    return sorted({path.stem for place in (*paths.stores(), paths.PUBLISHED)
+                   for path in (place / "metrics").glob("*.json")})
+
+
+def read(page: str) -> Record | None:
+    """A page's numbers, yours before the published ones."""
+    return next((found for place in paths.stores() if (found := read_in(place, page))), None)
+
+
+def read_in(place: Path, page: str) -> Record | None:
+    """A page's numbers in one store."""
+    path = place / "metrics" / f"{page}.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    except (ValueError, TypeError) as problem:
+        raise BadInput(f"{path} is truncated or no JSON: delete it and run the page again.") from problem
+
+
+def _given(grid: Grid) -> Record:
+    return {name: value for name, value in asdict(grid.setting).items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of any library as JSON's own, with digits enough to quote."""
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (bool, str)) or value is None:
+        return value
+    if not math.isfinite(value):
+        return None  # JSON has no other word for it
+    return int(value) if float(value).is_integer() and not isinstance(value, float) else round(float(value), 6)
+
+
+def _record(settled: Settled) -> Record:
+    claim, interval = settled.claim, settled.interval
+    record: Record = {"unit": claim.unit, "verdict": settled.verdict, "seeds_needed": settled.seeds_needed}
+    if interval is not None:
+        record |= {name: _plain(float(value)) for name, value in asdict(interval).items()} | {"n": interval.n}
+    return record

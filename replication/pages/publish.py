@@ -1,0 +1,57 @@
+"""The maintainers' command: finished work goes over from `out/` to `results/`, checked; nothing else writes there."""
+from __future__ import annotations
+
+import shutil
+
+from matplotlib.figure import Figure
+
+from replication import paths, provenance
+from replication.errors import BadInput
+from replication.pages import figures
+from replication.runs import store
+from replication.studies import study
+from replication.studies.profiles import Profile
+from replication.studies.profiles import profile as profile_of
+
+KINDS = (("notebooks", "*.ipynb"), ("metrics", "*.json"), ("tables", "*.csv"))
+OWN = "reproduced"  # the page a reader's book has and the published one has not
+
+
+def publish(profile: Profile) -> None:
+    """Copies every finished run that some profile asks for, every table, executed notebook and page's numbers, and
+    draws the README's picture.
+
+    Raises BadInput, before anything is written, when the profile is not finished, when a run or page came from code
+    that was not committed, or when a published run of the same address says something else.
+    """
+    missing = [grid.study.name for grid in study.of_profile(profile) if grid.missing]
+    if missing:
+        raise BadInput(f"Profile {profile.name} is not finished ({', '.join(missing)}): make reproduce "
+                       f"PROFILE={profile.name} first.")
+    if provenance.collect()["dirty"]:
+        raise BadInput("The code differs from the last commit: commit it, then make reproduce and publish again.")
+    wanted = {cell.address for path in (paths.ROOT / "profiles").glob("*.yaml")
+              for grid in study.of_profile(profile_of(path.stem)) for cell in grid.cells}
+    runs = [run for run in store.everything(paths.mine()) if run.address in wanted]
+    for run in runs:
+        if run.provenance.get("dirty") or not run.provenance.get("commit"):
+            raise BadInput(f"Run {run.address} was trained by code that was not committed, or does not say: delete "
+                           f"{store.folder(run.address)}, and reproduce again.")
+        there = store.folder(run.address, paths.PUBLISHED)
+        if there.exists() and store.read(there).summary != run.summary:
+            raise BadInput(f"Run {run.address} is published with another result: delete one of {there} and "
+                           f"{store.folder(run.address)}, whichever is wrong.")
+    for run in runs:
+        there = store.folder(run.address, paths.PUBLISHED)
+        if not there.exists():
+            shutil.copytree(store.folder(run.address), there)
+    for kind, names in KINDS:
+        for path in sorted((paths.mine() / kind).glob(names)):
+            if path.stem != OWN:
+                (paths.PUBLISHED / kind).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, paths.PUBLISHED / kind / path.name)
+    figures.style()
+    picture = figures.learning_curves(study.under("v1.aux", profile.setting("v1.aux")).history())
+    if isinstance(picture, Figure):
+        (paths.PUBLISHED / "figure.svg").write_text(figures.svg(picture), encoding="utf-8")
+    print(f"Published {len(runs)} runs of {paths.mine()} to {paths.PUBLISHED}; look at git diff, then commit.")

@@ -1,0 +1,174 @@
+"""What `bench` measured, as its page shows it, and what this project wants of it; `roofline` reads tables here too."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from replication import paths
+from replication.errors import BadInput
+from replication.pages.html import Groups, Html, digits, grouped, word
+
+Tables = dict[str, pd.DataFrame]  # by device
+
+NETWORKS = {"googlenet": "as published", "googlenet_bn": "with BN", "googlenet_torchvision": "same network",
+            "inception_v3": "same network"}  # as which of torchvision's
+SAME = tuple(name for name, words in NETWORKS.items() if words == "same network")
+VARIANTS = {"torchvision-reference": "torchvision's script", "torchvision-tuned": "torchvision, tuned"}
+PHASES = {"train": "training", "infer": "inference"}
+
+
+def stored(kind: str) -> Tables:
+    """Every `<kind>-<device>.csv`, yours before the published one of the same name; quick ones are no measurement.
+
+    Raises BadInput for a file that bench did not write.
+    """
+    files = {path.name: path for place in reversed(paths.stores()) for path in (place / "tables").glob(f"{kind}-*.csv")
+             if not path.stem.endswith("-quick")}
+    tables = [_read(files[name]) for name in sorted(files)]
+    return {str(table.device.iloc[0]): table for table in tables}
+
+
+def _read(path: Path) -> pd.DataFrame:
+    with suppress(ValueError):  # pandas' own complaints are such
+        table = pd.read_csv(path)
+        if len(table) and {"device", "phase", "precision", "status", "versions"} <= set(table.columns):
+            return table
+    raise BadInput(f"{path} is no table that bench wrote: delete it and measure again.")
+
+
+def gpu(table: pd.DataFrame) -> bool:
+    """Whether it comes from a GPU: there, and nowhere else, bf16 is used."""
+    return bool((table.precision == "bf16").any())
+
+
+def state(tables: Tables, command: str) -> Html:
+    """What has been measured and what has not, in a sentence or two."""
+    if not tables:
+        return Html(f'<p class="state">Not yet measured: <code>{command}</code> does it.</p>')
+    seen = f"Measured on {' and '.join(map(escape, tables))}."
+    more = "" if any(map(gpu, tables.values())) else " Not yet run on a GPU."
+    return Html(f'<p class="state">{seen}{more}</p>')
+
+
+def source(tables: Tables) -> str:
+    """The devices a page's numbers were measured on, for its footer."""
+    return ", ".join(tables) or "none: not yet measured"
+
+
+# -- bench --------------------------------------------------------------------------------------------------------
+def label(line: Any) -> str:
+    """Whose program and which network, in a table of one size."""
+    if line.variant in VARIANTS:
+        return VARIANTS[line.variant]
+    more = line.variant.removeprefix("ours").strip("-")
+    return f"ours, {NETWORKS.get(line.network, line.network)}{f' ({more})' if more else ''}"
+
+
+def size(line: Any) -> str:
+    """`GoogLeNet, 224 px`"""
+    return f"{'Inception V3' if line.network == 'inception_v3' else 'GoogLeNet'}, {line.resolution} px"
+
+
+def images(tables: Tables, phase: str) -> Html:
+    """Images a second of every variant, and how many times torchvision's; a table a device, a group a size."""
+    def groups(table: pd.DataFrame) -> Groups:
+        found: Groups = {}
+        for line in lines_of(table[table.phase == phase]):
+            cells = [digits(line.images_per_s), digits(line.times_reference), digits(line.times_tuned)]
+            found.setdefault(f"{size(line)}, batch {line.batch}", []).append(
+                [escape(label(line)), *(cells if line.status == "ok" else [escape(line.status)])])
+        return found
+    return by_device(tables, ("", "images/s", "× script", "× tuned"), groups)
+
+
+def parts(tables: Tables) -> Html:
+    """Where a training step's milliseconds go, and what it uses of the device."""
+    def groups(table: pd.DataFrame) -> Groups:
+        found: Groups = {}
+        for line in lines_of(table[(table.phase == "train") & (table.status == "ok")]):
+            found.setdefault(f"{size(line)}, batch {line.batch}", []).append(
+                [escape(label(line)), *map(digits, (line.ms_data, line.ms_forward, line.ms_backward, line.ms_optimiser,
+                                            line.tflops, 100 * line.matmul_share, line.peak_memory_mb))])
+        return found
+    heads = ("", "data, ms", "forward", "backward", "optimiser", "TFLOP/s", "% of matrices", "MB")
+    return by_device(tables, heads, groups)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What this project wants of a GPU. `value` of a line of its table must be at least, or at most, `bound`; `of` says
+    which lines of our training it is asked of, and `devices` on which GPUs, if not on all."""
+    sentence: str
+    value: Callable[[Any], float]
+    bound: float
+    unit: str
+    of: Callable[[Any], bool] = lambda line: line.network in SAME
+    most: bool = False
+    devices: tuple[str, ...] = ()
+
+    def verdict(self, value: float) -> str:
+        return "met" if (value <= self.bound if self.most else value >= self.bound) else "missed"
+
+
+TINY_IMAGENET = 100_000  # training images
+
+TARGETS = (
+    Target("Three times the images a second of torchvision's script", lambda line: line.times_reference, 3, "×"),
+    Target("As fast as torchvision's network, tuned", lambda line: line.times_tuned, 1, "×"),
+    Target("Of a step, no more than 3 % for the data", lambda line: 100 * line.ms_data / line.ms_per_step, 3, " %",
+           most=True),
+    Target("60 TFLOP/s at 224 px", lambda line: line.tflops, 60, " TFLOP/s", lambda line: line.resolution == 224),
+    Target("An epoch of Tiny-ImageNet in 20 s on an H100 or H200", lambda line: TINY_IMAGENET / line.images_per_s, 20,
+           " s", lambda line: line.resolution == 56, most=True, devices=("H100", "H200")),
+)
+
+
+def settled(tables: Tables) -> list[tuple[Target, str, float]]:
+    """(target, where, value) of every line of a GPU's table that a target is asked of: of `ours`, not its variants."""
+    return [(target, f"{size(line)}, {label(line).removeprefix('ours, ')}, {device}", target.value(line))
+            for target in TARGETS for device, table in tables.items()
+            if gpu(table) and (not target.devices or any(name in device for name in target.devices))
+            for line in lines_of(table[(table.variant == "ours") & (table.phase == "train")])
+            if target.of(line) and pd.notna(target.value(line))]
+
+
+def targets(tables: Tables) -> Html:
+    """A group a target, a line for each place where it was measured."""
+    words = {"met": "supported", "missed": "contradicted"}
+    found, groups = settled(tables), Groups()
+    for target in TARGETS:
+        groups[target.sentence] = [
+            [escape(where), f"{digits(value)}{target.unit}",
+             word(target.verdict(value), words[target.verdict(value)])]
+            for one, where, value in found if one is target
+        ] or [[word(f"not yet measured on {' or '.join(target.devices) or 'a GPU'}", "not-run")]]
+    return Html(grouped(("", "measured", "verdict"), groups))
+
+
+def tally(tables: Tables) -> dict[str, int]:
+    """Devices measured, GPUs among them, and how often a target was met and missed there."""
+    verdicts = [target.verdict(value) for target, _, value in settled(tables)]
+    return {"devices": len(tables), "gpus": sum(map(gpu, tables.values())),
+            "met": verdicts.count("met"), "missed": verdicts.count("missed")}
+
+
+def lines_of(table: pd.DataFrame) -> list[Any]:
+    return list(table.itertuples())
+
+
+def by_device(tables: Tables, heads: tuple[str, ...], groups: Callable[[pd.DataFrame], Groups]) -> Html:
+    return Html("\n".join(f"<p>{_about(table)}</p>\n{grouped(heads, groups(table))}" for table in tables.values()))
+
+
+def _about(table: pd.DataFrame) -> str:
+    first = lines_of(table)[0]
+    words = [f"<strong>{escape(first.device)}</strong>", *([] if gpu(table) else [f"{first.threads} threads"]),
+             f"medians of {table.turns.max()} turns", escape(first.versions),
+             f"commit <code>{escape(str(first.commit)[:9])}</code>"]
+    return ", ".join(words)

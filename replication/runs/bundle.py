@@ -1,0 +1,221 @@
+"""Runs carried from one machine to another: a small compressed tar of records, and checkpoints in files beside it.
+
+No torch but for looking into a checkpoint.
+"""
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import re
+import shutil
+import tarfile
+import tempfile
+import zlib
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from replication import paths
+from replication.errors import BadInput
+from replication.runs import experiments, store
+
+LIMIT = 16_000_000  # bytes of a file that is to be carried
+UNPACKED = 20 * LIMIT  # bytes that one may grow to; its text shrinks to less than a tenth
+FILES = ("experiment.json", "history.csv", "provenance.json", "summary.json")
+MEMBER = re.compile(rf"runs/([0-9a-f]{{12}})/({'|'.join(map(re.escape, FILES))})")
+CHECKPOINT = re.compile(r".*\.([0-9a-f]{12})(?:\.(\d+)of(\d+))?\.pt")
+
+
+def check(path: Path) -> None:
+    """Raises BadInput, before hours are spent, where no bundle could be written."""
+    if not path.parent.is_dir() or path.is_dir() or path.suffix != ".tar":
+        raise BadInput(f"--bundle {path} must name a file ending in .tar, in a folder that exists.")
+
+
+def pack(path: Path) -> None:
+    """Writes every finished run of your store to `path`, and for every unfinished one a copy of its checkpoint to
+    `<path without .tar>.<address>.pt`, in parts (`<address>.1of3.pt`) where it is over LIMIT. Raises BadInput for a
+    bundle that is too large."""
+    check(path)
+    runs = store.everything(paths.mine())
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w:gz") as tar:
+        for run in runs:
+            for name in FILES:
+                tar.add(store.folder(run.address) / name, f"runs/{run.address}/{name}", recursive=False)
+    if len(held.getvalue()) > LIMIT:
+        raise BadInput(f"A bundle of {len(runs)} runs has {_mb(len(held.getvalue()))}, over {_mb(LIMIT)}: copy the "
+                       f"folder {paths.mine() / 'runs'} itself.")
+    said = [f"Packed {len(runs)} finished runs into {path} ({_mb(len(held.getvalue()))})"]
+    try:
+        path.write_bytes(held.getvalue())
+        for old in path.parent.glob(f"{path.stem}.*.pt"):  # of runs that have gone on since
+            if CHECKPOINT.fullmatch(old.name):
+                old.unlink()
+        for checkpoint in sorted(store.checkpoint("x").parent.glob("[!.]*.pt")):
+            if store.begun(checkpoint.stem):
+                parts = _split(checkpoint, path)
+                said.append(f"a begun run's checkpoint into {parts[0]}" if len(parts) == 1 else
+                            f"a begun run's checkpoint into {len(parts)} parts, {parts[0]} and so on")
+    except OSError as problem:
+        raise store.full(path, problem) from problem
+    print("; ".join(said) + ".", flush=True)
+
+
+def _split(checkpoint: Path, path: Path) -> list[Path]:
+    """Copies a checkpoint beside the bundle `path`, in as many files as it takes."""
+    count = max(1, math.ceil(checkpoint.stat().st_size / LIMIT))
+    written = []
+    with checkpoint.open("rb") as file:
+        for i in range(count):
+            part = "" if count == 1 else f".{i + 1}of{count}"
+            written.append(path.with_name(f"{path.stem}.{checkpoint.stem}{part}.pt"))
+            written[-1].write_bytes(file.read(LIMIT))
+    return written
+
+
+def unpack(packed: list[Path]) -> None:
+    """Merges bundles, and checkpoints that were packed beside them, into your store: all of it or nothing.
+
+    A run that is stored with the same result stays; a checkpoint counts where it is further than what is here. Raises
+    BadInput for a file that is truncated or no bundle, a record that cannot be trusted (see store.read), is of a newer
+    format or of another numerics, and a run that is stored with another result.
+    """
+    mine = paths.mine()
+    try:
+        mine.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".import", dir=mine) as temporary, ExitStack() as leases:
+            here = Path(temporary)
+            for path in packed:
+                if not CHECKPOINT.fullmatch(path.name):
+                    _records(path, here)
+            for address, parts in _whole([path for path in packed if CHECKPOINT.fullmatch(path.name)]):
+                _checkpoint(address, parts, here)
+            runs = [folder for folder in sorted((here / "runs").glob("*")) if _new(folder, store.folder(folder.name))]
+            checkpoints = [path for path in sorted((here / "checkpoints").glob("*"))
+                           if not store.exists(path.stem) and not (here / "runs" / path.stem).exists()
+                           and _step(path) > _step(store.checkpoint(path.stem))]
+            for path in (*runs, *checkpoints):
+                if not leases.enter_context(store.lease(path.stem, wait=False)):
+                    raise _nothing(f"run {path.stem} is being trained by another process: wait for it, or end it")
+            for folder in runs:
+                there = store.folder(folder.name)
+                shutil.rmtree(there, ignore_errors=True)  # without a summary, or it would not be new
+                there.parent.mkdir(parents=True, exist_ok=True)
+                folder.rename(there)
+            for path in checkpoints:
+                store.checkpoint(path.stem).parent.mkdir(parents=True, exist_ok=True)
+                path.replace(store.checkpoint(path.stem))
+    except OSError as problem:
+        raise store.full(mine, problem) from problem
+    print(f"Imported {len(runs)} runs and {len(checkpoints)} checkpoints into {mine}; what else the files held was "
+          f"here already.")
+
+
+def _records(path: Path, here: Path) -> None:
+    """Extracts a bundle's runs to `here` by their names alone, so that no path can lead out, and reads each back."""
+    found = set()
+    apart = Path(tempfile.mkdtemp(dir=here))  # so that two bundles with the same run are compared and not mixed
+    for name, content in _members(path):
+        if not (match := MEMBER.fullmatch(name)):
+            raise _nothing(f"{path} holds {name!r}, which is no part of a run: this is not one of our bundles")
+        folder = apart / match[1]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / match[2]).write_bytes(content)
+        found.add(folder)
+    for folder in sorted(found):
+        try:
+            run = store.read(folder)
+        except BadInput as problem:
+            what = str(problem).rpartition(":")[0].replace(str(folder), f"run {folder.name}")
+            raise _nothing(f"{path}: {what}: update the code, or fetch the bundle again") from problem
+        if run.record.get("numerics") != experiments.NUMERICS:
+            raise _nothing(f"{path}: run {run.address} was trained by code of numerics {run.record.get('numerics')}, "
+                           f"and this is {experiments.NUMERICS}: use that code for it")
+        if _new(folder, here / "runs" / run.address):
+            (here / "runs").mkdir(exist_ok=True)
+            folder.rename(here / "runs" / run.address)
+
+
+def _members(path: Path) -> list[tuple[str, bytes]]:
+    """(name, content) of everything in a compressed tar, whose checksum covers all of it. Links and the like have no
+    content, and no name of ours."""
+    try:
+        with gzip.open(path) as file:
+            plain = file.read(UNPACKED + 1)
+        if len(plain) > UNPACKED:
+            raise _nothing(f"{path} unpacks to more than {_mb(UNPACKED)}: this is not one of our bundles")
+        with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
+            return [(one.name if one.isreg() else f"{one.name} (no plain file)", _content(tar, one)) for one in tar]
+    except (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError) as problem:
+        raise _nothing(f"{path} is truncated or no bundle: fetch it again") from problem
+    except OSError as problem:
+        raise _nothing(f"{path} cannot be read ({problem.strerror})") from problem
+
+
+def _content(tar: tarfile.TarFile, one: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(one) if one.isreg() else None
+    return file.read() if file else b""
+
+
+def _new(folder: Path, there: Path) -> bool:
+    """Whether no run is stored there yet. Raises BadInput if one is, with another result: which is right is for a
+    person to say. When and where they were trained may differ."""
+    if not (there / "summary.json").exists():
+        return True
+    store.read(there)
+    for name in ("experiment.json", "summary.json", "history.csv"):
+        if (folder / name).read_bytes() != (there / name).read_bytes():
+            raise _nothing(f"run {folder.name} is here already with another result ({name} differs): delete {there}, "
+                           f"or leave this bundle, whichever is wrong")
+    return False
+
+
+def _whole(paths: list[Path]) -> list[tuple[str, list[Path]]]:
+    """Checkpoints and their parts in order, (address, files). Raises BadInput where a part is not among the files."""
+    held: dict[tuple[Path, str, str], dict[int, Path]] = {}
+    for path in paths:
+        if not path.exists():
+            raise _nothing(f"{path} is not there")
+        match = CHECKPOINT.fullmatch(path.name)
+        assert match is not None
+        kept = held.setdefault((path.parent, match[1], match[3] or "1"), {})
+        kept[int(match[2] or 1)] = path
+    for (_, address, count), kept in held.items():
+        if missing := sorted(set(range(1, int(count) + 1)) - set(kept)):
+            raise _nothing(f"part {missing[0]} of {count} of run {address}'s checkpoint is missing: name all of them")
+    return [(address, [kept[i] for i in sorted(kept)]) for (_, address, _), kept in held.items()]
+
+
+def _checkpoint(address: str, parts: list[Path], here: Path) -> None:
+    """Puts a checkpoint together in `here`, the one that is furthest where there are several."""
+    there = here / "checkpoints" / f"{address}.pt"
+    there.parent.mkdir(exist_ok=True)
+    whole = here / f"{address}.pt"
+    whole.write_bytes(b"".join(part.read_bytes() for part in parts))
+    if _step(whole) < 0:
+        raise _nothing(f"{parts[0]} is truncated or no checkpoint of run {address}: fetch it again, or import without "
+                       f"it")
+    if _step(whole) > _step(there):
+        whole.replace(there)
+
+
+def _step(path: Path) -> int:
+    """The step a checkpoint was written after; -1 where there is none, or not of the run that the file names."""
+    if not path.exists():
+        return -1
+    import torch
+    try:
+        held: Any = torch.load(path, map_location="cpu", weights_only=True)
+        return int(held["state"]["step"]) if held["record"] == path.stem else -1
+    except Exception:  # torch's readers raise whatever foreign bytes happen to mean
+        return -1
+
+
+def _nothing(what: str) -> BadInput:
+    return BadInput(f"Nothing was imported: {what}.")
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

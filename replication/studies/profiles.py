@@ -1,0 +1,51 @@
+"""profiles/*.yaml: what a build trains and with which parameters. No torch."""
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from replication import paths
+from replication.errors import BadInput, unknown
+from replication.studies.grid import STUDIES, Setting, setting
+
+
+@dataclass(frozen=True)
+class Profile:
+    """profiles/<name>.yaml: the parameters every notebook and run of a build gets, and the studies it trains, first
+    things first, each with the parameters that are other for it."""
+    name: str
+    about: str
+    parameters: dict[str, Any]
+    studies: dict[str, dict[str, Any]]
+
+    def setting(self, study: str) -> Setting:
+        """What the runs of a study have in common; of one the profile does not list, the profile's own parameters."""
+        return setting(**{**self.parameters, **self.studies.get(study, {})})
+
+
+def profile(name: str, folder: Path = paths.ROOT / "profiles") -> Profile:
+    """Reads a profile; "auto" is gpu where the machine has one. Raises BadInput for one that is not there."""
+    if name == "auto":
+        name = "gpu" if (folder / "gpu.yaml").exists() and shutil.which("nvidia-smi") else "cpu"
+    path = folder / f"{name}.yaml"
+    if not path.exists():
+        raise unknown("profile", name, ["auto", *sorted(p.stem for p in folder.glob("*.yaml"))])
+    try:
+        held = yaml.safe_load(path.read_text(encoding="utf-8"))
+        studies = dict(next(iter(item.items())) if isinstance(item, dict) else (item, {}) for item in held["studies"])
+        parts = isinstance(held["about"], str) and isinstance(held["studies"], list) and all(
+            isinstance(each, dict) for each in (held["parameters"], *studies.values()))
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, StopIteration):
+        parts = False
+    if not parts:
+        raise BadInput(f"{path} is no profile: it must hold 'about' (a line), 'parameters' (names and values) and "
+                       f"'studies' (a list of names, each perhaps with parameters of its own); copy profiles/cpu.yaml "
+                       f"and change it.")
+    for study in studies:
+        if study not in STUDIES:
+            raise unknown("study", study, STUDIES)
+    return Profile(name, held["about"], held["parameters"], studies)

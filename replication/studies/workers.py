@@ -1,0 +1,244 @@
+"""Independent runs side by side: one process a core, one thread each; two such beat one process with two threads.
+
+One setting, REPLICATION_JOBS: how many runs at once ("auto": the cores, at most 8, or 1 on a GPU).
+
+Whatever ends the work early (a budget, Ctrl-C, SIGTERM, another run's error), workers are asked to write a checkpoint
+and end; those that have not after MARGIN seconds are killed, and lose what came after their last checkpoint.
+"""
+from __future__ import annotations
+
+import math
+import multiprocessing as mp
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from tqdm import tqdm
+
+from replication.errors import BadInput, count
+from replication.models import cost
+from replication.runs import experiments, store
+from replication.studies import estimate, torchrun
+from replication.studies.queue import Job, line, total_images
+from replication.training import distributed
+
+START = 15.0   # seconds until a new process takes its first step: imports, images, the look at the untrained network
+USEFUL = 20.0  # seconds of training, as long as between two checkpoints, that are worth beginning a run for
+MARGIN = 10.0  # seconds a worker has, once asked, to end its step, write its checkpoint and go
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def workers(runs: int) -> int:
+    """How many runs to train at once. Raises BadInput for a REPLICATION_JOBS that is no positive number."""
+    asked = count("REPLICATION_JOBS")
+    if asked is None:
+        from replication.training.device import device  # torch: only once something must be trained
+        return max(1, min(runs, 8, cores() if device() == "cpu" else 1))
+    return min(runs, asked)
+
+
+def train(jobs: list[Job], until: float = math.inf, asked: Callable[[], bool] = lambda: False) -> None:
+    """Trains every job that is not stored yet, those begun first, else in the order given; returns when all are, or
+    shortly before `until` (by time.monotonic) with checkpoints of those that are not. Once `asked` says yes, it ends
+    the same way with KeyboardInterrupt.
+
+    A run that another process is training is waited for. Raises BadInput, with all other work kept, when a run cannot
+    be trained, a worker is killed, or `until` is too near for anything to be worth its start. A run too large for the
+    device's memory does not end the others; the sentence comes last.
+    Where several processes train each run together (`distributed`), it is for `torchrun` to do.
+    """
+    if distributed.world() > 1:
+        return torchrun.train(jobs, until - MARGIN, asked)
+    if not jobs:
+        return
+    jobs = sorted(jobs, key=lambda job: not store.begun(experiments.address(*job[1:])))
+    if until < math.inf and until - time.monotonic() < (
+            shortest := START + min(USEFUL, *estimate.estimates([experiment for _, experiment, _ in jobs])) + MARGIN):
+        raise BadInput(f"The budget is too short for any of the {len(jobs)} runs: the shortest useful one is "
+                       f"{math.ceil(shortest)}s.")
+    count = workers(len(jobs))
+    context = mp.get_context("spawn")
+    over: Any = context.Event()
+    todo: Any = context.Queue()
+    news: Any = context.Queue()
+    for i in range(len(jobs)):
+        todo.put(i)
+    for _ in range(count):
+        todo.put(None)
+    threads = max(1, cores() // count)
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # read by the children's libraries as they are loaded
+    crew = [context.Process(target=_work, args=(jobs, threads, todo, news, until - MARGIN, over.is_set), daemon=True)
+            for _ in range(count)]
+    # A terminal's Ctrl-C and a scheduler's SIGTERM reach the whole group. Workers are born deaf to both: it is for the
+    # parent to ask them to stop, and for them to do it between two steps.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    for process in crew:
+        process.start()
+    os.environ.pop("OMP_NUM_THREADS") if before is None else os.environ.update(OMP_NUM_THREADS=before)
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        _watch(jobs, crew, news, until, asked)
+    finally:
+        over.set()
+        try:
+            end = min(until, time.monotonic() + MARGIN)
+            for process in crew:
+                process.join(max(0.0, end - time.monotonic()))
+        finally:  # also when asked a second time
+            for process in crew:
+                process.kill()
+                process.join()
+
+
+def _watch(jobs: list[Job], crew: list[Any], news: Any, until: float = math.inf,
+           asked: Callable[[], bool] = lambda: False) -> None:
+    """One bar for all of it, in a terminal, a log and a notebook alike."""
+    tty = sys.stdout.isatty()
+    with tqdm(total=sum(total_images(experiment) for _, experiment, _ in jobs), unit=" images", unit_scale=True,
+              file=sys.stdout, leave=False, mininterval=0.5 if tty else 10, smoothing=0.05, dynamic_ncols=tty) as bar:
+        board = _Board(jobs, bar)
+        while not board.over and time.monotonic() < until:
+            if asked():
+                raise KeyboardInterrupt
+            try:
+                heard = news.get(timeout=1)
+            except queue.Empty:
+                heard = None
+            if heard is None:
+                _look_after(crew)
+            else:
+                board.hear(*heard)
+    if rest := [job for i, job in enumerate(jobs) if i not in board.done and i not in board.large]:
+        _say_left(rest, len(board.done), board.speed)
+    if large := list(board.large.values()):
+        more = f" ({len(large) - 1} more runs are too large, too; see above.)" if len(large) > 1 else ""
+        raise BadInput(large[0] + more)
+
+
+def _look_after(crew: list[Any]) -> None:
+    """Raises BadInput once a worker has ended otherwise than at the end of its work."""
+    codes = [process.exitcode for process in crew if process.exitcode]
+    if any(code < 0 for code in codes):
+        raise BadInput("A training process was killed from outside (often: out of memory). Nothing finished is lost; "
+                       "run the same command again, with REPLICATION_JOBS=1 to use less memory.")
+    if codes:
+        raise BadInput("A training process could not start; its error is printed above. A script of your own must "
+                       "train below if __name__ == '__main__', since processes read it again.")
+
+
+class _Board:
+    """What has been heard of each job, and the bar that shows it."""
+
+    def __init__(self, jobs: list[Job], bar: Any) -> None:
+        self.jobs, self.bar = jobs, bar
+        self.seen = [0] * len(jobs)
+        self.done: set[int] = set()
+        self.left: set[int] = set()  # for want of time
+        self.large: dict[int, str] = {}  # for want of memory, and what to say
+        self.first: dict[int, tuple[float, int]] = {}  # when progress was heard of first, and the images seen by then
+        self.speed = 0.0  # multiply-adds a second of one worker
+
+    @property
+    def over(self) -> bool:
+        return len(self.done) + len(self.left) + len(self.large) >= len(self.jobs)
+
+    def hear(self, kind: str, i: int, what: Any) -> None:
+        """What a worker says of job `i` (see `_work`). Raises BadInput for one that was refused."""
+        name = self.jobs[i][0]
+        if kind == "refused":
+            raise BadInput(f"{name}: {what}")
+        if kind == "failed":
+            raise RuntimeError(f"{name} failed:\n{what}")
+        if kind == "left":
+            self.left.add(i)
+        elif kind == "large":
+            self.large[i] = f"{name}: {what}"
+            self.bar.write(self.large[i], file=sys.stdout)
+        elif kind == "done":
+            self.done.add(i)
+            self._seen(i, total_images(self.jobs[i][1]))
+            self.bar.write(f"{len(self.done)}/{len(self.jobs)}  {name}: {what}", file=sys.stdout)
+        else:
+            self._progress(i, what)
+
+    def _seen(self, i: int, images: int) -> None:
+        self.bar.update(images - self.seen[i])
+        self.seen[i] = images
+
+    def _progress(self, i: int, what: Any) -> None:
+        experiment = self.jobs[i][1]
+        total = total_images(experiment)
+        self._seen(i, min(total, round(total * what.images / max(1, what.total))))
+        if what.loss == what.loss:  # the last word of a run has none
+            self.bar.set_postfix_str(f"epoch {what.epoch}, loss {what.loss:.2f}, error {what.error:.0%}",
+                                     refresh=False)
+        since, images = self.first.setdefault(i, (time.monotonic(), what.images))
+        if what.images > images:
+            self.speed = cost.whole_run(cost.multiply_adds(experiment.network), 1, what.images - images, 0) / (
+                time.monotonic() - since)
+
+
+def _say_left(rest: list[Job], done: int, speed: float) -> None:
+    """What a budget did not reach. `speed` (multiply-adds a second of one worker, 0: none seen) serves until a run has
+    finished on this device."""
+    begun = sum(store.begun(experiments.address(*job[1:])) for job in rest)
+    needs = sum(estimate.estimates([experiment for _, experiment, _ in rest]))
+    if needs == math.inf and speed:
+        needs = sum(experiments.work(experiment) for _, experiment, _ in rest) / speed
+    print(f"{done} runs finished in this time. Of the {len(rest)} left, {begun} have a checkpoint; the others were not "
+          f"begun, or too little time was left to be worth it. The same command goes on"
+          + (f" (about {estimate.clock(needs)} of one worker)." if needs < math.inf else "."), flush=True)
+
+
+def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = math.inf,
+          asked: Callable[[], bool] = lambda: False) -> None:
+    """Trains what `todo` names until it says None, or to a checkpoint once time is up (time.monotonic is the machine's,
+    the same in every process) or the parent has asked to stop."""
+    import torch
+
+    from replication.training.loop import Stopped, too_large
+    from replication.training.loop import train as train_one
+    threading.Thread(target=_follow, daemon=True).start()
+    torch.set_num_threads(threads)
+    while (i := todo.get()) is not None:
+        _, experiment, seed = jobs[i]
+        try:
+            rest = until - time.monotonic()
+            if asked() or rest <= 0 or (rest < USEFUL and rest < estimate.estimates([experiment])[0]):
+                raise Stopped
+            with store.lease(experiments.address(experiment, seed), wait=until == math.inf) as free:
+                if not free:
+                    raise Stopped  # another process trains it: time is better spent on the next
+                run = store.find(experiments.address(experiment, seed)) or train_one(
+                    experiment, seed, watch=partial(_tell, news, i), stop=lambda: asked() or time.monotonic() > until)
+            news.put(("done", i, line(run)))
+        except Stopped:
+            news.put(("left", i, None))
+        except torch.OutOfMemoryError as problem:
+            news.put(("large", i, str(too_large(experiment, problem))))
+        except BadInput as problem:
+            news.put(("refused", i, str(problem)))
+        except Exception:
+            news.put(("failed", i, traceback.format_exc()))
+
+
+def _follow() -> None:
+    """A worker whose parent was killed would train on for nobody; its checkpoint is on disk at any moment."""
+    if (parent := mp.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _tell(news: Any, i: int, progress: Any) -> None:
+    news.put(("progress", i, progress))

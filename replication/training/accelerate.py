@@ -1,0 +1,163 @@
+"""How the steps of a run are made faster without changing what they compute; none of it is in a run's address.
+
+Three tricks, each of which can be left out:
+
+compile     torch.compile fuses the small operations between convolutions. It takes a minute or so before the first
+            step, which a short run does not earn back.
+graph       a whole step, from cutting crops to moving weights, is recorded once as a CUDA graph and then replayed: the
+            device no longer waits for Python to name the next of some thousand kernels. GPU only.
+merge       the 1×1 convolutions of a module that read the same map are computed as one.
+
+REPLICATION_FAST names them ("compile,graph"), or says "none" or "auto": on a GPU graph, and compile for runs of at
+least COMPILE_FROM multiply-adds; on a CPU nothing. What does not work on a machine is left out once, with a warning,
+and the run's provenance says so.
+"""
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from replication.errors import BadInput, unknown
+from replication.models import layers
+from replication.training import optim
+
+TRICKS = ("compile", "graph", "merge")
+COMPILE_FROM = 3e15  # multiply-adds; not measured on a GPU yet: two minutes or so of one at 25 T a second
+WARM_UP = 3          # steps before one is recorded: libraries choose their kernels, optimisers make their buffers
+
+
+def tricks(device: str, work: float, asked: str | None = None) -> frozenset[str]:
+    """Which tricks a run of `work` multiply-adds gets on a device ("cuda", "cpu"); `asked` is REPLICATION_FAST's value.
+
+    Raises BadInput for a trick that does not exist, and for a graph without a GPU.
+    """
+    asked = asked or os.environ.get("REPLICATION_FAST") or "auto"
+    if asked == "auto":
+        return frozenset() if device == "cpu" else frozenset({"graph", *(["compile"] if work >= COMPILE_FROM else [])})
+    if asked == "none":
+        return frozenset()
+    named = frozenset(asked.split(","))
+    for name in named:
+        if name not in TRICKS:
+            raise unknown("trick in REPLICATION_FAST", name, ("auto", "none", *TRICKS))
+    if "graph" in named and device == "cpu":
+        raise BadInput("REPLICATION_FAST asks for graph, which needs a GPU: leave it out, or say auto.")
+    return named
+
+
+def prepare(network: nn.Module, which: frozenset[str]) -> None:
+    """Sets a network up for the tricks that change how it is called. Before it is wrapped for its device."""
+    for module in network.modules():
+        if isinstance(module, layers.Branches):
+            module.merge = "merge" in which
+    if "compile" in which:
+        # One process trains every variant of a grid, seed by seed: compiled once each, not once more at each return.
+        torch._dynamo.config.recompile_limit = 256
+        torch._dynamo.config.accumulated_recompile_limit = 1024
+        network.compile(dynamic=False)
+
+
+def as_written(which: frozenset[str]) -> AbstractContextManager[object]:
+    """Within it compiled networks run as written: other batch sizes would each be compiled again."""
+    return torch.compiler.set_stance("force_eager") if "compile" in which else nullcontext()
+
+
+class Rate:
+    """Sets the learning rate of an optimiser (optim.set_rate). On a GPU each group's stands on the device, where a
+    recorded step reads it anew. After the optimiser's state has been loaded."""
+
+    def __init__(self, optimiser: torch.optim.Optimizer, device: torch.device) -> None:
+        self.optimiser = optimiser
+        for group in optimiser.param_groups if device.type != "cpu" else ():
+            group["lr"] = torch.zeros((), device=device)
+
+    def __call__(self, value: float) -> None:
+        optim.set_rate(self.optimiser, value)
+
+
+class Steps:
+    """`take(*batch)` again and again, with whichever tricks work; a batch is tensors, always of the same shapes.
+
+    `take` must leave nothing behind that later calls do not overwrite in place, and read nothing that is not on the
+    device, but for its batch. `network` is put back should compiling fail half-way through its first step.
+    """
+
+    def __init__(self, take: Callable[..., None], network: nn.Module, which: frozenset[str]) -> None:
+        self.take, self.network, self.left = take, network, which
+        self.failed: list[str] = []
+        self.calls = 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, *batch: Tensor) -> None:
+        self.calls += 1
+        if self.graph is not None:
+            for place, part in zip(self.batch, batch, strict=True):
+                place.copy_(part)
+            self.graph.replay()
+        elif self.calls == 1 and "compile" in self.left:
+            self._first(*batch)
+        elif "graph" in self.left and self.calls > WARM_UP:
+            self._record(*batch)
+        elif "graph" in self.left:
+            self._aside(*batch)
+        else:
+            self.take(*batch)
+
+    @property
+    def how(self) -> str:
+        """For provenance: "compile, graph", "as written", "graph (compile failed: ...)"."""
+        return (", ".join(name for name in TRICKS if name in self.left) or "as written") + (
+            f" ({'; '.join(self.failed)})" if self.failed else "")
+
+    def _first(self, *batch: Tensor) -> None:
+        """Compiling happens here, forward and backward; both come before the weights move."""
+        before = {name: value.clone() for name, value in self.network.state_dict().items()}
+        drawn = torch.get_rng_state(), torch.cuda.get_rng_state_all()
+        try:
+            self._aside(*batch)
+        except (torch.OutOfMemoryError, BadInput):
+            raise
+        except Exception as problem:
+            self._without("compile", problem)
+            torch.compiler.set_stance("force_eager")  # for this process: what failed once would fail for every seed
+            self.network.load_state_dict(before)
+            torch.set_rng_state(drawn[0])
+            torch.cuda.set_rng_state_all(drawn[1])
+            self._aside(*batch)
+
+    def _aside(self, *batch: Tensor) -> None:
+        """On a stream of its own, as a recording asks of the steps before it."""
+        if "graph" not in self.left:
+            return self.take(*batch)
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            self.take(*batch)
+        torch.cuda.current_stream().wait_stream(side)
+
+    def _record(self, *batch: Tensor) -> None:
+        """Recording executes nothing, so the recorded step is replayed at once."""
+        self.batch = tuple(part.clone() for part in batch)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                self.take(*self.batch)
+        except (torch.OutOfMemoryError, BadInput):
+            raise
+        except Exception as problem:
+            self._without("graph", problem)
+            self.take(*batch)
+        else:
+            self.graph = graph
+            graph.replay()
+
+    def _without(self, trick: str, problem: Exception) -> None:
+        text = f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
+        self.left -= {trick}
+        self.failed.append(f"{trick} failed: {text}")
+        warnings.warn(f"{trick} does not work here and is left out ({text}).", stacklevel=3)

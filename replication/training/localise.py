@@ -1,0 +1,105 @@
+"""Class activation maps: where in an image a network that ends in a global average sees a class (Zhou et al. 2016)."""
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+from torch import Tensor, nn
+
+from replication.data.load import Split
+from replication.data.tiny_imagenet import NO_BOX, Box
+from replication.data.transforms import normalise
+from replication.errors import BadInput
+from replication.models import layers
+from replication.models.build import Net
+
+SHARE = 0.2  # of a map's maximum, above which it is the object: Zhou et al. 2016, §3.2
+IOU = 0.5    # from which a box counts as found: ILSVRC's rule
+
+
+@torch.inference_mode()
+def maps(network: Net, images: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Main logits (N, classes), and the map (N, H', W') of classes[i] in image i, by default of the class it is taken
+    for. `images` are as the network takes them. A map's mean and the class's bias make the logit (NIN §3.2 has no
+    weights between the two, and every class a map). Leaves the network in eval mode.
+
+    Raises BadInput for a network that does not end in a global average, dropout or not, and one linear layer.
+    """
+    pool, linear = _ending(network)
+    seen: list[Tensor] = []
+    handle = pool.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    try:
+        logits = network.eval()(images)
+    finally:
+        handle.remove()
+    weights = linear.weight[logits.argmax(1) if classes is None else classes]
+    return logits, torch.einsum("nk,nkhw->nhw", weights, seen[0])
+
+
+def enlarged(maps: Tensor, height: int, width: int) -> Tensor:
+    """Maps (N, H', W') bilinearly to the images' height × width px."""
+    return F.interpolate(maps[:, None].float(), (height, width), mode="bilinear")[:, 0]
+
+
+def box(map: NDArray[np.floating], share: float = SHARE) -> Box:
+    """x0 y0 x1 y1, corners included, around the largest part of a map (H, W) that is above `share` of its maximum and
+    hangs together by sides; -1 where no value is positive."""
+    high = map.max()
+    if not high > 0:
+        return NO_BOX
+    parts, _ = ndimage.label(map > share * high)
+    largest = 1 + int(np.bincount(parts.ravel())[1:].argmax())
+    y, x = np.nonzero(parts == largest)
+    return int(x.min()), int(y.min()), int(x.max()), int(y.max())
+
+
+def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """Intersection over union of boxes (..., 4), x0 y0 x1 y1 with corners included; 0 with one that is -1."""
+    a, b = np.asarray(a), np.asarray(b)
+    corner, end = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    common = np.clip(end - corner + 1, 0, None).prod(-1)
+    union = sum((one[..., 2:] - one[..., :2] + 1).prod(-1) for one in (a, b)) - common
+    known = (a[..., 0] >= 0) & (b[..., 0] >= 0)
+    return np.where(known, common / union, 0.0)
+
+
+def localise(network: Net, split: Split, batch: int = 250) -> pd.DataFrame:
+    """A row per image whose box is known: `image` (its position), label, predicted, `iou` of the label's map with the
+    box, and `iou_whole`, what the whole image as a box would have had.
+
+    Whole images are looked at, which may be larger than the crops of training. Raises BadInput as `maps` does, and for
+    a set without boxes.
+    """
+    if "box" not in split.extra:
+        raise BadInput("These images have no boxes; localisation needs tiny-imagenet-200.")
+    height, width = split.images.shape[2:]
+    predicted, found = [], []
+    for images, labels in zip(split.images.split(batch), split.labels.split(batch), strict=True):
+        logits, seen = maps(network, normalise(images), labels)
+        predicted += logits.argmax(1).tolist()
+        found += [box(one) for one in enlarged(seen, height, width).cpu().numpy()]
+    known = split.extra["box"].cpu().numpy()
+    rows = pd.DataFrame({"image": range(len(known)), "label": split.labels.tolist(), "predicted": predicted,
+                         "iou": iou(found, known), "iou_whole": iou((0, 0, width - 1, height - 1), known)})
+    return rows[known[:, 0] >= 0].reset_index(drop=True)
+
+
+def localisation_errors(rows: pd.DataFrame) -> dict[str, float]:
+    """Of `localise`: `error`, class or box wrong (ILSVRC's top-1 localisation error), `error_box`, box wrong though the
+    class is told, and `error_whole`, as that for whoever answers with the whole image. A box is right from IoU 0.5."""
+    right = rows.iou >= IOU
+    return {"error": float(1 - (right & (rows.predicted == rows.label)).mean()),
+            "error_box": float(1 - right.mean()), "error_whole": float(1 - (rows.iou_whole >= IOU).mean())}
+
+
+def _ending(network: Net) -> tuple[nn.AdaptiveAvgPool2d, layers.Linear]:
+    chain = [module for row in network.rows if not isinstance(module := getattr(network, row), nn.Dropout)]
+    pool, linear = chain[-2:] if len(chain) > 1 else (None, None)
+    if not (isinstance(pool, nn.AdaptiveAvgPool2d) and pool.output_size == 1 and isinstance(linear, layers.Linear)
+            and not linear.relu):
+        raise BadInput(f"{network.network.name} ends in {', '.join(network.rows[-3:])}; class activation maps need a "
+                       f"global average and then one linear layer (head='average').")
+    return pool, linear

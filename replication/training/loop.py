@@ -1,0 +1,264 @@
+"""The one training loop. Variation enters as a value in the experiment; nothing here asks which experiment it is.
+
+Every random number is a function of the seed and of where in the run it is drawn, so a checkpoint needs no generator's
+state and a resumed run ends, on a CPU, at the same bits.
+
+Several processes (see `distributed`) share each batch. They see the images, in the order and crops, that one would see,
+and average their gradients: the same run up to rounding, but for what belongs to a device. Batch normalisation takes
+the statistics of the images there, `batch` / processes, and what is kept for evaluation is the first process's; dropout
+draws anew in each.
+"""
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from replication import provenance
+from replication.data import loader
+from replication.data.load import Loaded, Split, load
+from replication.data.transforms import augment
+from replication.errors import BadInput
+from replication.models import cost
+from replication.models.build import Net, build
+from replication.runs import experiments, store
+from replication.training import accelerate, calibration, checkpoint, distributed, evaluate, logits, optim, views
+from replication.training.device import device, device_name
+
+PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
+CHECKPOINT_EVERY = 20.0  # seconds
+WATCH_EVERY = 0.5        # seconds; each look waits for the device once
+PROBE = 64               # images whose gradient is looked at
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is: images seen of all it will see, and the mean loss and error of this epoch so far."""
+    address: str
+    images: int
+    total: int
+    epoch: int
+    loss: float = math.nan
+    error: float = math.nan
+
+
+class Stopped(Exception):
+    """A run was asked to stop before its end; its checkpoint is written."""
+
+
+def stream(seed: int, *place: object) -> int:
+    """A generator's seed for one place in one run: 63 bits of SHA-256."""
+    return int.from_bytes(hashlib.sha256(repr((seed, *place)).encode()).digest()[:8], "big") >> 1
+
+
+def step(fabric: Fabric, network: nn.Module, optimiser: torch.optim.Optimizer, images: Tensor, labels: Tensor,
+         recipe: experiments.Recipe, mark: Callable[[str], None] = lambda _: None) -> tuple[Tensor, Tensor]:
+    """One step on a batch, float (N, 3, H, W): the main loss and the number of errors, left on the device. `mark` is
+    called after "forward", "backward" and "optimiser", for whoever times them."""
+    outputs = network(images)
+    main, aux = evaluate.loss(outputs, labels, recipe)
+    mark("forward")
+    optimiser.zero_grad()
+    fabric.backward(main + aux)
+    mark("backward")
+    optim.clip((p for group in optimiser.param_groups for p in group["params"]), recipe.clip)
+    optimiser.step()
+    mark("optimiser")
+    return main.detach(), (outputs["main"].detach().argmax(1) != labels).sum()
+
+
+def train(experiment: experiments.Experiment, seed: int, watch: Callable[[Progress], None] = lambda _: None,
+          stop: Callable[[], bool] = lambda: False) -> store.Run:
+    """Trains one run to its end, from its checkpoint if there is one, and commits it to your store.
+
+    A loss that is no longer finite ends the run as "diverged"; its history is kept. The caller holds the lease. `stop`
+    is asked before every step; once it says yes, to any process, a checkpoint is written and Stopped raised.
+    Raises BadInput for what cannot be trained (a batch larger than the data set or not to be shared by all processes,
+    a full disk, data that is not there).
+    """
+    recipe, address = experiment.recipe, experiments.address(experiment, seed)
+    rank, world = distributed.rank(), distributed.world()
+    if recipe.batch % world:
+        raise BadInput(f"batch={recipe.batch} does not divide over {world} processes: use a multiple of {world}, or "
+                       f"another number of processes.")
+    which = accelerate.tricks(device(), experiments.work(experiment))
+    fabric, data, bare, network, optimiser = _begin(experiment, seed, which)
+    images, labels = data.train.images, data.train.labels
+    if world > 1 or not loader.resident(images, fabric.device):
+        which -= {"graph"}  # recorded is what one process does, alone, with what lies on the device
+    per_epoch = len(labels) // recipe.batch
+    if recipe.epochs and not per_epoch:
+        raise BadInput(f"batch={recipe.batch} is more than the {len(labels)} training images: use a smaller batch.")
+    steps = per_epoch * recipe.epochs
+
+    average = optim.RunningAverage(bare, recipe.average)
+    state = checkpoint.resume(address, bare, optimiser, average, fabric.device)
+    set_rate = accelerate.Rate(optimiser, fabric.device)
+    sums = torch.tensor(state.sums, device=fabric.device, dtype=torch.float64)
+    began = saved = seen = time.monotonic()
+    before = state.seconds
+
+    def judged() -> Tensor:
+        with average.applied(), fabric.autocast(), accelerate.as_written(which):
+            return evaluate.logits(bare, data.val, recipe.augment)
+
+    def look(epoch: int) -> None:
+        """Adds a row to the history: the state after `epoch` epochs."""
+        torch.manual_seed(stream(seed, "probe"))
+        total, wrong = (value / (per_epoch * recipe.batch) if epoch else math.nan for value in sums.tolist())
+        some = images[:PROBE].to(fabric.device)
+        state.history.append(distributed.told(lambda: {
+            "epoch": epoch, "lr": optim.rate(recipe, max(0, state.step - 1), steps) if steps else math.nan,
+            "train_loss": total, "train_error": wrong,
+            **evaluate.errors(judged(), data.val.labels),
+            **evaluate.first_gradient(bare, evaluate.evaluate_view(some, recipe.augment), labels[:PROBE], recipe),
+        }))
+        sums.zero_()
+
+    def save() -> None:
+        state.sums, state.seconds = sums.tolist(), before + time.monotonic() - began
+        if rank == 0:
+            checkpoint.save(store.checkpoint(address), {"model": bare.state_dict(), "optimiser": optimiser.state_dict(),
+                                                        "average": average.state_dict(), "state": vars(state),
+                                                        "record": address})
+
+    def take(chosen: Tensor, *sent: Tensor) -> None:
+        batch = augment(sent[0] if sent else images[chosen], recipe.augment, rank, world)
+        if world > 1:
+            torch.manual_seed(stream(seed, "step", state.step, rank))  # each image its own dropout
+        main, wrong = step(fabric, network, optimiser, batch, labels[chosen], recipe)
+        average.update()
+        sums.add_(distributed.total(torch.stack([main.double() * len(chosen), wrong.double()])))
+
+    advance = accelerate.Steps(take, bare, which)
+    if not state.history:
+        look(0)
+    mine = loader.plan(len(labels), recipe.batch, seed, range(state.step, steps), images.device, rank, world)
+    with closing(loader.batches(images, mine, fabric.device)) as batches:
+        for epoch in range(state.step // per_epoch if per_epoch else 0, recipe.epochs):
+            if not state.finite:
+                break
+            network.train()
+            for i in range(state.step % per_epoch, per_epoch):
+                if distributed.any_of(stop()):
+                    save()
+                    raise Stopped
+                batch = next(batches)
+                torch.manual_seed(stream(seed, "step", state.step))
+                set_rate(optim.rate(recipe, state.step, steps))
+                advance(*batch)
+                state.step += 1
+                now = time.monotonic()
+                if now - seen > WATCH_EVERY:
+                    seen = now
+                    total, errors = (value / ((i + 1) * recipe.batch) for value in sums.tolist())
+                    watch(Progress(address, state.step * recipe.batch, steps * recipe.batch, epoch + 1, total, errors))
+                if now - saved > CHECKPOINT_EVERY and i + 1 < per_epoch:  # an epoch's end is saved with its row
+                    saved = now
+                    save()
+            look(epoch + 1)
+            save()
+            saved = time.monotonic()
+
+    watch(Progress(address, steps * recipe.batch, steps * recipe.batch, recipe.epochs))
+    save()
+
+    def end() -> store.Run:
+        with average.applied():
+            with fabric.autocast():
+                said = views.of_network(bare, experiment, data.val)
+            return _commit(experiment, seed, bare, data, state, said, advance.how)
+    return distributed.told(end)
+
+
+def _begin(experiment: experiments.Experiment, seed: int, which: frozenset[str] = frozenset(),
+           ) -> tuple[Fabric, Loaded, Net, nn.Module, torch.optim.Optimizer]:
+    """What a run needs on its device: the images, the network as it is and as Fabric wraps it, the optimiser.
+
+    Raises BadInput for bf16 on a GPU that has none.
+    """
+    if experiment.recipe.precision == "bf16" and device() == "cuda" and not torch.cuda.is_bf16_supported(
+            including_emulation=False):
+        raise BadInput(f"{device_name()} cannot compute in bf16: use -p precision fp32, or precision: fp32 in the "
+                       f"profile.")
+    torch.backends.cudnn.benchmark = True  # every batch has one shape
+    fabric = distributed.fabric(device(), PRECISION[experiment.recipe.precision])
+    data = _to(load(experiment.data), fabric.device)
+    torch.manual_seed(stream(seed, "init"))
+    bare = build(experiment.network).to(fabric.device).to(memory_format=torch.channels_last)
+    accelerate.prepare(bare, which)
+    network, optimiser = fabric.setup(bare, optim.optimiser(bare, experiment.recipe))
+    return fabric, data, bare, network, optimiser
+
+
+def too_large(experiment: experiments.Experiment, problem: BaseException) -> BadInput:
+    """What to say of a run that ran out of the device's memory: which part of its batch fits, found by trying."""
+    batch = asked = experiment.recipe.batch
+    while batch := batch // 2:
+        if problem.__traceback__ is not None:
+            traceback.clear_frames(problem.__traceback__)  # they hold the tensors of the attempt
+        torch.cuda.empty_cache()
+        try:
+            fabric, data, _, network, optimiser = _begin(experiment, 0)
+            images = data.train.images[:batch].to(fabric.device)
+            step(fabric, network, optimiser, augment(images, experiment.recipe.augment), data.train.labels[:batch],
+                 experiment.recipe)
+        except torch.OutOfMemoryError as again:
+            problem = again
+        else:
+            return BadInput(f"batch={asked} does not fit into this device's memory, batch={batch} does: use that, or a "
+                            f"smaller width or resolution.")
+    return BadInput(f"batch={asked} does not fit into this device's memory, and no smaller one does: use a smaller "
+                    f"width or resolution.")
+
+
+def _commit(experiment: experiments.Experiment, seed: int, network: nn.Module, data: Loaded, state: checkpoint.State,
+            said: logits.Scores, how: str) -> store.Run:
+    address = experiments.address(experiment, seed)
+    summary: dict[str, Any] = {
+        "status": "done" if state.finite else "diverged", "steps": state.step,
+        "train_images": len(data.train.labels), "val_images": len(data.val.labels), "skipped": data.skipped,
+        "parameters": cost.parameters(experiment.network, aux=True),
+        "multiply_adds": cost.multiply_adds(experiment.network),
+        **{key: value if math.isfinite(value) else None for key, value in state.history[-1].items()},
+    }
+    if not state.finite:  # the argmax of what is not a number is still a class, and would count as a result
+        summary |= {"val_error": None, "val_error5": None}
+    else:
+        summary |= calibration.summary(said.logits["main"], said.labels)
+        logits.keep(store.logits(address), said)
+    if state.finite and (radius := data.val.extra.get("radius")) is not None:
+        summary["error_by_radius"] = evaluate.error_by(torch.from_numpy(said.logits["main"]), data.val.labels.cpu(),
+                                                       radius.cpu())
+    images = state.step * experiment.recipe.batch
+    checkpoint.save(store.weights(address), network.state_dict())
+    run = store.commit(address, experiments.record(experiment, seed), state.history, summary, provenance.collect(
+        device=f"{distributed.world()} × {device_name()}" if distributed.world() > 1 else device_name(),
+        threads=torch.get_num_threads(), fast=how, seed=seed,
+        resident=loader.resident(data.train.images, torch.device(device())),
+        seconds=round(state.seconds, 1), images_per_s=round(images / state.seconds, 1) if images else None,
+    ))
+    store.checkpoint(address).unlink(missing_ok=True)
+    return run
+
+
+def _to(data: Loaded, where: torch.device) -> Loaded:
+    """The whole data set on the device, images as uint8; but for training images that do not fit (`resident`)."""
+    if where.type == "cpu":
+        return data
+
+    def move(split: Split, images: Tensor) -> Split:
+        return Split(images, split.labels.to(where), {key: value.to(where) for key, value in split.extra.items()})
+
+    whole = data.train.images
+    return Loaded(data.classes, move(data.train, whole.to(where) if loader.resident(whole, where) else whole),
+                  move(data.val, data.val.images.to(where)), data.skipped)

@@ -1,0 +1,44 @@
+"""Finished runs as networks again, and as members of an ensemble."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from replication.data.load import Split, load
+from replication.errors import BadInput
+from replication.models.build import Net, build
+from replication.runs import experiments, store
+from replication.training import logits, views
+from replication.training.device import device
+
+
+def network(experiment: experiments.Experiment, seed: int) -> Net:
+    """The trained network of a finished run, on the CPU in eval mode. Raises BadInput where its weights are not here:
+    they stay on the machine that trained."""
+    path = store.weights(experiments.address(experiment, seed))
+    if not path.exists():
+        raise BadInput(f"There are no weights at {path}; look on the machine that trained the run, or train it again "
+                       f"with REPLICATION_READ=mine.")
+    found = build(experiment.network)
+    found.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return found.eval()
+
+
+def member(experiment: experiments.Experiment, seed: int, number: int = 1) -> logits.Scores:
+    """What a finished run says of its validation images over 1, 2, 10, 12 or 144 views (views.of_network): read where
+    it is kept, else made from the run's weights and kept. Raises BadInput as `network` does."""
+    address = experiments.address(experiment, seed)
+    path = store.logits(address, number)
+    if not path.exists() or _older(path, store.weights(address)):
+        where, split = device(), load(experiment.data).val
+        trained = network(experiment, seed).to(where).to(memory_format=torch.channels_last)
+        there = Split(split.images.to(where), split.labels)
+        with torch.autocast(where, torch.bfloat16, enabled=experiment.recipe.precision == "bf16"):
+            logits.keep(path, views.of_network(trained, experiment, there, number))
+    return logits.read(path)
+
+
+def _older(path: Path, weights: Path) -> bool:
+    """Whether the run has been trained again since."""
+    return weights.exists() and path.stat().st_mtime_ns < weights.stat().st_mtime_ns

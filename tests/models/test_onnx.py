@@ -1,0 +1,102 @@
+"""Equal logits under onnxruntime, which shares no code with torch."""
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from replication import files, paths
+from replication.errors import BadInput
+from replication.models import ops
+from replication.models.bn_inception import bn_inception
+from replication.models.build import build
+from replication.models.googlenet import googlenet, googlenet_bn
+from replication.models.inception_v3 import inception_v3
+from replication.models.kws import kws_inception
+from replication.models.onnx import save
+
+onnx = pytest.importorskip("onnx")
+runtime = pytest.importorskip("onnxruntime")
+
+# At 56 px every 3×3/2 pool of GoogLeNet but the last meets an even map, where rounding up (Caffe) adds a row.
+SMALL = {"classes": 7, "width": 0.125, "stem": 4, "resolution": 56}
+STRONG = ops.LRN(alpha=1.0)  # on maps as small as these the papers' 1e-4 is lost in rounding
+
+
+def strong(network):
+    rows = tuple(ops.Row(r.name, STRONG) if isinstance(r.op, ops.LRN) else r for r in network.rows)
+    return ops.Network(network.name, rows, network.resolution, network.aux, network.norm, network.init)
+
+
+def started(network):
+    net = build(network)
+    for m in net.modules():
+        if isinstance(m, nn.BatchNorm2d):  # nothing at a value that leaving it out would give
+            nn.init.normal_(m.bias, std=0.3)
+            nn.init.normal_(m.running_mean, std=0.1)
+            nn.init.uniform_(m.running_var, 0.5, 2)
+    return net
+
+
+def run(path, images):
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
+
+
+@pytest.mark.parametrize(("network", "side"), [
+    (googlenet(**SMALL), 56),
+    (strong(googlenet(**SMALL)), 71),
+    (googlenet_bn(**SMALL), 71),
+    (inception_v3(classes=7, width=0.125, resolution=96), 75),
+    (bn_inception(classes=7, width=0.125, resolution=64), 71),
+    (kws_inception(classes=7, features=30, frames=49), None),
+], ids=["GoogLeNet", "strong LRN, odd", "BN, odd", "V3, least", "BN-Inception, odd", "of sound"])
+def test_equal_logits_at_any_batch(network, side, tmp_path):
+    net = started(network)
+    path = save(net, tmp_path / "x.onnx", resolution=side)
+    assert os.listdir(tmp_path) == ["x.onnx"]  # weights included
+    for n in (1, 3):
+        images = torch.randn(n, 3, side, side) if side else torch.randn(n, 30, 49, 1)
+        with torch.no_grad():
+            wanted = net.eval()(images)
+        assert wanted.std() > 1e-3
+        torch.testing.assert_close(run(path, images), wanted, rtol=1e-4, atol=1e-5 * wanted.std().item())
+
+
+def test_what_the_file_says(tmp_path):
+    net = build(googlenet(**SMALL))
+    assert net.training
+    path = save(net, tmp_path / "x.onnx", classes="abcdefg")
+    assert net.training
+    assert all(p.requires_grad for p in net.parameters())
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert {o.domain for o in model.opset_import} == {""}  # no operator that is torch's own, LRN's neither
+    dims = [[d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+            for value in (*model.graph.input, *model.graph.output)]
+    assert dims == [["batch", 3, 56, 56], ["batch", 7]]
+    said = json.loads({p.key: p.value for p in model.metadata_props}["replication"])
+    assert said["network"] == files.plain(net.network)
+    assert said["classes"] == list("abcdefg")
+    assert not any("aux" in tensor.name for tensor in model.graph.initializer)
+    assert not model.graph.metadata_props
+    content = Path(path).read_bytes()
+    assert b".py" not in content  # where it was made is nobody's business
+    assert os.fsencode(paths.ROOT / "replication") not in content
+
+
+def test_bad_input(tmp_path, monkeypatch):
+    net = build(googlenet(**SMALL))
+    with pytest.raises(BadInput, match=r"GoogLeNet at 5 px.*use at least"):
+        save(net, tmp_path / "x.onnx", resolution=5)
+    with pytest.raises(BadInput, match="resolution='56' is a str; it must be an int"):
+        save(net, tmp_path / "x.onnx", resolution="56")
+    with pytest.raises(BadInput, match="2 names were given for the 7 classes"):
+        save(net, tmp_path / "x.onnx", classes=("cat", "dog"))
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(BadInput, match="pip install onnx onnxscript"):
+        save(net, tmp_path / "x.onnx")
+    assert os.listdir(tmp_path) == []

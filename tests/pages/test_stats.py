@@ -1,0 +1,113 @@
+"""Intervals against scipy's own tests."""
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+
+from replication.errors import BadInput
+from replication.pages import stats
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 30])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_mean_is_the_one_sample_t_interval(n: int, level: float) -> None:
+    x = RNG.normal(3, 2, n)
+    got, expected = stats.mean(x, level), reference.ttest_1samp(x, 0).confidence_interval(level)
+    assert (got.low, got.high) == pytest.approx((expected.low, expected.high), rel=1e-10)
+    assert got.value == pytest.approx(sum(x) / n)
+    assert got.n == n
+
+
+@pytest.mark.parametrize("n", [2, 5, 12])
+def test_paired_is_the_related_t_interval(n: int) -> None:
+    a, b = RNG.normal(5, 4, n), RNG.normal(1, 1, n)
+    got, expected = stats.paired(a, list(b)), reference.ttest_rel(a, b).confidence_interval(0.95)
+    assert (got.low, got.high) == pytest.approx((expected.low, expected.high), rel=1e-10)
+    assert got.value == pytest.approx(a.mean() - b.mean())
+
+
+def test_geometric_is_the_t_interval_of_the_logarithms() -> None:
+    x = RNG.lognormal(1, 0.5, 6)
+    got = stats.geometric(x)
+    expected = reference.ttest_1samp(np.log(x), 0).confidence_interval(0.95)
+    assert got.value == pytest.approx(reference.gmean(x))
+    assert (got.low, got.high) == pytest.approx((math.exp(expected.low), math.exp(expected.high)))
+    assert got.n == 6
+    scaled = stats.geometric(10 * x)  # a ratio's interval moves with its unit
+    assert (scaled.value, scaled.low, scaled.high) == pytest.approx((10 * got.value, 10 * got.low, 10 * got.high))
+
+
+def test_one_value_has_no_interval() -> None:
+    assert stats.mean([0.25]) == stats.Interval(0.25, -math.inf, math.inf, 1)
+    assert stats.paired([3.0], [1.0]) == stats.Interval(2.0, -math.inf, math.inf, 1)
+    one = stats.geometric([4.0])
+    assert (one.value, one.low, one.high, one.n) == (pytest.approx(4.0), 0.0, math.inf, 1)
+
+
+def test_exact_arithmetic_has_a_point() -> None:
+    assert stats.exact(1.5) == stats.Interval(1.5, 1.5, 1.5, 0)
+
+
+def test_equal_values_have_a_point_too() -> None:
+    assert stats.mean([0.5] * 4) == stats.Interval(0.5, 0.5, 0.5, 4)
+
+
+@pytest.mark.parametrize("sd", [0.1, 0.7, 1.0, 3.3, 10.0])
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_seeds_needed_is_the_first_that_would_do(sd: float, n: int) -> None:
+    x = RNG.normal(0, 1, n)
+    x = (x - x.mean()) / x.std(ddof=1) * sd
+    found = stats.seeds_needed(stats.mean(x), margin=0.5)
+    search = next(k for k in range(2, 10_000) if reference.t.ppf(0.975, k - 1) * sd / math.sqrt(k) <= 0.5 * (1 + 1e-12))
+    assert found == search
+
+
+@pytest.mark.parametrize(("interval", "margin"), [
+    (stats.Interval(1, -math.inf, math.inf, 1), 0.5), (stats.exact(3), 0.5), (stats.Interval(1, 0, 2, 5), 0.0),
+    (stats.Interval(1, 0, 2, 5), -1.0), (stats.Interval(math.nan, math.nan, math.nan, 5), 0.5),
+    (stats.Interval(1, 0, 2, 5), math.nan), (stats.Interval(1, -1e6, 1e6, 3), 1e-3),
+])
+def test_seeds_needed_is_none_where_no_number_can_be_said(interval: stats.Interval, margin: float) -> None:
+    """One seed, exact values, an estimate on the edge, no number at all, and more seeds than anyone will run."""
+    assert stats.seeds_needed(interval, margin) is None
+
+
+def test_fewer_than_two_never_do() -> None:
+    assert stats.seeds_needed(stats.Interval(0, -1e-9, 1e-9, 5), 0.5) == 2
+
+
+def correct(both: int, first: int, second: int, neither: int) -> tuple[list[bool], list[bool]]:
+    return ([True] * both + [True] * first + [False] * second + [False] * neither,
+            [True] * both + [False] * first + [True] * second + [False] * neither)
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 5), (5, 1), (0, 4), (10, 10), (59, 6), (3, 4), (300, 371)])
+def test_mcnemar_is_the_sign_test_of_the_images_that_differ(first: int, second: int) -> None:
+    found = stats.mcnemar(*correct(40, first, second, 7))
+    assert (found.first, found.second) == (first, second)
+    assert found.p == pytest.approx(reference.binomtest(first, first + second, 0.5).pvalue)
+
+
+def test_mcnemar_by_hand() -> None:
+    """One against five: 2 (1 + 6) / 2⁶. Whatever both get right or wrong says nothing."""
+    assert stats.mcnemar(*correct(0, 1, 5, 0)).p == pytest.approx(14 / 64)
+    assert stats.mcnemar(*correct(10_000, 1, 5, 2000)).p == pytest.approx(14 / 64)
+    assert stats.mcnemar(*correct(5, 3, 3, 0)).p == 1  # twice the tail would be 1.3
+    assert stats.mcnemar(*correct(9, 0, 0, 1)) == stats.Discordant(0, 0, 1.0)
+
+
+def test_mcnemar_rejects_as_often_as_its_level_allows() -> None:
+    """Two runs that differ by chance alone: at 5 % at most 5 % are told apart, the exact test's promise."""
+    p = [stats.mcnemar(*RNG.random((2, 60)) < 0.7).p for _ in range(2000)]
+    assert np.mean(np.array(p) < 0.05) < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)
+    assert np.mean(np.array(p) < 0.3) > 0.15, "and not never"
+
+
+def test_mcnemar_needs_the_same_images() -> None:
+    with pytest.raises(BadInput, match="One run has 3 images and the other 2"):
+        stats.mcnemar([True] * 3, [True] * 2)

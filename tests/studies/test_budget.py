@@ -1,0 +1,308 @@
+"""A budget is spent in order, ended in time, and leaves what the same command goes on from."""
+from __future__ import annotations
+
+import math
+import os
+import queue
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from trained import weights
+
+from replication import files, provenance
+from replication.__main__ import main
+from replication.data import spec
+from replication.errors import BadInput
+from replication.models import cost
+from replication.runs import experiments, store
+from replication.studies import estimate, grid, profiles, study, workers
+from replication.studies.queue import Job
+from replication.training import loop
+
+pytestmark = pytest.mark.usefixtures("out", "one_thread", "one_core")
+Tiny = Callable[..., experiments.Experiment]
+
+
+def measured(seconds: float = 100.0, device: str = "CPU", multiply_adds: int = 10, seed: int = 99,
+             trained: bool = True) -> None:
+    """A finished run that trained 1,000 images: 10 × (3 × 1,000 + 100 × 2) multiply-adds in so many seconds."""
+    record = {"numerics": experiments.NUMERICS, "seed": seed}
+    store.commit(files.digest(record), record, [{"epoch": 1.0}],
+                 {"status": "done", "epoch": 1.0, "val_images": 100, "multiply_adds": multiply_adds},
+                 provenance.collect(device=device, seconds=seconds, images_per_s=1000 / seconds if trained else None))
+
+
+# -- words --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("text", "seconds"), [
+    ("90", 90), ("90s", 90), ("25m", 1500), ("1h", 3600), ("1.5h", 5400), (" 2 m ", 120), (".5m", 30)])
+def test_times(text: str, seconds: float) -> None:
+    assert estimate.seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "0", "0m", "-5m", "25 minutes", "1h30m", "nan", "inf", "1e3", "٣m", "5d"])
+def test_what_is_no_time_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--profile", "cpu", f"--budget={text}"]) == 2
+    assert capsys.readouterr().err == (f"{text!r} is no time to spend: give seconds (90 or 90s), minutes (25m) or "
+                                       f"hours (1.5h).\n")
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5999, "100 min"),
+                                               (6000, "1.7 h")])
+def test_clock(seconds: float, said: str) -> None:
+    assert estimate.clock(seconds) == said
+
+
+# -- what a run costs ---------------------------------------------------------------------------------------------
+def test_a_run_s_cost_by_hand(tiny: Tiny) -> None:
+    """Two epochs of 200 images, forward and backward, and three looks at 100."""
+    made = tiny()
+    assert experiments.work(made) == cost.multiply_adds(made.network) * (3 * 2 * 200 + 3 * 100)
+    assert experiments.work(tiny(epochs=0)) == cost.multiply_adds(made.network) * 100
+
+
+def test_speed_is_the_median_of_like_hardware() -> None:
+    assert estimate.speed() is None
+    measured(10.0, seed=8, trained=False)
+    assert estimate.speed() == (provenance.processor(), pytest.approx(10 * 200 / 10))  # before any has trained
+    for seed, seconds in enumerate((100.0, 200.0, 400.0)):
+        measured(seconds, seed=seed)
+    measured(1.0, "Some GPU", seed=7)
+    here = provenance.processor()
+    assert estimate.speed(here) == (here, pytest.approx(10 * 3200 / 200))
+    assert estimate.speed("Some GPU") == ("Some GPU", pytest.approx(10 * 3200))
+    assert estimate.speed("Another GPU") is None
+
+
+def test_runs_that_tell_no_speed_are_passed_over(recwarn: pytest.WarningsRecorder) -> None:
+    record = {"seed": 1}
+    store.commit(files.digest(record), record, [{"epoch": 0.0}], {"status": "done"},
+                 {"images_per_s": None, "seconds": 0})
+    broken = store.folder("0" * 12)
+    broken.mkdir()
+    (broken / "summary.json").write_text("{")
+    assert estimate.speed() is None
+    assert not recwarn
+
+
+def test_list_shows_what_is_begun_whose_turn_it_is_and_how_long(capsys: pytest.CaptureFixture[str]) -> None:
+    measured(100.0, multiply_adds=10**9)
+    first, second, *_ = [made for _, made in grid.cells("v1.aux", profiles.profile("cpu").setting("v1.aux"))]
+    record = experiments.record(first, 0)
+    store.commit(files.digest(record), record, [{"epoch": 0.0}], {"status": "done"}, {})
+    path = store.checkpoint(experiments.address(second, 0))
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert main(["list", "--profile", "cpu"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("v1.aux")]
+    took = estimate.clock(experiments.work(first) / (1e9 * 3200 / 100))
+    assert " 1 / 5      –    38 " in lines[0]  # thirty of v1.gradient, the seven other variants' first seeds, then it
+    assert " 0 / 5      1    31 " in lines[1]
+    assert all(f" {took} " in line for line in lines)
+
+
+# -- asked to stop ------------------------------------------------------------------------------------------------
+PAPERS: dict[str, Any] = {  # V1 §6's images and V3 §8's optimiser
+    "optimiser": experiments.RMSProp(), "clip": experiments.ClipValue(2.0), "average": experiments.Average(0.9),
+    "augment": (spec.AreaCrop(32), spec.Flip(), spec.Photometric())}
+
+
+@pytest.mark.parametrize("recipe", [{}, PAPERS], ids=["plain", "papers"])
+@pytest.mark.parametrize("steps", [[0], [7], [10], [19], [1, 2, 10, 15]])
+def test_stopped_and_resumed_ends_at_the_same_bits(tiny: Tiny, out: Path, monkeypatch: pytest.MonkeyPatch,
+                                                   steps: list[int], recipe: dict[str, Any]) -> None:
+    """After steps of the first epoch, between epochs, and of the second."""
+    made = tiny("BN", **recipe)
+    address = experiments.address(made, 0)
+    for step in steps:
+        before = torch.load(store.checkpoint(address))["state"]["step"] if store.begun(address) else 0
+        more = iter([False] * (step - before) + [True])
+        with pytest.raises(loop.Stopped):
+            loop.train(made, 0, stop=more.__next__)
+        assert torch.load(store.checkpoint(address))["state"]["step"] == step
+        assert store.begun(address)
+        assert store.find(address) is None
+    run = loop.train(made, 0)
+    assert not store.begun(address)
+    resumed = weights(made)
+    monkeypatch.setenv("REPLICATION_OUT", str(out.with_name("straight")))
+    straight = loop.train(made, 0)
+    assert str(run.history) == str(straight.history)  # nan, too
+    assert all(torch.equal(resumed[name], value) for name, value in weights(made).items())
+
+
+def work(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, **more: Any) -> list[tuple[str, int, Any]]:
+    """What a worker tells that is given all jobs."""
+    monkeypatch.setattr(workers, "_follow", lambda: None)
+    todo: queue.Queue[Any] = queue.Queue()
+    news: queue.Queue[Any] = queue.Queue()
+    for i in (*range(len(jobs)), None):
+        todo.put(i)
+    workers._work(jobs, 1, todo, news, **more)
+    told = [news.get() for _ in range(news.qsize())]
+    return [item for item in told if item[0] != "progress"]
+
+
+def test_a_worker_starts_nothing_it_could_not_use(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds left: nothing whose length is unknown, and once it is known only what is short."""
+    jobs = [("long", tiny("BN", epochs=1000), 0), ("short", tiny("BN", epochs=0), 0)]
+    soon = time.monotonic() + 10
+    assert work(jobs, monkeypatch, until=soon) == [("left", 0, None), ("left", 1, None)]
+    measured(100.0, multiply_adds=10**7)  # the long one would take hours, the other one seconds
+    (left, _, _), (done, _, _) = work(jobs, monkeypatch, until=time.monotonic() + 10)
+    assert (left, done) == ("left", "done")
+
+
+def test_a_worker_that_is_asked_ends_between_two_steps(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [("one", tiny("BN"), 0), ("two", tiny("BN"), 1)]
+    answers = iter([False] * 6 + [True] * 9)
+    assert work(jobs, monkeypatch, asked=answers.__next__) == [("left", 0, None), ("left", 1, None)]
+    assert torch.load(store.checkpoint(experiments.address(*jobs[0][1:])))["state"]["step"] == 5
+    assert not store.begun(experiments.address(*jobs[1][1:]))
+
+
+def test_with_little_time_a_run_of_another_process_is_left_to_it(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [("one", tiny("BN", epochs=0), 0), ("two", tiny("BN", epochs=0), 1)]
+    hold = ("import sys, time\nfrom replication.runs import store\nwith store.lease(sys.argv[1]):\n"
+            "    print('held', flush=True)\n    time.sleep(60)\n")
+    other = subprocess.Popen([sys.executable, "-c", hold, experiments.address(*jobs[0][1:])], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        told = work(jobs, monkeypatch, until=time.monotonic() + 100)
+    finally:
+        other.kill()
+        other.communicate()
+    assert [kind for kind, *_ in told] == ["left", "done"]
+
+
+# -- a budget -----------------------------------------------------------------------------------------------------
+def test_too_short_a_budget_says_what_would_do(tiny: Tiny) -> None:
+    jobs = [("one", tiny(), 0)]
+    with pytest.raises(BadInput, match=r"too short for any of the 1 runs: the shortest useful one is 45s\.$"):
+        workers.train(jobs, time.monotonic() + 44)
+    measured(100.0, multiply_adds=10**9)
+    with pytest.raises(BadInput, match=r"the shortest useful one is 26s\.$"):  # the run itself is over in an instant
+        workers.train(jobs, time.monotonic() + 24)
+    workers.train([], time.monotonic())
+
+
+def test_priority_is_the_profile_s_order_seed_by_seed() -> None:
+    profile = replace(profiles.profile("cpu"), studies={"v1.aux": {}, "v1.gradient": {}})
+    titles = [title for title, *_ in study.jobs(study.of_profile(profile))]
+    assert [title.split()[0] for title in titles] == ["v1.aux"] * 40 + ["v1.gradient"] * 30
+    assert [title.split()[-1] for title in titles[:40]] == [str(seed) for seed in range(5) for _ in range(8)]
+
+
+def test_a_budget_ends_in_time(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """The estimate is far too low, so the run is begun and must be cut; what comes after it is not begun."""
+    measured(1.0, multiply_adds=10**12)
+    monkeypatch.setattr(workers, "START", 0.0)
+    monkeypatch.setattr(workers, "MARGIN", 3.0)
+    long, next_ = experiments.address(tiny("BN", epochs=5000), 0), experiments.address(tiny("BN", epochs=0), 0)
+    end = time.monotonic() + 14
+    workers.train([("long", tiny("BN", epochs=5000), 0), ("next", tiny("BN", epochs=0), 0)], end)
+    assert time.monotonic() < end
+    assert torch.load(store.checkpoint(long))["state"]["step"] > 0
+    assert not store.exists(next_)
+    assert "0 runs finished in this time. Of the 2 left, 1 have a checkpoint" in capfd.readouterr().out
+
+
+def test_cut_by_the_clock_and_gone_on_first_of_all(tiny: Tiny, out: Path, monkeypatch: pytest.MonkeyPatch,
+                                                   capfd: pytest.CaptureFixture[str]) -> None:
+    """The run that was begun comes first although it was asked for last, and ends at the bits of one never cut."""
+    measured(1.0, multiply_adds=10**12)
+    cut, new = tiny("BN", epochs=10), tiny("BN", epochs=0)
+    assert work([("cut", cut, 0)], monkeypatch, until=time.monotonic() + 1) == [("left", 0, None)]
+    assert 0 <= torch.load(store.checkpoint(experiments.address(cut, 0)))["state"]["step"] < 100
+    workers.train([("new", new, 0), ("cut", cut, 0)])
+    said = capfd.readouterr().out
+    assert said.index("1/2  cut") < said.index("2/2  new")
+    resumed = weights(cut)
+    monkeypatch.setenv("REPLICATION_OUT", str(out.with_name("straight")))
+    loop.train(cut, 0)
+    assert all(torch.equal(resumed[name], value) for name, value in weights(cut).items())
+
+
+# -- ended from outside -------------------------------------------------------------------------------------------
+def began(out: Path, what: str, seconds: float = 60) -> str:
+    """The address of the first run for which the store has such a file."""
+    deadline = time.monotonic() + seconds
+    while not (found := list(out.glob(what))):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+    return found[0].stem
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_group_leaves_checkpoints_and_a_bundle(out: Path, tmp_path: Path, sent: int) -> None:
+    """SIGTERM twice, as `timeout` sends it; Ctrl-C once."""
+    running = subprocess.Popen([sys.executable, "-m", "replication", "run", "v1.aux", "--profile", "cpu", "--bundle",
+                                tmp_path / "out.tar"], start_new_session=True, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    address = began(out, "checkpoints/[!.]*.pt")
+    for _ in range(2 if sent == signal.SIGTERM else 1):
+        os.killpg(running.pid, sent)
+        time.sleep(0.01)
+    said, problem = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert problem == "Stopped; the same command goes on from the last checkpoints.\n"
+    assert "Packed 0 finished runs" in said
+    assert store.begun(address)
+    assert torch.load(store.checkpoint(address))["record"] == address
+    assert sorted(path.name for path in tmp_path.glob("out.*")) == [f"out.{address}.pt", "out.tar"]
+    with store.lease(address, wait=False) as free:
+        assert free
+
+
+def test_a_killed_parent_leaves_a_run_that_goes_on(out: Path, parent: subprocess.Popen[bytes]) -> None:
+    address = began(out, "checkpoints/[!.]*.pt")
+    parent.kill()
+    parent.wait()
+    with store.lease(address):  # once the worker has seen it
+        at = torch.load(store.checkpoint(address))["state"]["step"]
+        setting = grid.Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=5000,
+                               batch=20)
+        more = iter([False, False, True])
+        with pytest.raises(loop.Stopped):
+            loop.train(grid.experiment(setting), 0, stop=more.__next__)
+    assert torch.load(store.checkpoint(address))["state"]["step"] == at + 2 > 2
+
+
+# -- memory -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("holds", "said"), [(5, r"batch=20 does not fit .*, batch=5 does: use that"),
+                                             (0, r"batch=20 does not fit .*, and no smaller one does")])
+def test_what_is_too_large_says_which_batch_would_fit(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, holds: int,
+                                                      said: str) -> None:
+    before = loop.step
+
+    def step(fabric: Any, network: Any, optimiser: Any, images: Any, *more: Any) -> Any:
+        if len(images) > holds:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return before(fabric, network, optimiser, images, *more)
+
+    monkeypatch.setattr(loop, "step", step)
+    (large, _, what), (done, _, _) = work([("large", tiny("BN"), 0), ("other", tiny("BN", epochs=0), 0)], monkeypatch)
+    assert (large, done) == ("large", "done")
+    with pytest.raises(BadInput, match=said):
+        raise BadInput(what)
+
+
+def test_the_others_go_on_and_the_sentence_comes_last(tiny: Tiny, capfd: pytest.CaptureFixture[str]) -> None:
+    news: queue.Queue[Any] = queue.Queue()
+    for item in (("large", 0, "too much."), ("done", 1, "top-1 error 9.0%"), ("large", 2, "too much.")):
+        news.put(item)
+    with pytest.raises(BadInput, match=r"^zero: too much\. \(1 more runs are too large, too; see above\.\)$"):
+        workers._watch([(name, tiny(), i) for i, name in enumerate(("zero", "one", "two"))], [], news)
+    assert "1/3  one: top-1 error" in capfd.readouterr().out
+
+
+def test_no_estimate_is_no_number(tiny: Tiny) -> None:
+    assert estimate.estimates([tiny()]) == [math.inf]

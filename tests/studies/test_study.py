@@ -1,0 +1,260 @@
+"""Studies, their parameters, profiles, and the notebooks' parameter cells."""
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from replication import paths
+from replication.data import spec
+from replication.errors import BadInput
+from replication.models import cost, ops
+from replication.pages import tiny_imagenet
+from replication.runs import experiments, store
+from replication.studies import grid, profiles, study, workers
+
+pytestmark = pytest.mark.usefixtures("out")
+
+SMALL = {"images": 200, "val_images": 100, "width": 0.125, "epochs": 2, "batch": 20}
+PROFILES = sorted((paths.ROOT / "profiles").glob("*.yaml"))
+NOTEBOOKS = sorted((paths.ROOT / "book").glob("*.ipynb"))
+
+
+def refused(match: str, name: str = "v1.aux", **parameters: Any) -> None:
+    with pytest.raises(BadInput, match=match) as problem:
+        study.study(name, **{**SMALL, **parameters})
+    assert "\n" not in str(problem.value)
+
+
+# -- what is asked for --------------------------------------------------------------------------------------------
+def test_unknown_names_suggest_the_near_miss() -> None:
+    refused("Unknown study 'v1.auxx'. Did you mean 'v1.aux'", name="v1.auxx")
+    refused("Unknown parameter 'epoch'. Did you mean 'epochs'", epoch=3)
+    refused("Unknown parameter 'seed'. Did you mean 'seeds'", seed=3)
+    refused("Did you mean 'shapes'", dataset="shape")
+    refused("Did you mean 'bf16'", precision="bf15")
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("epochs", 0), ("epochs", -1), ("epochs", "2"), ("epochs", 2.0), ("epochs", True), ("epochs", None),
+    ("seeds", "x"), ("seeds", 0), ("seeds", [0, 1]), ("batch", 2.5), ("batch", True), ("batch", 0),
+    ("lr", "0.1"), ("lr", -0.1), ("lr", float("nan")), ("lr", float("inf")), ("lr_bn", True), ("images", 0),
+    ("images", "all"), ("images", 1e3), ("val_images", 5), ("resolution", 32.0), ("resolution", 4), ("crop", 0),
+    ("classes", 1), ("classes", 11), ("dataset", 3), ("dataset", None), ("width", "0.25"), ("width", 0),
+    ("width", True), ("stem", 3), ("stem", "4"), ("precision", "fp16"), ("precision", 32)])
+def test_wrong_types_and_ranges(name: str, value: Any) -> None:
+    refused(f"(?i){name.removeprefix('val_')}|data set", **{name: value})
+
+
+def test_a_crop_larger_than_the_image() -> None:
+    refused("crop=33 is larger than the images' 32 px: use a smaller crop", crop=33)
+    assert study.study("v1.aux", **SMALL, crop=32).cells[0].experiment.recipe.augment == (spec.Flip(),)
+    cropped = study.study("v1.aux", **SMALL, crop=28).cells[0].experiment
+    assert cropped.recipe.augment == (spec.RandomCrop(28), spec.Flip())
+    assert cropped.network.resolution == 28
+
+
+# -- the grid -----------------------------------------------------------------------------------------------------
+def test_v1_aux_is_eight_variants_by_seeds() -> None:
+    grid = study.study("v1.aux", **SMALL, seeds=3)
+    assert len(grid.cells) == 8 * 3
+    assert len({cell.address for cell in grid.cells}) == 24
+    variants = {(cell.labels["norm"], cell.labels["aux"]) for cell in grid.cells}
+    assert variants == {(n, a) for n in ("LRN", "BN") for a in ("none", "4a", "4d", "4a + 4d")}
+    for cell in grid.cells:
+        network, recipe = cell.experiment.network, cell.experiment.recipe
+        assert " + ".join(aux.at for aux in network.aux) == cell.labels["aux"].replace("none", "")
+        assert (network.norm is not None) == (cell.labels["norm"] == "BN")
+        assert any(isinstance(row.op, ops.LRN) for row in network.rows) == (cell.labels["norm"] == "LRN")
+        assert recipe.lr == (0.06 if cell.labels["norm"] == "BN" else 0.02)
+        assert (recipe.epochs, recipe.batch, recipe.clip, recipe.aux_weight) == (2, 20, 2.0, 0.3)
+    assert [cell.seed for cell in grid.cells] == [0] * 8 + [1] * 8 + [2] * 8  # a first look at all before a second
+
+
+def test_variants_differ_in_what_is_varied_alone() -> None:
+    by = {(cell.labels["norm"], cell.labels["aux"]): cell.experiment for cell in study.study("v1.aux", **SMALL).cells}
+    both, none = by["LRN", "4a + 4d"], by["LRN", "none"]
+    assert dataclasses.replace(both, network=dataclasses.replace(both.network, aux=())) == none
+
+
+def test_v1_gradient_looks_before_training() -> None:
+    grid = study.study("v1.gradient", **SMALL, seeds=2)
+    assert len(grid.cells) == 2 * 3 * 2
+    assert {cell.experiment.recipe.epochs for cell in grid.cells} == {0}
+
+
+def test_asked_twice_trained_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing runs by asking; what is stored comes back at once; the rest is asked of `workers` and no more."""
+    asked = []
+    monkeypatch.setattr(workers, "train", asked.append)
+    grid = study.study("v1.aux", **SMALL, seeds=2)
+    assert len(grid.missing) == 16
+    assert grid.summary().empty
+    assert grid.history().empty
+    assert grid.by_radius().empty
+    assert list(grid.summary().columns)[:3] == ["norm", "aux", "seed"]
+    for cell in grid.cells[:15]:
+        row = {"epoch": 0.0, "val_error": 0.9}
+        store.commit(cell.address, experiments.record(cell.experiment, cell.seed),
+                     [row, {"epoch": 1.0, "val_error": 0.5}],
+                     {"status": "done", "val_error": 0.5, "error_by_radius": [{"low": 0.1, "high": 0.4, "error": 0.7}]},
+                     {"device": "CPU", "seconds": 1.0, "commit": "c", "images_per_s": 9.0})
+    assert asked == []
+    assert grid.train() is grid
+    (job,), = asked
+    assert job == ("v1.aux norm=BN aux=4a + 4d seed 1", grid.cells[15].experiment, 1)
+    assert len(grid.summary()) == 15
+    assert set(grid.summary().seconds) == {1.0}
+    assert len(grid.history()) == 30
+    assert grid.by_radius().radius.unique() == pytest.approx([0.2])
+    assert set(grid.history().address) == {cell.address for cell in grid.cells[:15]}
+    cell = grid.cells[15]
+    store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [row], {"val_error": 1.0}, {})
+    grid.train()
+    assert len(asked) == 1
+
+
+def test_errors_by_variant() -> None:
+    grid = study.study("v1.aux", **SMALL, seeds=2)
+    assert grid.errors().empty
+    for cell, error, status in ((grid.cells[0], 0.25, "done"), (grid.cells[8], 0.5, "diverged")):
+        assert cell.labels == {"norm": "LRN", "aux": "none"}
+        store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [{"epoch": 0.0}],
+                     {"status": status, "val_error": error}, {})
+    row, = grid.errors().to_dict("records")
+    assert row == {"norm": "LRN", "aux": "none", "top-1 error, %": 37.5, "lowest": 25.0, "highest": 50.0, "seeds": 2,
+                   "diverged": 1}
+
+
+# -- profiles -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_every_profile_parses_and_its_studies_exist(path: Path) -> None:
+    profile = profiles.profile(path.stem)
+    assert profile.name == path.stem
+    assert profile.about
+    assert profile.studies
+    assert set(profile.studies) <= set(grid.STUDIES)
+    assert profile.setting("v1.aux").seeds >= 3
+    if profile.setting("v1.aux").dataset == "shapes":  # needs no download
+        assert [grid.study.name for grid in study.of_profile(profile)] == list(profile.studies)
+
+
+def test_the_cpu_profile_needs_no_download_and_is_the_default(tmp_path: Path) -> None:
+    assert profiles.profile("cpu").setting("v1.aux").dataset in ("shapes", "digits")
+    (tmp_path / "cpu.yaml").write_text((paths.ROOT / "profiles" / "cpu.yaml").read_text())
+    assert profiles.profile("auto", tmp_path).name == "cpu"
+
+
+def test_a_study_may_have_parameters_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(
+        {**GOOD, "parameters": {"epochs": 2, "batch": 8}, "studies": [{"v1.long": {"epochs": 9}}, "v1.aux"]}))
+    profile = profiles.profile("mine", tmp_path)
+    assert list(profile.studies) == ["v1.long", "v1.aux"]
+    assert [(profile.setting(name).epochs, profile.setting(name).batch)
+            for name in ("v1.long", "v1.aux", "v1.head")] == [(9, 8), (2, 8), (2, 8)]
+
+
+def test_the_gpu_profile_s_order_is_what_matters_most_first() -> None:
+    """The long runs, batch-normalised first, on the paper's own grids at 56 px; then heads; then the classifier."""
+    profile = profiles.profile("gpu")
+    assert list(profile.studies) == ["v1.long", "v1.aux", "v1.head", "v1.gradient"]
+    setting = dataclasses.replace(profile.setting("v1.long"), dataset="shapes", resolution=64)
+    cells = grid.cells("v1.long", setting)
+    assert [labels["norm"] for labels, _ in cells] == ["BN", "LRN"]
+    for _, made in cells:
+        sides = {name: shape[1] for name, shape in cost.shapes(made.network)}
+        assert (sides["3a"], sides["4a"], sides["5a"]) == (28, 14, 7)
+        assert cost.multiply_adds(made.network) == pytest.approx(1.49e9, rel=0.01)
+
+
+def test_a_run_that_two_studies_share_is_trained_once() -> None:
+    """v1.aux with both heads is v1.head with average pooling and dropout."""
+    grids = [study.study(name, **{**SMALL, "seeds": 1}) for name in ("v1.aux", "v1.head")]
+    addresses = [experiments.address(made, seed) for _, made, seed in study.jobs(grids)]
+    assert len(addresses) == len(set(addresses)) == 8 + 8 - 2
+    assert addresses[:8] == [cell.address for cell in grids[0].cells]
+
+
+def test_unknown_profile() -> None:
+    with pytest.raises(BadInput, match=r"Unknown profile 'cpus'. Did you mean 'cpu'.*auto"):
+        profiles.profile("cpus")
+
+
+GOOD: dict[str, Any] = {"about": "x", "parameters": {"epochs": 2}, "studies": ["v1.aux"]}
+
+
+@pytest.mark.parametrize(("text", "match"), [
+    (yaml.safe_dump({**GOOD, "studies": ["v1.auxx"]}), "Unknown study.*v1.auxx.*Did you mean 'v1.aux'"),
+    (yaml.safe_dump({**GOOD, "parameters": {"epoch": 2}}), "Unknown parameter 'epoch'. Did you mean 'epochs'"),
+    (yaml.safe_dump({**GOOD, "parameters": {"epochs": "two"}}), "epochs='two' is a str"),
+    (yaml.safe_dump({"about": "x", "parameters": {}}), "mine.yaml"),
+    (yaml.safe_dump({"about": "x", "studies": ["v1.aux"]}), "mine.yaml"),
+    (yaml.safe_dump({**GOOD, "parameters": None}), "mine.yaml"),
+    (yaml.safe_dump({**GOOD, "studies": "v1.aux"}), "mine.yaml"),
+    (yaml.safe_dump({**GOOD, "studies": [{"v1.aux": {"epoch": 2}}]}), "Unknown parameter 'epoch'. Did you mean"),
+    (yaml.safe_dump({**GOOD, "studies": [{"v1.aux": 2}]}), "mine.yaml"),
+    ("- a list", "mine.yaml"), ("", "mine.yaml"), ("about: [unclosed", "mine.yaml"),
+], ids=range(12))
+def test_a_profile_that_cannot_be_read_is_one_sentence(tmp_path: Path, text: str, match: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(BadInput, match=match) as problem:
+        assert profiles.profile("mine", tmp_path).setting("v1.aux")
+    assert "\n" not in str(problem.value)
+
+
+# -- notebooks ----------------------------------------------------------------------------------------------------
+def parameters(notebook: Path) -> dict[str, Any]:
+    """Names and defaults of the cell tagged "parameters"."""
+    cells = [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+             if "parameters" in cell["metadata"].get("tags", [])]
+    assert len(cells) <= 1, f"{notebook.name} has {len(cells)} parameter cells"
+    found = {}
+    for line in ast.parse("".join(cells[0]["source"])).body if cells else []:
+        target = line.targets[0] if isinstance(line, ast.Assign) else line.target
+        assert isinstance(target, ast.Name), f"{notebook.name}: {ast.unparse(line)} is no parameter"
+        found[target.id] = ast.literal_eval(line.value)
+    return found
+
+
+def test_the_notebooks_parameters_are_the_cpu_profile_s() -> None:
+    assert NOTEBOOKS, "book/ holds no notebook"
+    known = {field.name for field in dataclasses.fields(grid.Setting)}
+    profile = profiles.profile("cpu").parameters
+    declared = {notebook.name: parameters(notebook) for notebook in NOTEBOOKS}
+    assert any(declared.values()), "no notebook has parameters"
+    for notebook, found in declared.items():
+        for name, default in found.items():
+            if name in known:
+                assert (name, default) == (name, profile.get(name, default)), notebook
+                assert type(default) is type(profile.get(name, default)), (notebook, name)
+    trained = {name: found for name, found in declared.items() if "epochs" in found}
+    for notebook, found in trained.items():
+        assert set(profile) <= set(found), f"{notebook} lacks {sorted(set(profile) - set(found))} of profiles/cpu.yaml"
+        grid.setting(**{name: value for name, value in found.items() if name in known})
+
+
+# -- the page of the GPU's runs -----------------------------------------------------------------------------------
+def test_progress_tells_what_is_done_and_invents_nothing() -> None:
+    """A long run and two of five seeds of the variant that two studies share."""
+    nothing = tiny_imagenet.progress("gpu")
+    assert set(nothing.device) == {"not yet run"}
+    assert nothing["top-1 error, %"].isna().all()
+    assert list(dict.fromkeys(nothing.study)) == ["v1.long", "v1.aux", "v1.head", "v1.gradient"]
+    for name, seeds, labels in (("v1.long", 1, {"norm": "BN"}), ("v1.aux", 2, {"norm": "LRN", "aux": "4a + 4d"})):
+        for cell in study.stored(name, "gpu").cells:
+            if cell.labels == labels and cell.seed < seeds:
+                store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [{"epoch": 0.0}],
+                             {"status": "done", "val_error": 0.25 + 0.25 * cell.seed}, {"device": "Some GPU"})
+    table = tiny_imagenet.progress("gpu").set_index(["study", "variant"])
+    done = table[table.device != "not yet run"]
+    assert done.to_dict("index") == {
+        ("v1.long", "norm BN"): {"seeds": "1 of 1", "top-1 error, %": 25.0, "device": "Some GPU"},
+        ("v1.aux", "norm LRN, aux 4a + 4d"): {"seeds": "2 of 5", "top-1 error, %": 37.5, "device": "Some GPU"},
+        ("v1.head", "norm LRN, head average, dropout 0.4"): {"seeds": "2 of 5", "top-1 error, %": 37.5,
+                                                            "device": "Some GPU"}}
+    assert tiny_imagenet.numbers()["runs"] == 3

@@ -1,0 +1,272 @@
+"""What makes steps faster: the same numbers with and without it, and what does not work is left out once, aloud."""
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from replication.errors import BadInput
+from replication.models import layers, ops
+from replication.models.build import build
+from replication.models.googlenet import googlenet, googlenet_bn
+from replication.models.inception_v3 import inception_v3
+from replication.runs import experiments, store
+from replication.training import accelerate, loop, optim
+
+Tiny = Callable[..., experiments.Experiment]
+NONE: frozenset[str] = frozenset()
+
+
+# -- which --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("device", "work", "asked", "expected"), [
+    ("cpu", 1e20, "auto", set()),
+    ("cuda", 1e12, "auto", {"graph"}),
+    ("cuda", 1e17, "auto", {"graph", "compile"}),
+    ("cuda", 1e17, "none", set()),
+    ("cuda", 1.0, "compile,merge", {"compile", "merge"}),
+    ("cpu", 1.0, "merge", {"merge"}),
+])
+def test_which_tricks(device: str, work: float, asked: str, expected: set[str], monkeypatch: Any) -> None:
+    assert accelerate.tricks(device, work, asked) == expected
+    monkeypatch.setenv("REPLICATION_FAST", asked)
+    assert accelerate.tricks(device, work) == expected
+
+
+def test_tricks_that_cannot_be() -> None:
+    with pytest.raises(BadInput, match=r"Unknown trick in REPLICATION_FAST 'graphs'. Did you mean 'graph'"):
+        accelerate.tricks("cuda", 1.0, "compile,graphs")
+    with pytest.raises(BadInput, match="graph, which needs a GPU"):
+        accelerate.tricks("cpu", 1.0, "graph")
+
+
+# -- merged 1×1 convolutions --------------------------------------------------------------------------------------
+NETWORKS = {
+    "LRN": lambda: googlenet(classes=5, width=0.125, stem=4, resolution=32, init=ops.He(), dropout=0),
+    "BN": lambda: googlenet_bn(classes=5, width=0.125, stem=4, resolution=32, aux=(), init=ops.He()),
+    "V3": lambda: inception_v3(classes=5, width=0.125, resolution=96, aux=()),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_merged_convolutions_are_the_same_function(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logits, gradients and running statistics; and there are fewer convolutions, or nothing was merged."""
+    torch.manual_seed(0)
+    network = build(NETWORKS[name]()).double()
+    images = torch.randn(4, 3, network.network.resolution, network.network.resolution, dtype=torch.float64)
+    start = {key: value.clone() for key, value in network.state_dict().items()}
+    results, calls = [], []
+    plain = F.conv2d
+    for which in (NONE, frozenset({"merge"})):
+        network.load_state_dict(start)
+        network.zero_grad()
+        accelerate.prepare(network, which)
+        count = [0]
+
+        def conv2d(*arguments: Any, count: list[int] = count, **more: Any) -> Tensor:
+            count[0] += 1
+            return plain(*arguments, **more)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(F, "conv2d", conv2d)
+            torch.manual_seed(1)
+            outputs = network(images)
+        sum(out.square().sum() for out in outputs.values()).backward()
+        calls.append(count[0])
+        results.append({**outputs, **{f"grad {n}": p.grad.clone() for n, p in network.named_parameters()},
+                        **{key: value.clone() for key, value in network.state_dict().items()}})
+    modules = [m for m in network.modules() if isinstance(m, layers.Branches)]
+    expected = sum(max(0, sum(isinstance(getattr(m, b[0]), layers.Conv) and getattr(m, b[0]).kernel_size == (1, 1)
+                              for b in m.branches) - 1) for m in modules)
+    assert calls[0] - calls[1] == expected > 0
+    for key, value in results[0].items():
+        assert (results[1][key] - value).abs().max() <= 1e-7 * value.abs().max(), key
+
+
+# -- compiled -----------------------------------------------------------------------------------------------------
+@pytest.fixture
+def compiler() -> Iterator[None]:
+    yield
+    torch.compiler.set_stance("default")
+    torch.compiler.reset()
+
+
+def small(tiny: Tiny, **recipe: Any) -> experiments.Experiment:
+    """LRN, one module, no dropout (compiled, it draws other numbers): seconds to compile."""
+    made = tiny("LRN", **recipe)
+    rows = (ops.Row("conv1", ops.Conv(8, 3, 2)), ops.Row("norm1", ops.LRN()),
+            ops.Row("3a", ops.Inception(8, 8, 8, 8, 8, 8)), ops.Row("avgpool", ops.AvgPool()),
+            ops.Row("linear", ops.Linear(made.data.classes or 2)))
+    return replace(made, network=ops.Network("small", rows, made.network.resolution, init=ops.He()))
+
+
+def trained(made: experiments.Experiment, monkeypatch: pytest.MonkeyPatch, out: Any, how: str) -> store.Run:
+    monkeypatch.setenv("REPLICATION_OUT", str(out / how.replace(",", "-")))
+    monkeypatch.setenv("REPLICATION_FAST", how)
+    return loop.train(made, 0)
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_compiled_run_is_the_run(tiny: Tiny, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = small(tiny, epochs=2)
+    plain, compiled = (trained(made, monkeypatch, tmp_path, how) for how in ("none", "compile,merge"))
+    assert plain.provenance["fast"] == "as written"
+    assert compiled.provenance["fast"] == "compile, merge"
+    for a, b in zip(plain.history, compiled.history, strict=True):
+        assert b == pytest.approx(a, rel=1e-3, nan_ok=True)
+    assert plain.history[-1]["train_loss"] != plain.history[1]["train_loss"]  # it did train
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("where", ["forward", "backward"])
+def test_what_does_not_compile_is_left_out_and_nothing_is_lost(tiny: Tiny, tmp_path: Any, where: str,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    from functorch.compile import make_boxed_func
+    from torch._dynamo.backends.common import aot_autograd
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("no compiler here\nand more lines")
+
+    def works(graph: Any, _: Any) -> Any:
+        return make_boxed_func(graph.forward)
+
+    backend = aot_autograd(fw_compiler=broken if where == "forward" else works, bw_compiler=broken)
+    made = small(tiny, epochs=2)
+    plain = trained(made, monkeypatch, tmp_path, "none")
+    compiling = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda self, **more: compiling(self, backend=backend, **more))
+    with pytest.warns(UserWarning, match="compile does not work here and is left out") as caught:
+        fallen = trained(made, monkeypatch, tmp_path, "compile")
+    assert sum("does not work here" in str(w.message) for w in caught) == 1
+    assert fallen.provenance["fast"].startswith("as written (compile failed: ")
+    assert "no compiler here" in fallen.provenance["fast"]
+    assert str(fallen.history) == str(plain.history)
+
+
+# -- recorded -----------------------------------------------------------------------------------------------------
+class FakeDevice:
+    """CUDA's graphs on a CPU: what is called while one records is kept, not executed, and done at each replay."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, works: bool = True) -> None:
+        self.recording: list[Callable[[], None]] | None = None
+        device = self
+
+        class Graph:
+            def __init__(self) -> None:
+                self.calls: list[Callable[[], None]] = []
+
+            def replay(self) -> None:
+                for call in self.calls:
+                    call()
+
+        class Stream:
+            def wait_stream(self, other: Any) -> None:
+                pass
+
+        @contextmanager
+        def graph(made: Graph) -> Iterator[None]:
+            device.recording = made.calls
+            try:
+                if not works:
+                    raise RuntimeError("cannot record")
+                yield
+            finally:
+                device.recording = None
+
+        @contextmanager
+        def stream(_: Any) -> Iterator[None]:
+            yield
+
+        for name, value in (("CUDAGraph", Graph), ("Stream", Stream), ("current_stream", Stream), ("graph", graph),
+                            ("stream", stream)):
+            monkeypatch.setattr(torch.cuda, name, value)
+
+    def does(self, work: Callable[..., None]) -> Callable[..., None]:
+        def call(*batch: Tensor) -> None:
+            if self.recording is None:
+                work(*batch)
+            else:
+                self.recording.append(lambda: work(*batch))
+        return call
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("works", [True, False])
+def test_every_step_is_taken_once_on_its_own_images(works: bool, parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of images that lie on the device, their numbers; of others, these and the images."""
+    device, taken = FakeDevice(monkeypatch, works), []
+    take = device.does(lambda *batch: taken.append([part.tolist() for part in batch]))
+    advance = accelerate.Steps(take, nn.Identity(), frozenset({"graph"}))
+    batches = [[torch.tensor([i, 10 * i]), torch.full((2, 1), i / 4)][:parts] for i in range(8)]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for batch in batches:
+            advance(*batch)
+    if works:
+        assert advance.graph is not None
+        assert (advance.how, caught) == ("graph", [])
+    else:
+        assert [str(w.message) for w in caught] == [
+            "graph does not work here and is left out (RuntimeError: cannot record)."]
+        assert advance.how == "as written (graph failed: RuntimeError: cannot record)"
+    assert taken == [[part.tolist() for part in batch] for batch in batches]
+    assert batches[3][0].tolist() == [3, 30]  # recorded over, were it not for the copy
+
+
+def test_a_recorded_step_reads_the_rate_where_it_stands() -> None:
+    groups = [{"params": [torch.ones(1)]}, {"params": [torch.ones(1)]}]
+    optimiser = torch.optim.SGD(groups, lr=0.5)
+    set_rate = accelerate.Rate(optimiser, torch.device("cpu"))
+    set_rate(0.25)
+    assert [group["lr"] for group in optimiser.param_groups] == [0.25, 0.25]
+    for group in optimiser.param_groups:  # as on a GPU
+        group["lr"] = torch.zeros(())
+    places = [group["lr"] for group in optimiser.param_groups]
+    set_rate(0.125)
+    assert [group["lr"] for group in optimiser.param_groups] == places == [0.125, 0.125]
+    assert all(group["lr"] is place for group, place in zip(optimiser.param_groups, places, strict=True))
+    accelerate.Rate(optimiser, torch.device("meta"))
+    assert {group["lr"].device.type for group in optimiser.param_groups} == {"meta"}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("how", ["graph", "compile,graph"])
+def test_on_a_gpu_the_fast_run_is_the_run(tiny: Tiny, tmp_path: Any, how: str,
+                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    made = small(tiny, epochs=3)
+    plain, quick = (trained(made, monkeypatch, tmp_path, each) for each in ("none", how))
+    assert quick.provenance["fast"] == how.replace(",", ", ")
+    for a, b in zip(plain.history, quick.history, strict=True):
+        assert b == pytest.approx(a, rel=2e-2, nan_ok=True)
+
+
+def test_bf16_on_a_gpu_without_it_is_one_sentence(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "device", lambda: "cuda")
+    monkeypatch.setattr(loop, "device_name", lambda: "Old GPU")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    with pytest.raises(BadInput, match="Old GPU cannot compute in bf16: use -p precision fp32"):
+        loop._begin(tiny("BN", precision="bf16"), 0)
+
+
+def test_the_optimiser_takes_its_rate_from_a_tensor() -> None:
+    """The fused update with the rate on the device is the update with a number."""
+    made = experiments.Recipe(epochs=1, batch=1, lr=0.1)
+    found = []
+    for knob in (0.1, torch.tensor(0.1)):
+        torch.manual_seed(0)
+        layer = nn.Linear(4, 3)
+        optimiser = optim.optimiser(layer, made)
+        for group in optimiser.param_groups:
+            group["lr"] = knob
+        for _ in range(3):
+            optimiser.zero_grad()
+            layer(torch.ones(2, 4)).square().sum().backward()
+            optimiser.step()
+        found.append(layer.weight.detach().clone())
+    torch.testing.assert_close(found[0], found[1])

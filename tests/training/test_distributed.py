@@ -1,0 +1,341 @@
+"""One run over two processes: the run of one process where nothing belongs to a device, a loop written by hand where
+batch normalisation does, and both stop, resume and refuse as one.
+
+Run as a script, this file is one of the processes.
+"""
+from __future__ import annotations
+
+import copy
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from replication.__main__ import main
+from replication.data import spec
+from replication.data.load import load
+from replication.data.transforms import augment, order
+from replication.errors import BadInput
+from replication.models import ops
+from replication.models.build import build
+from replication.runs import experiments, store
+from replication.studies import grid, profiles, torchrun
+from replication.training import distributed, evaluate, loop, optim
+
+TINY: dict[str, Any] = {"images": 200, "val_images": 50, "resolution": 32, "crop": 28, "width": 0.125, "stem": 4,
+                        "epochs": 2, "batch": 20, "seeds": 1}
+STOP = 7  # steps, in the first of two epochs of ten
+
+
+def made(norm: str = "LRN", dropout: float = 0.0, **recipe: Any) -> experiments.Experiment:
+    """One module, crops and flips. Through many normalised layers, last bits would grow to other weights."""
+    plain = grid.experiment(grid.Setting(**TINY), norm=norm)
+    rows = (ops.Row("conv1", ops.Conv(8, 3, 2)), ops.Row("3a", ops.Inception(8, 8, 8, 8, 8, 8)),
+            ops.Row("avgpool", ops.AvgPool()), ops.Row("dropout", ops.Dropout(dropout)),
+            ops.Row("linear", ops.Linear(plain.data.classes or 2)))
+    return replace(plain, network=replace(plain.network, rows=rows, aux=()), recipe=replace(plain.recipe, **recipe))
+
+
+Record = list[tuple[torch.Tensor, torch.Tensor, int]]
+
+
+def recorded(patch: Callable[[Any, str, Any], None]) -> Record:
+    """What every step from now on is given, and how the generator was seeded for it."""
+    seen: Record = []
+    before = loop.step
+
+    def step(fabric: Any, network: Any, optimiser: Any, images: Any, labels: Any, *more: Any) -> Any:
+        seen.append((images.clone(), labels.clone(), torch.initial_seed()))
+        return before(fabric, network, optimiser, images, labels, *more)
+
+    patch(loop, "step", step)
+    return seen
+
+
+# -- what each process does ---------------------------------------------------------------------------------------
+def share(place: Path) -> None:
+    """All that is tried with two processes that have met once. Only the first's files may appear in its `out`."""
+    torch.set_num_threads(1)
+    said: dict[str, Any] = {}
+
+    def into(name: str) -> None:
+        os.environ["REPLICATION_OUT"] = str(place / f"{name}-{distributed.rank()}")
+
+    into("straight")
+    seen = recorded(setattr)
+    run = loop.train(made(), 0)
+    torch.save(seen, place / f"seen-{distributed.rank()}.pt")
+    said["address"] = run.address
+    loop.train(made("BN"), 0)
+    seen.clear()
+    loop.train(made(dropout=0.5, epochs=1), 0)
+    said["seeds"] = [seed for *_, seed in seen]
+
+    into("streamed")
+    os.environ["REPLICATION_RESIDENT"] = "no"
+    loop.train(made(), 0)
+    os.environ["REPLICATION_RESIDENT"] = "auto"
+
+    into("resumed")
+    seen.clear()
+    try:  # only the second is asked to stop
+        loop.train(made("BN"), 0, stop=lambda: distributed.rank() == 1 and len(seen) == STOP)
+    except loop.Stopped:
+        said["stopped"] = len(seen)
+    loop.train(made("BN"), 0)
+    said["all"] = len(seen)
+
+    into("refused")
+    try:
+        loop.train(made(batch=25), 0)
+    except BadInput as problem:
+        said["refused"] = str(problem)
+    until = time.monotonic() + (-1 if distributed.rank() == 1 else 1000)
+    torchrun.train([("one", made(), 0), ("two", made(), 1)], until)
+    (place / f"said-{distributed.rank()}.json").write_text(json.dumps(said))
+
+
+def command(epochs: str) -> None:
+    """`python -m replication run` under a tiny profile."""
+    torch.set_num_threads(1)
+    profile = profiles.Profile("tiny", "for tests", {**TINY, "epochs": int(epochs)}, {"v1.long": {}})
+    profiles.profile = lambda _: profile  # type: ignore[assignment]
+    sys.exit(main(["run", "--profile", "tiny"]))
+
+
+# -- starting them ------------------------------------------------------------------------------------------------
+def start(*arguments: object, **environment: str) -> list[subprocess.Popen[str]]:
+    """Two processes under torchrun's variables."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2",
+              "OMP_NUM_THREADS": "1", **environment}
+    return [subprocess.Popen([sys.executable, __file__, *map(str, arguments)], text=True, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+            for rank in (0, 1)]
+
+
+def ended(crew: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
+    """Exit status, output and errors of each; none is left behind."""
+    try:
+        words = [process.communicate(timeout=150) for process in crew]
+        return [(process.returncode, *said) for process, said in zip(crew, words, strict=True)]
+    finally:
+        for process in crew:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where two processes have left what `share` makes."""
+    place = tmp_path_factory.mktemp("shared")
+    found = ended(start("share", place, REPLICATION_READ="mine", REPLICATION_DEVICE="cpu"))
+    assert [status for status, *_ in found] == [0, 0], found
+    assert "Time is up: 2 of 2 runs are left. The same command goes on." in found[0][1]
+    assert "Time is up" not in found[1][1]
+    return place
+
+
+def weights(store_: Path, experiment: experiments.Experiment) -> dict[str, torch.Tensor]:
+    return torch.load(store_ / "weights" / f"{experiments.address(experiment, 0)}.pt", weights_only=True)
+
+
+def said(place: Path) -> list[dict[str, Any]]:
+    return [json.loads((place / f"said-{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def close(got: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], network: ops.Network) -> None:
+    """Apart by at most a hundredth of the way gone from the start."""
+    torch.manual_seed(loop.stream(0, "init"))
+    begun = build(network).state_dict()
+    assert got.keys() == expected.keys()
+    for name in got:
+        went, apart = (expected[name] - begun[name]).double().norm(), (got[name] - expected[name]).double().norm()
+        assert went > 0, name
+        assert apart <= 0.01 * went, (name, (apart / went).item())
+
+
+# -- the same run -------------------------------------------------------------------------------------------------
+@pytest.mark.usefixtures("out", "one_thread")
+def test_two_processes_end_where_one_does(shared: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights, losses and errors; and each image comes in the very crop that it has in one process."""
+    seen = recorded(monkeypatch.setattr)
+    run = loop.train(made(), 0)
+    close(weights(shared / "straight-0", made()), weights(out, made()), made().network)
+    both = store.read(shared / "straight-0" / "runs" / run.address)
+    assert len(both.history) == len(run.history) == 3
+    for a, b in zip(both.history, run.history, strict=True):
+        assert a == pytest.approx(b, rel=1e-3, nan_ok=True)
+    assert both.history[1]["train_error"] == run.history[1]["train_error"]
+    assert (both.provenance["device"], run.provenance["device"]) == ("2 × CPU", "CPU")
+    parts = [torch.load(shared / f"seen-{rank}.pt", weights_only=True) for rank in (0, 1)]
+    assert len(seen) == len(parts[0]) == len(parts[1]) == 20
+    for whole, *shares in zip(seen, *parts, strict=True):
+        for rank, one in enumerate(shares):
+            assert torch.equal(one[0], whole[0][rank::2])
+            assert torch.equal(one[1], whole[1][rank::2])
+
+
+@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("op", [spec.RandomCrop(20, pad=4), spec.Flip(), spec.TimeShift(5), spec.AreaCrop(20),
+                                spec.Photometric()], ids=lambda op: type(op).__name__)
+def test_what_is_drawn_does_not_depend_on_how_many_share_a_batch(op: Any, world: int) -> None:
+    images = torch.randint(256, (30, 3, 24, 24)).to(torch.float32 if isinstance(op, spec.TimeShift) else torch.uint8)
+
+    def drawn(part: torch.Tensor, *share: int) -> torch.Tensor:
+        torch.manual_seed(1)
+        return augment(part, (op, op), *share)
+
+    whole = drawn(images)
+    for rank in range(world):
+        assert torch.equal(drawn(images[rank::world], rank, world), whole[rank::world])
+
+
+def by_hand(experiment: experiments.Experiment) -> dict[str, torch.Tensor]:
+    """Two halves of each batch through two copies of the network, so that each normalises by its own statistics; the
+    mean of their gradients moves both; what is kept of the statistics is the first's."""
+    recipe, data = experiment.recipe, load(experiment.data).train
+    torch.manual_seed(loop.stream(0, "init"))
+    halves = [build(experiment.network).to(memory_format=torch.channels_last)]
+    halves.append(copy.deepcopy(halves[0]))
+    sgd = optim.optimiser(halves[0], recipe)
+    pairs = list(zip(*(half.parameters() for half in halves), strict=True))
+    for k in range(20):
+        epoch, i = divmod(k, 10)
+        chosen = order(len(data.labels), 0, epoch)[i * 20:(i + 1) * 20]
+        torch.manual_seed(loop.stream(0, "step", k))
+        images = augment(data.images[chosen], recipe.augment)
+        for rank, half in enumerate(halves):
+            half.zero_grad()
+            sum(evaluate.loss(half(images[rank::2]), data.labels[chosen][rank::2], recipe)).backward()
+        for a, b in pairs:
+            a.grad = (a.grad + b.grad) / 2
+        torch.nn.utils.clip_grad_norm_(halves[0].parameters(), recipe.clip)
+        for group in sgd.param_groups:
+            group["lr"] = optim.rate(recipe, k, 20)
+        sgd.step()
+        with torch.no_grad():
+            for a, b in pairs:
+                b.copy_(a)
+    return halves[0].state_dict()
+
+
+@pytest.mark.usefixtures("out", "one_thread")
+def test_each_device_normalises_by_its_own_images(shared: Path, out: Path) -> None:
+    got = weights(shared / "straight-0", made("BN"))
+    close(got, by_hand(made("BN")), made("BN").network)
+    loop.train(made("BN"), 0)
+    alone = weights(out, made("BN"))
+    name = "3a.3x3.norm.running_var"
+    assert (got[name] - alone[name]).norm() > 0.01 * alone[name].norm()  # it is another run than one process's
+
+
+def test_dropout_draws_anew_in_each_process_and_step(shared: Path) -> None:
+    first, second = (one["seeds"] for one in said(shared))
+    assert len(first) == len(second) == 10
+    assert len({*first, *second}) == 20
+
+
+def test_images_that_come_batch_by_batch_are_shared_alike(shared: Path) -> None:
+    a, b = (weights(shared / name, made()) for name in ("straight-0", "streamed-0"))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    address = said(shared)[0]["address"]
+    found = [store.read(shared / f"{name}-0" / "runs" / address) for name in ("straight", "streamed")]
+    assert str(found[0].history) == str(found[1].history)
+    assert [run.provenance["resident"] for run in found] == [True, False]
+
+
+# -- as one -------------------------------------------------------------------------------------------------------
+def test_a_stop_that_one_hears_stops_both_and_both_go_on(shared: Path) -> None:
+    """To the same bits, from a checkpoint that only the first can read."""
+    assert [one["stopped"] for one in said(shared)] == [STOP, STOP]
+    assert [one["all"] for one in said(shared)] == [20, 20]
+    a, b = (weights(shared / name, made("BN")) for name in ("straight-0", "resumed-0"))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    address = experiments.address(made("BN"), 0)
+    histories = [(shared / name / "runs" / address / "history.csv").read_text() for name in ("straight-0", "resumed-0")]
+    assert histories[0] == histories[1]
+
+
+def test_only_the_first_writes(shared: Path) -> None:
+    assert sorted(path.name for path in shared.iterdir() if path.is_dir()) == ["resumed-0", "straight-0", "streamed-0"]
+    assert not list((shared / "resumed-0" / "checkpoints").iterdir())
+
+
+def test_a_batch_that_cannot_be_shared_is_refused_by_both(shared: Path) -> None:
+    assert {one["refused"] for one in said(shared)} == {
+        "batch=25 does not divide over 2 processes: use a multiple of 2, or another number of processes."}
+
+
+@pytest.mark.usefixtures("out")
+def test_processes_that_were_not_started_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in distributed.NEEDED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert (distributed.world(), distributed.rank()) == (1, 0)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(BadInput, match=r"WORLD_SIZE=2 .* LOCAL_RANK, MASTER_ADDR, MASTER_PORT is not set: start "
+                                       r"them with torchrun"):
+        loop.train(made(), 0)
+
+
+def test_more_processes_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("WORLD_SIZE", "4"), ("LOCAL_WORLD_SIZE", "2"), *((name, "0") for name in distributed.NEEDED)):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(BadInput, match="2 processes train together on a machine with 1 GPUs"):
+        distributed.fabric("cuda")
+
+
+# -- the command --------------------------------------------------------------------------------------------------
+def test_torchrun_trains_a_profile(out: Path) -> None:
+    """One of two runs, since another program holds the other's lease; said once."""
+    setting = grid.Setting(**{**TINY, "epochs": 1})
+    one, two = [experiment for _, experiment in grid.cells("v1.long", setting)]
+    with store.lease(experiments.address(two, 0)):
+        done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+                               __file__, "command", "1"], capture_output=True, text=True, timeout=150)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if "/2  " in line or "profile" in line]
+    assert lines[0] == "profile tiny: 0 of 2 runs are stored, 2 to train"
+    assert lines[1].startswith("1/2  v1.long norm=BN seed 0: top-1 error ")
+    assert lines[2] == "2/2  v1.long norm=LRN seed 0: another program is training it"
+    assert len(lines) == 3
+    run = store.find(experiments.address(one, 0))
+    assert run is not None
+    assert run.provenance["device"] == "2 × CPU"
+    assert store.find(experiments.address(two, 0)) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
+def test_a_signal_to_one_leaves_a_checkpoint_and_ends_both(out: Path) -> None:
+    crew = start("command", "5000")
+    try:
+        deadline = time.monotonic() + 100
+        while not list(out.glob("checkpoints/*.pt")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        path, = out.glob("checkpoints/*.pt")
+        before = torch.load(path, weights_only=True)["state"]["step"]
+        crew[1].send_signal(signal.SIGTERM)
+    finally:
+        found = ended(crew)
+    assert [status for status, *_ in found] == [130, 130], found
+    assert all("the same command goes on from the last checkpoints" in errors for *_, errors in found)
+    assert torch.load(path, weights_only=True)["state"]["step"] > before
+    assert not list(out.glob("runs/*"))
+
+
+if __name__ == "__main__":
+    {"share": lambda place: share(Path(place)), "command": command}[sys.argv[1]](sys.argv[2])
