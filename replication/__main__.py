@@ -15,7 +15,7 @@ from typing import Any
 from replication.errors import BadInput, unknown
 from replication.models import cost, ops, registry
 from replication.runs import experiments, store
-from replication.studies import estimate, grid, profiles
+from replication.studies import estimate, profiles, study, values
 from replication.training import distributed
 
 
@@ -26,7 +26,13 @@ def main(arguments: list[str] | None = None) -> int:
                         ("run", "train what is missing of a profile")):
         sub = verbs.add_parser(verb, help=about)
         sub.add_argument("studies", nargs="*", help="only these studies, e.g. v1.aux (default: the profile's)")
-        sub.add_argument("--profile", default="auto", help="a file of profiles/, or auto (default)")
+        sub.add_argument("--profile", help="a file of profiles/; default: gpu where there is one, else cpu")
+        sub.add_argument("--network", help="instead of studies, this network alone (see zoo), one seed")
+        sub.add_argument("--dataset", help="another data set: shapes, digits, fsdd, folder:PATH ...")
+        sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter (epochs=5) or "
+                         "any field of network, data and recipe (recipe.label_smoothing=0.1); may be repeated")
+        sub.add_argument("--only", action="append", default=[], metavar="FACTOR=ARM,ARM",
+                         help="only these arms of studies")
         if verb == "run":
             sub.add_argument("--budget", type=str, help="stop in time, resumable: 90s, 25m, 1.5h, or seconds")
             sub.add_argument("--bundle", metavar="OUT.TAR",
@@ -59,33 +65,51 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _grids(asked: Any) -> tuple[str, list[study.Grid]]:
+    """What is asked for, in a few words, and its grids: one network, or the studies of a profile."""
+    own = dict(_assigned(text) for text in asked.set)
+    own |= {"dataset": asked.dataset} if asked.dataset else {}
+    if asked.network:
+        if asked.studies:
+            raise BadInput("Name studies or --network, not both: --set changes any field of a study's runs, too.")
+        given = profiles.profile(asked.profile).parameters if asked.profile else {"seeds": 1}
+        return asked.network, [study.single(asked.network, **{**given, **own})]
+    profile = profiles.profile(asked.profile or "auto")
+    names = asked.studies or list(profile.studies)
+    grids = [study.study(name, **{**profile.given(name), **own}) for name in names]
+    chosen = {factor: tuple(str(keys).split(",")) for factor, keys in map(_assigned, asked.only)}
+    return f"profile {profile.name}", study.only(grids, chosen)
+
+
+def _assigned(text: str) -> tuple[str, Any]:
+    """`recipe.clip=1.0` as a name and a value."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise BadInput(f"{text!r} is no NAME=VALUE, like recipe.label_smoothing=0.1.")
+    return name, values.read(value)
+
+
 def _list(asked: Any) -> None:
-    profile = profiles.profile(asked.profile)
+    about, grids = _grids(asked)
     known = estimate.speed()
-    print(f"profile {profile.name}: {profile.about}")
+    if about.startswith("profile "):
+        about += f": {profiles.profile(asked.profile or 'auto').about}"
+    print(about)
     print(f"{'study':14} {'variant':36} {'seeds':>7} {'begun':>6} {'next':>5} {'epochs':>7} {'one run':>10} "
-          f"{'multiply-adds':>14}  address of seed 0")
-    turn: dict[str, int] = {}  # of the missing runs, by address; one that several studies share has one
-    left = 0.0
-    for name in asked.studies or profile.studies:
-        setting = profile.setting(name)
-        rows = [(labels, experiment, [experiments.address(experiment, seed) for seed in range(setting.seeds)])
-                for labels, experiment in grid.cells(name, setting)]
-        done = {address for *_, addresses in rows for address in addresses if store.exists(address)}
-        for seed in range(setting.seeds):
-            for _, experiment, addresses in rows:
-                if addresses[seed] not in done and addresses[seed] not in turn:
-                    turn[addresses[seed]] = len(turn) + 1
-                    left += experiments.work(experiment)
-        for labels, experiment, addresses in rows:
-            waits = [turn[address] for address in addresses if address not in done]
-            begun = sum(store.begun(address) for address in addresses)
+          f"{'multiply-adds':>14}  address of first seed")
+    turn = {address: n for n, (address, _) in enumerate(study.missing(grids).items(), 1)}
+    for each in grids:
+        for keys, cells in each.variants():
+            waits = [turn[cell.address] for cell in cells if cell.address in turn]
+            begun = sum(store.begun(cell.address) for cell in cells)
+            experiment = cells[0].experiment
             whole = experiments.work(experiment)
-            print(f"{name:14} {', '.join(f'{k} {v}' for k, v in labels.items()):36} "
-                  f"{len(addresses) - len(waits):>3} / {len(addresses):<1} {begun or '–':>6} "
+            print(f"{each.name:14} {keys:36} "
+                  f"{len(cells) - len(waits):>3} / {len(cells):<1} {begun or '–':>6} "
                   f"{waits[0] if waits else '–':>5} {experiment.recipe.epochs:>7} "
                   f"{estimate.clock(whole / known[1]) if known else f'{whole / 1e12:.3g} T':>10} "
-                  f"{cost.multiply_adds(experiment.network) / 1e6:>12.1f} M  {addresses[0]}")
+                  f"{cost.multiply_adds(experiment.network) / 1e6:>12.1f} M  {cells[0].address}")
+    left = sum(experiments.work(experiment) for _, (_, experiment, _) in study.missing(grids).items())
     rest = f"{left / 1e12:.3g} T multiply-adds; no run has finished yet that would tell how fast"
     if known:
         rest = f"about {estimate.clock(left / known[1])}, one after the other, as fast as runs were on {known[0]}"
@@ -99,16 +123,14 @@ def _run(asked: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, partial(_hear, heard))
     from replication.runs import bundle
-    from replication.studies import study, workers  # pandas: `list` must be instant
+    from replication.studies import workers  # `list` must be instant
     first = distributed.rank() == 0
     if asked.bundle and first:
         bundle.check(Path(asked.bundle))
-    profile = profiles.profile(asked.profile)
-    grids = [study.under(name, profile.setting(name)) for name in asked.studies or profile.studies]
-    jobs, wanted = study.jobs(grids), len({cell.address for grid in grids for cell in grid.cells})
+    about, grids = _grids(asked)
+    jobs, wanted = list(study.missing(grids).values()), len({cell.address for grid in grids for cell in grid.cells})
     if first:
-        print(f"profile {profile.name}: {wanted - len(jobs)} of {wanted} runs are stored, {len(jobs)} to train",
-              flush=True)
+        print(f"{about}: {wanted - len(jobs)} of {wanted} runs are stored, {len(jobs)} to train", flush=True)
     try:
         workers.train(jobs, until, asked=lambda: bool(heard))
     finally:

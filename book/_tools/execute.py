@@ -27,13 +27,14 @@ import toc
 
 from replication import paths
 from replication.errors import BadInput, unknown
-from replication.studies import grid, profiles
+from replication.studies import profiles
+from replication.studies.setting import Setting
 
 
 def shared_out(parameters: dict[str, Any], sources: list[Path]) -> dict[str, dict[str, Any]]:
     """What goes to each notebook; a parameter that no notebook declares is a mistake.
 
-    What the profile leaves open is `grid.Setting`'s, for its runs and for the pages alike: a page whose own
+    What the profile leaves open is `setting.Setting`'s, for its runs and for the pages alike: a page whose own
     default is another is told so.
     """
     declared = {source.stem: {name: ast.literal_eval(found["default"]) for name, found in
@@ -41,7 +42,7 @@ def shared_out(parameters: dict[str, Any], sources: list[Path]) -> dict[str, dic
     for key in parameters:
         if not any(key in names for names in declared.values()):
             raise unknown("parameter in the profile:", key, sorted(set().union(*declared.values())))
-    open_ = {key: value for key, value in asdict(grid.Setting()).items() if key not in parameters}
+    open_ = {key: value for key, value in asdict(Setting()).items() if key not in parameters and value != {}}
     return {name: {**{k: v for k, v in parameters.items() if k in names},
                    **{k: v for k, v in open_.items() if k in names and names[k] != v}}
             for name, names in declared.items()}

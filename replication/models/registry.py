@@ -1,7 +1,9 @@
 """Every network by name."""
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from typing import Any
 
 from replication.models.baselines import alexnet, alexnet_torchvision, lenet5, lenet5_dense, nin
 from replication.models.bn_inception import bn_inception
@@ -15,7 +17,7 @@ from replication.models.googlenet import (
 )
 from replication.models.inception_v3 import inception_v2, inception_v3, inception_v3_paper
 from replication.models.kws import kws_inception
-from replication.models.ops import Network
+from replication.models.ops import He, Init, Network
 
 # The first sentence of each one's docstring says where in the papers it stands: the verb `zoo` prints it.
 NETWORKS: dict[str, Callable[..., Network]] = {
@@ -36,3 +38,18 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "lenet5_dense": lenet5_dense,
     "nin": nin,
 }
+
+# Without normalisation these hardly start from what their papers draw, least of all in small forms.
+START: dict[str, Init] = {name: He() for name in (
+    "googlenet", "googlenet_separable", "googlenet_bn", "googlenet_naive", "alexnet", "alexnet_torchvision", "nin")}
+
+_FORMS_OF = {"googlenet_separable": "googlenet", "googlenet_bn": "googlenet", "googlenet_naive": "googlenet",
+             "googlenet_torchvision": "googlenet", "googlenet_slim": "googlenet_torchvision",
+             "inception_v2": "inception_v3_paper"}  # whose other arguments they take
+
+
+def arguments(name: str) -> dict[str, Any]:
+    """The arguments of a network's function and their defaults, but for its name."""
+    own = inspect.signature(NETWORKS[name]).parameters.values()
+    more = arguments(_FORMS_OF[name]) if name in _FORMS_OF else {}
+    return {**more, **{one.name: one.default for one in own if one.kind is one.KEYWORD_ONLY and one.name != "name"}}

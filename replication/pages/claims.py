@@ -72,7 +72,7 @@ def verdict(interval: Interval | None, region: tuple[float, float]) -> str:
 # -- what is measured ---------------------------------------------------------------------------------------------
 def _gain(summary: pd.DataFrame, norm: str, a: tuple[str, ...], b: tuple[str, ...],
           column: str = "val_error") -> Interval | None:
-    """Error of the variants `a` less that of the variants `b` (each averaged), in points, paired over seeds."""
+    """Error with the heads `a` less that with the heads `b` (each averaged), in points, paired over seeds."""
     if summary.empty:
         return None
     errors = summary[summary.norm == norm].pivot_table(index="seed", columns="aux", values=column)
@@ -94,7 +94,7 @@ def _early(norm: str, a: tuple[str, ...], b: tuple[str, ...]) -> Callable[[Grid]
         if history.empty:
             return None
         first = history[(history.epoch >= 1) & (history.epoch <= max(1, grid.setting.epochs / 3))]
-        means = first.groupby([*grid.study.vary, "seed"])[["val_error"]].mean().reset_index()
+        means = first.groupby([*grid.study.factors, "seed"])[["val_error"]].mean().reset_index()
         return _gain(means, norm, a, b)
     return measure
 
@@ -166,15 +166,15 @@ CLAIMS = {claim.id: claim for claim in (
           "multiply-adds of nine naive modules' network over GoogLeNet's", "×", (2, math.inf), None, _naive),
     Claim("V1-23a", "Auxiliary heads raise the gradient that reaches the early layers (published network).",
           "V1 §5", "no number", "gradient norm at conv1 before training, all heads over the main one; LRN, Caffe's "
-          "initialisation", "×", (1, math.inf), "v1.gradient", _louder("LRN", "Xavier (Caffe)")),
+          "initialisation", "×", (1, math.inf), "v1.gradient", _louder("lrn", "xavier")),
     Claim("V1-23b", "The same with batch normalisation.", "V1 §5", "no number",
-          "as above; BN, He's initialisation", "×", (1, math.inf), "v1.gradient", _louder("BN", "He")),
+          "as above; BN, He's initialisation", "×", (1, math.inf), "v1.gradient", _louder("bn", "he")),
     Claim("V1-25a", "Auxiliary heads lower the top-1 error by about 0.5 points.", "V1 (CVPR) §5", "0.5 points",
           "error without heads less error with both; published network", "points", (0, 2 * MARGIN), "v1.aux",
-          _final("LRN", ("none",), ("4a + 4d",))),
+          _final("lrn", ("none",), ("4a+4d",))),
     Claim("V1-25b", "One auxiliary head does as well as two.", "V1 (CVPR) §5", "no difference",
           "error with one head (mean of 4a and 4d) less error with both; published network", "points",
-          (-math.inf, MARGIN), "v1.aux", _final("LRN", ("4a", "4d"), ("4a + 4d",))),
+          (-math.inf, MARGIN), "v1.aux", _final("lrn", ("4a", "4d"), ("4a+4d",))),
     Claim("V3-06", "A 5×5 convolution costs 2.78 times as much as a 3×3 with as many filters.", "V3 §3.1",
           "25/9 = 2.78×", "multiply-adds of a 5×5 over those of a 3×3", "×", (2.775, 2.785), None,
           lambda: stats.exact(per_position(Conv(64, 5)) / per_position(Conv(64, 3)))),
@@ -189,13 +189,13 @@ CLAIMS = {claim.id: claim for claim in (
           "weights saved at α = 1", "%", (10.5, 11.5), None, _factorised("3×3", "2×2, 2×2")),
     Claim("V3-13", "Auxiliary heads do not make early training converge faster.", "V3 §4", "no difference",
           "mean error over the first third of training, without heads less with both; BN", "points",
-          (-math.inf, MARGIN), "v1.aux", _early("BN", ("none",), ("4a + 4d",))),
+          (-math.inf, MARGIN), "v1.aux", _early("bn", ("none",), ("4a+4d",))),
     Claim("V3-14", "Near the end, the network with heads is slightly better.", "V3 §4", "slightly",
           "error without heads less error with both; BN", "points", (0, math.inf), "v1.aux",
-          _final("BN", ("none",), ("4a + 4d",))),
+          _final("bn", ("none",), ("4a+4d",))),
     Claim("V3-15", "Removing the lower head does no harm.", "V3 §4", "no difference",
           "error with 4d alone less error with both; BN", "points", (-math.inf, MARGIN), "v1.aux",
-          _final("BN", ("4d",), ("4a + 4d",))),
+          _final("bn", ("4d",), ("4a+4d",))),
 )}
 
 

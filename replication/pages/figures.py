@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from typing import Any
 
@@ -17,15 +18,15 @@ from replication.models.ops import Conv
 from replication.pages import speed
 from replication.pages.network_in_network import Branch
 from replication.pages.roofline import WAYS
+from replication.studies.study import Grid
 
 WIDTH = 5.6  # inches: a phone shrinks it to 60 %, and its letters must stay legible
 INK = "#6e7681"  # a colour nothing else uses: written to the file as currentColor
 # seaborn's "colorblind" without the colours under 3:1 on white or on #121212
 PALETTE = ["#0173b2", "#d55e00", "#029e73", "#cc78bc", "#949494"]
-HEADS: dict[str, tuple[str, Any]] = {  # colour and dashes of a set of heads
-    "none": (PALETTE[0], ""), "4a": (PALETTE[1], (4, 1.5)), "4d": (PALETTE[2], (1, 1)),
-    "4a + 4d": (PALETTE[3], (3, 1.25, 1.5, 1.25)),
-}
+LOOKS: list[tuple[str, Any]] = [  # colour and dashes of the arms of a factor, in the order declared
+    (PALETTE[0], ""), (PALETTE[1], (4, 1.5)), (PALETTE[2], (1, 1)), (PALETTE[3], (3, 1.25, 1.5, 1.25)),
+    (PALETTE[4], (5, 1, 1, 1, 1, 1))]
 INKS = ("<style>svg{color:#24292f;color-scheme:light dark}"
         "@media (prefers-color-scheme:dark){svg{color:#d5dae0}}</style>")
 
@@ -179,30 +180,32 @@ def torch_over_tensorflow(ratios: pd.DataFrame) -> Figure:
     return _legend_below(figure, axis)
 
 
-def learning_curves(history: pd.DataFrame) -> Figure | Nothing:
-    """Top-1 error over epochs: a panel a normalisation, a line a set of heads, thin lines the single seeds."""
+def learning_curves(grid: Grid) -> Figure | Nothing:
+    """Top-1 error over epochs: a panel an arm of the first factor, a line an arm of the last, thin lines the seeds."""
+    history = grid.history()
     if history.empty:
         return Nothing(NOT_STORED)
-    trained = history.assign(error=100 * history.val_error)
-    figure, axes = _panels(trained, "norm")
-    for axis, (name, part) in zip(axes, trained.groupby("norm", sort=False), strict=True):
-        _lines(part, "epoch", "error", axis, legend=axis is axes[-1])
+    figure, panels = _panels(grid, history.assign(error=100 * history.val_error))
+    for axis, title, part in panels:
+        _lines(grid, part, "epoch", "error", axis)
         chance = 100 * part.chance.iloc[0]
         axis.axhline(chance, color=INK, linewidth=1, linestyle=":")
         axis.annotate("chance", (0.99, chance), xycoords=("axes fraction", "data"), ha="right",
                       va="bottom", color=INK, fontsize="small")
-        axis.set(title=name, ylabel="top-1 error, %", ylim=(0, None))
-    return _legend_below(figure, axes[-1])
+        axis.set(title=title, ylabel="top-1 error, %", ylim=(0, None))
+    return _legend_below(figure, panels[-1][0])
 
 
-def gradient_at_start(history: pd.DataFrame) -> Figure | Nothing:
+def gradient_at_start(grid: Grid) -> Figure | Nothing:
     """Gradient norm at conv1 of the untrained network, from the main loss and from the weighted heads."""
+    history = grid.labelled(grid.history())
     if history.empty:
         return Nothing(NOT_STORED)
     start = history[history.epoch == 0].melt(["norm", "init", "seed"], ["grad_main", "grad_aux"], var_name="from",
                                              value_name="gradient norm at conv1")
     start["from"] = start["from"].map({"grad_main": "main loss", "grad_aux": "auxiliary losses × weight"})
-    figure, axes = _panels(start, "norm")
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    axes = figure.subplots(1, start.norm.nunique(), sharey=True, squeeze=False)[0]
     for axis, (name, part) in zip(axes, start.groupby("norm", sort=False), strict=True):
         sns.stripplot(part, x="init", y="gradient norm at conv1", hue="from", dodge=True, ax=axis, jitter=False,
                       size=7, legend=axis is axes[-1])
@@ -212,32 +215,33 @@ def gradient_at_start(history: pd.DataFrame) -> Figure | Nothing:
     return _legend_below(figure, axes[-1])
 
 
-def gradient_in_training(history: pd.DataFrame) -> Figure | Nothing:
+def gradient_in_training(grid: Grid) -> Figure | Nothing:
     """The auxiliary losses' gradient at conv1 over the main loss's, epoch by epoch; geometric means over seeds."""
+    history = grid.history()
     if history.empty:
         return Nothing(NOT_STORED)
     headed = history[history.grad_aux > 0].assign(ratio=lambda f: f.grad_aux / f.grad_main)
-    figure, axes = _panels(headed, "norm")
-    axes[0].set_yscale("log")  # before any line: seaborn then takes its means of the logarithms
-    for axis, (name, part) in zip(axes, headed.groupby("norm", sort=False), strict=True):
-        _lines(part, "epoch", "ratio", axis, legend=axis is axes[-1])
+    figure, panels = _panels(grid, headed)
+    panels[0][0].set_yscale("log")  # before any line: seaborn then takes its means of the logarithms
+    for axis, title, part in panels:
+        _lines(grid, part, "epoch", "ratio", axis)
         axis.axhline(1, color=INK, linewidth=1, linestyle=":")
-        axis.set(title=name, ylabel="gradient at conv1, heads ÷ main")
-    return _legend_below(figure, axes[-1])
+        axis.set(title=title, ylabel="gradient at conv1, heads ÷ main")
+    return _legend_below(figure, panels[-1][0])
 
 
-def error_by_size(parts: pd.DataFrame) -> Figure | Nothing:
-    """Top-1 error against the size of the object: a panel a normalisation, a line a set of heads."""
+def error_by_size(grid: Grid) -> Figure | Nothing:
+    """Top-1 error against the size of the object, of images that have one; panels as in `learning_curves`."""
+    parts = grid.by_radius()
     if parts.empty:
         return Nothing("these images carry no size")
-    shown = parts.assign(error=100 * parts.error)
-    figure, axes = _panels(shown, "norm")
-    for axis, (name, part) in zip(axes, shown.groupby("norm", sort=False), strict=True):
-        _lines(part, "fifth", "error", axis, legend=axis is axes[-1])
-        axis.set(title=name, xlabel="radius / image side", ylabel="top-1 error, %",
+    figure, panels = _panels(grid, parts.assign(error=100 * parts.error))
+    for axis, title, part in panels:
+        _lines(grid, part, "fifth", "error", axis)
+        axis.set(title=title, xlabel="radius / image side", ylabel="top-1 error, %",
                  xticks=sorted(part.fifth.unique()),
                  xticklabels=[f"{r:.2f}"[1:] for r in part.groupby("fifth").radius.mean()])
-    return _legend_below(figure, axes[-1])
+    return _legend_below(figure, panels[-1][0])
 
 
 BENCH = {  # colour and marker of a variant
@@ -319,24 +323,36 @@ def _plain(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _panels(frame: pd.DataFrame, column: str) -> tuple[Figure, Any]:
+def _panels(grid: Grid, frame: pd.DataFrame) -> tuple[Figure, list[tuple[Any, str, pd.DataFrame]]]:
+    """A panel an arm of the first of several factors: (axis, title, its part of the frame)."""
+    factor = next(iter(grid.study.factors), "") if len(grid.study.factors) > 1 else ""
+    parts = [(arm.label, frame[frame[factor] == key]) for key, arm in grid.study.factors[factor].items()
+             if (frame[factor] == key).any()] if factor else [("", frame)]
     figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
-    return figure, figure.subplots(1, frame[column].nunique(), sharey=True, squeeze=False)[0]
+    axes = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
+    return figure, [(axis, title, part) for axis, (title, part) in zip(axes, parts, strict=True)]
 
 
 def _legend_below(figure: Figure, axis: Axes, columns: int | None = None) -> Figure:
     handles, labels = axis.get_legend_handles_labels()
-    axis.legend().remove()
+    for each in figure.axes:
+        if (legend := each.get_legend()) is not None:
+            legend.remove()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns or len(labels), frameon=False)
     return figure
 
 
-def _lines(frame: pd.DataFrame, x: str, y: str, axis: Axes, legend: bool) -> None:
-    """One look for one set of heads, in every figure."""
-    order = list(frame["aux"].unique())
-    looks = {name: HEADS.get(name, (PALETTE[4], "")) for name in order}
-    common: dict[str, Any] = {"x": x, "y": y, "hue": "aux", "style": "aux", "hue_order": order, "style_order": order,
+def _lines(grid: Grid, frame: pd.DataFrame, x: str, y: str, axis: Axes) -> None:
+    """A line a combination of the arms that share a panel; each has one look in every figure of its study."""
+    factors = list(grid.study.factors)[1:] or list(grid.study.factors) or ["network"]
+    every = [", ".join(labels) for labels in itertools.product(*(
+        [arm.label for arm in grid.study.factors[name].values()] for name in factors if name in grid.study.factors))]
+    named = grid.labelled(frame)
+    shown = named.assign(line=named[factors].agg(", ".join, axis=1))
+    order = [line for line in every if (shown.line == line).any()] or list(shown.line.unique())
+    looks = {line: LOOKS[(every.index(line) if line in every else n) % len(LOOKS)] for n, line in enumerate(order)}
+    common: dict[str, Any] = {"x": x, "y": y, "hue": "line", "style": "line", "hue_order": order, "style_order": order,
                               "palette": {name: look[0] for name, look in looks.items()},
                               "dashes": {name: look[1] for name, look in looks.items()}, "ax": axis, "errorbar": None}
-    sns.lineplot(frame, units="seed", estimator=None, linewidth=0.7, alpha=0.4, legend=False, **common)
-    sns.lineplot(frame, linewidth=2, legend=legend, **common)
+    sns.lineplot(shown, units="seed", estimator=None, linewidth=0.7, alpha=0.4, legend=False, **common)
+    sns.lineplot(shown, linewidth=2, **common)

@@ -60,7 +60,7 @@ def read_in(place: Path, page: str) -> Record | None:
 
 
 def _given(grid: Grid) -> Record:
-    return {name: value for name, value in asdict(grid.setting).items() if value is not None}
+    return {name: value for name, value in asdict(grid.setting).items() if value not in (None, {})}
 
 
 def _plain(value: Any) -> Any:

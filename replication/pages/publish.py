@@ -51,7 +51,7 @@ def publish(profile: Profile) -> None:
                 (paths.PUBLISHED / kind).mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, paths.PUBLISHED / kind / path.name)
     figures.style()
-    picture = figures.learning_curves(study.under("v1.aux", profile.setting("v1.aux")).history())
+    picture = figures.learning_curves(study.stored("v1.aux", profile.name))
     if isinstance(picture, Figure):
         (paths.PUBLISHED / "figure.svg").write_text(figures.svg(picture), encoding="utf-8")
     print(f"Published {len(runs)} runs of {paths.mine()} to {paths.PUBLISHED}; look at git diff, then commit.")

@@ -20,11 +20,12 @@ def progress(profile: str) -> pd.DataFrame:
     rows = []
     for grid in study.of_profile(profiles.profile(profile)):
         runs = grid.summary()
-        for labels in dict.fromkeys(tuple(cell.labels.items()) for cell in grid.cells):
-            known = dict(labels)
+        for keys in dict.fromkeys(tuple(cell.keys.items()) for cell in grid.cells):
+            known = dict(keys)
             of = runs[(runs[[*known]] == pd.Series(known)).all(axis=1)] if len(runs) else runs
             error = 100 * of.val_error.mean() if len(of) and known.get("init") is None else math.nan
-            rows.append({"study": grid.study.name, "variant": ", ".join(f"{k} {v}" for k, v in labels),
+            labels = [f"{factor} {grid.study.factors[factor][key].label}" for factor, key in keys]
+            rows.append({"study": grid.study.name, "variant": ", ".join(labels),
                          "seeds": f"{len(of)} of {grid.setting.seeds}", "top-1 error, %": error,
                          "device": " and ".join(sorted(of.device.unique())) if len(of) else "not yet run"})
     return pd.DataFrame(rows)

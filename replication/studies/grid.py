@@ -1,125 +1,104 @@
-"""The whole grid on one screen: every study, what it varies, and what a profile fixes for all of its runs. No torch."""
+"""The whole grid on a screen: every study, what it trains, and what its arms change. No torch.
+
+A study trains one network of the registry in every combination of its factors' arms. An arm has a key, which code,
+tables and claims use, a label, which people see, and the fields it sets, by path (see `compose`). To add an ablation,
+add an arm.
+"""
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from replication.data import spec
-from replication.data.registry import resolve
-from replication.errors import BadInput, check, unknown
-from replication.models import ops
-from replication.models.googlenet import googlenet
-from replication.runs import experiments
+from replication.errors import unknown
+from replication.models.ops import BatchNorm, CaffeXavier, He, TruncatedNormal
+from replication.runs.experiments import Average, Experiment, RMSProp
+from replication.studies.compose import Times, compose
+from replication.studies.setting import Setting
 
-NORMS = {"LRN": None, "BN": ops.BatchNorm()}  # as published; the BN form has no LRN
-INITS: dict[str, ops.He | ops.CaffeXavier | ops.TruncatedNormal] = {
-    "He": ops.He(), "Xavier (Caffe)": ops.CaffeXavier(), "N(0, 0.01)": ops.TruncatedNormal(0.01)}
-HEADS: tuple[tuple[str, ...], ...] = ((), ("4a",), ("4d",), ("4a", "4d"))
+
+@dataclass(frozen=True)
+class Arm:
+    label: str
+    sets: Mapping[str, Any] = field(default_factory=dict)
+
+
+Factor = Mapping[str, Arm]  # by key
 
 
 @dataclass(frozen=True)
 class Study:
-    """A few experiments that differ in what `vary` lists. `fixed` holds for all of them, whatever the profile says."""
+    """`sets` holds for all of its runs, whatever a profile says."""
     name: str
     question: str
-    vary: dict[str, tuple[Any, ...]]
-    fixed: dict[str, Any]
+    network: str
+    factors: Mapping[str, Factor] = field(default_factory=dict)
+    sets: Mapping[str, Any] = field(default_factory=dict)
 
+
+def each(path: str, *values: Any) -> Factor:
+    """A factor of one field, an arm a value: `each("recipe.label_smoothing", 0.0, 0.1)` has the keys "0" and "0.1"."""
+    words = [f"{value:g}" if isinstance(value, (int, float)) else str(value) for value in values]
+    return {word: Arm(word, {path: value}) for word, value in zip(words, values, strict=True)}
+
+
+def ladder(steps: Factor) -> Factor:
+    """Every arm on top of those before it, as in V3's Table 3."""
+    sets: dict[str, Any] = {}
+    return {key: Arm(arm.label, sets := {**sets, **arm.sets}) for key, arm in steps.items()}
+
+
+# As published, with LRN; the batch-normalised form has none.
+NORM = {"lrn": Arm("LRN", {"network.norm": None}), "bn": Arm("BN", {"network.norm": BatchNorm()})}
+HEADS = {"none": Arm("none", {"network.aux": ()}), "4a": Arm("4a", {"network.aux": ("4a",)}),
+         "4d": Arm("4d", {"network.aux": ("4d",)}), "4a+4d": Arm("4a + 4d", {"network.aux": ("4a", "4d")})}
+INIT = {"he": Arm("He", {"network.init": He()}), "xavier": Arm("Xavier (Caffe)", {"network.init": CaffeXavier()}),
+        "small": Arm("N(0, 0.01)", {"network.init": TruncatedNormal(0.01)})}
+RMSPROP = {"recipe.optimiser": RMSProp()}  # ε = 1 inside the root, which starts at 1: steps as long as SGD's
 
 STUDIES = {study.name: study for study in (
-    Study("v1.long", "How good does the network become, as published and with batch normalisation?",
-          vary={"norm": ("BN", "LRN")}, fixed={}),
-    Study("v1.gradient", "How strong is the gradient that reaches the first layer before training?",
-          vary={"norm": tuple(NORMS), "init": tuple(INITS)}, fixed={"epochs": 0}),
-    Study("v1.aux", "Do auxiliary heads help?",
-          vary={"norm": tuple(NORMS), "aux": HEADS}, fixed={}),
-    Study("v1.head", "Does average pooling do better than a fully connected layer, and is dropout needed?",
-          vary={"norm": tuple(NORMS), "head": ("average", "fc"), "dropout": (0.4, 0.0)}, fixed={}),
+    Study("v1.long", "How good does the network become, as published and with batch normalisation?", "googlenet",
+          {"norm": {"bn": NORM["bn"], "lrn": NORM["lrn"]}}),
+    Study("v1.gradient", "How strong is the gradient that reaches the first layer before training?", "googlenet",
+          {"norm": NORM, "init": INIT}, {"recipe.epochs": 0}),
+    Study("v1.aux", "Do auxiliary heads help?", "googlenet", {"norm": NORM, "aux": HEADS}),
+    Study("v1.head", "Does average pooling do better than a fully connected layer, and is dropout needed?", "googlenet",
+          {"norm": NORM, "head": each("network.head", "average", "fc"), "dropout": each("network.dropout", 0.4, 0.0)}),
+    Study("v1.module", "What do reductions cost, and what do they save?", "googlenet_bn",
+          {"module": each("network.module", "reduced", "unreduced", "naive")}),
+    Study("bn.rate", "Does batch normalisation bear higher learning rates?", "googlenet",
+          {"norm": NORM, "rate": {"1": Arm("×1"), "5": Arm("×5", {"recipe.lr": Times(5)}),
+                                  "30": Arm("×30", {"recipe.lr": Times(30)})}}),
+    Study("v3.ladder", "Which step of Inception V3 helps?", "inception_v3_paper", {"step": ladder({
+        "v2": Arm("Inception-v2", {"network.stem": "7x7", "network.aux_norm": "conv"}),
+        "rmsprop": Arm("+ RMSProp", RMSPROP),
+        "smoothing": Arm("+ label smoothing", {"recipe.label_smoothing": 0.1}),
+        "7x7": Arm("+ factorised 7×7", {"network.stem": "3x3"}),
+        "bn-aux": Arm("+ BN-auxiliary", {"network.aux_norm": "all"})})}),
+    Study("v3.recipe", "What does each part of V3's training bring, alone?", "inception_v3", {"part": {
+        "sgd": Arm("SGD"),
+        "rmsprop": Arm("RMSProp", RMSPROP),
+        "smoothing": Arm("label smoothing", {"recipe.label_smoothing": 0.1}),
+        "average": Arm("average of weights", {"recipe.average": Average()}),
+        "area": Arm("area crops", {"recipe.augment": ("area", "flip")})}}),
+    Study("v3.reduction", "Does the way in which the grid shrinks matter?", "inception_v3",
+          {"reduction": each("network.reduction", "parallel", "pool first", "convolution first")}),
 )}
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What a profile or a notebook's parameters fix. None: the data set's own. `lr` without, `lr_bn` with BN."""
-    dataset: str = "shapes"
-    classes: int | None = None
-    images: int | None = None
-    val_images: int | None = None
-    resolution: int | None = None
-    crop: int | None = None
-    width: float = 0.25
-    stem: int = 4
-    epochs: int = 5
-    batch: int = 32
-    lr: float = 0.02
-    lr_bn: float = 0.06
-    seeds: int = 3
-    precision: str = "fp32"
-
-    def __post_init__(self) -> None:
-        check("dataset", self.dataset, str)
-        for name in ("classes", "images", "val_images", "resolution", "crop"):
-            if getattr(self, name) is not None:
-                check(name, getattr(self, name), int, low=1)
-        for name in ("epochs", "batch", "seeds"):
-            check(name, getattr(self, name), int, low=1)
-        for name in ("lr", "lr_bn"):
-            check(name, getattr(self, name), (int, float), low=0, high=10)
-        if self.precision not in ("fp32", "bf16"):
-            raise unknown("precision", self.precision, ("fp32", "bf16"))
-
-
-def setting(**parameters: Any) -> Setting:
-    """A Setting from a notebook's or a profile's parameters. Raises BadInput for a name that does not exist."""
-    known = [f.name for f in fields(Setting)]
-    for name in parameters:
-        if name not in known:
-            raise unknown("parameter", name, known)
-    return Setting(**parameters)
-
-
-def given(names: dict[str, Any]) -> dict[str, Any]:
-    """A notebook's parameters out of its globals(), so that a mistyped `-p epoch 10` is refused and not ignored.
-
-    Whatever is a plain value and not private counts as a parameter; papermill itself takes any name without a word.
-    """
-    return {name: value for name, value in names.items()
-            if not name.startswith("_") and (value is None or isinstance(value, (str, int, float, list, tuple, dict)))
-            and name not in ("In", "Out")}
-
-
-def experiment(setting: Setting, norm: str = "LRN", aux: tuple[str, ...] = ("4a", "4d"), init: str = "He",
-               head: str = "average", dropout: float = 0.4, epochs: int | None = None) -> experiments.Experiment:
-    """GoogLeNet and its recipe under a setting. He's initialisation and clipping at 2.0: the paper names neither, and
-    without them the published network does not start (book: Do auxiliary heads help?)."""
-    data = resolve(setting.dataset, resolution=setting.resolution, classes=setting.classes,
-                   train_images=setting.images, val_images=setting.val_images)
-    assert data.classes is not None  # resolved
-    crop = setting.crop or data.resolution
-    if crop > data.resolution:
-        raise BadInput(f"crop={crop} is larger than the images' {data.resolution} px: use a smaller crop.")
-    network = googlenet(classes=data.classes, width=setting.width, stem=setting.stem, norm=NORMS[norm], aux=aux,
-                        init=INITS[init], head=head, dropout=dropout, resolution=crop)
-    recipe = experiments.Recipe(
-        epochs=setting.epochs if epochs is None else epochs, batch=setting.batch,
-        lr=float(setting.lr_bn if norm == "BN" else setting.lr), warmup=0.15, precision=setting.precision,
-        augment=((spec.RandomCrop(crop),) if crop < data.resolution else ()) + (spec.Flip(),))
-    return experiments.Experiment(network, data, recipe)
-
-
-def cells(name: str, setting: Setting) -> list[tuple[dict[str, str], experiments.Experiment]]:
-    """The experiments of a study, each with its labels ({"norm": "LRN", "aux": "4a + 4d"}), in the order declared."""
+def named(name: str) -> Study:
+    """Raises BadInput for a study that is none."""
     if name not in STUDIES:
         raise unknown("study", name, STUDIES)
-    study = STUDIES[name]
+    return STUDIES[name]
+
+
+def experiments(study: Study, setting: Setting) -> list[tuple[dict[str, str], Experiment]]:
+    """What a study trains under a setting: the keys of its arms ({"norm": "lrn", "aux": "4a+4d"}) and the experiment,
+    in the order declared. Raises BadInput as `compose` does."""
     found = []
-    for values in itertools.product(*study.vary.values()):
-        knobs = dict(zip(study.vary, values, strict=True))
-        found.append(({k: label(v) for k, v in knobs.items()}, experiment(setting, **knobs, **study.fixed)))
+    for arms in itertools.product(*(factor.items() for factor in study.factors.values())):
+        keys = {name: key for name, (key, _) in zip(study.factors, arms, strict=True)}
+        found.append((keys, compose(study.network, setting, study.sets, *(arm.sets for _, arm in arms))))
     return found
-
-
-def label(value: Any) -> str:
-    """A knob's value as figures and tables name it."""
-    return (" + ".join(value) or "none") if isinstance(value, tuple) else str(value)

@@ -10,7 +10,8 @@ import yaml
 
 from replication import paths
 from replication.errors import BadInput, unknown
-from replication.studies.grid import STUDIES, Setting, setting
+from replication.studies.grid import STUDIES
+from replication.studies.setting import Setting, setting
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,13 @@ class Profile:
     parameters: dict[str, Any]
     studies: dict[str, dict[str, Any]]
 
+    def given(self, study: str) -> dict[str, Any]:
+        """A study's parameters; of one the profile does not list, the profile's own."""
+        return {**self.parameters, **self.studies.get(study, {})}
+
     def setting(self, study: str) -> Setting:
-        """What the runs of a study have in common; of one the profile does not list, the profile's own parameters."""
-        return setting(**{**self.parameters, **self.studies.get(study, {})})
+        """What the runs of a study have in common."""
+        return setting(**self.given(study))
 
 
 def profile(name: str, folder: Path = paths.ROOT / "profiles") -> Profile:

@@ -1,20 +1,22 @@
 """Binds a study's experiments and seeds to the store: gives back finished runs as frames, trains the missing."""
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
+from replication.errors import unknown
 from replication.runs import experiments, store
 from replication.studies import grid, profiles
-from replication.studies.grid import Setting
+from replication.studies.setting import Setting, setting
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run asked for: what the study varies, the seed, the experiment, its address."""
-    labels: dict[str, str]
+    """One run asked for: the keys of its arms by factor, the seed, the experiment, its address."""
+    keys: dict[str, str]
     seed: int
     experiment: experiments.Experiment
 
@@ -31,8 +33,20 @@ class Grid:
     cells: tuple[Cell, ...]
 
     @property
+    def name(self) -> str:
+        """The study's; of a single network, the network's."""
+        return self.study.name if self.study.factors else self.setting.network or self.study.network
+
+    @property
     def missing(self) -> list[Cell]:
         return [cell for cell in self.cells if not store.exists(cell.address)]
+
+    def variants(self) -> list[tuple[str, list[Cell]]]:
+        """The runs of each combination of arms: ("norm lrn, aux none", a cell a seed)."""
+        found: dict[str, list[Cell]] = {}
+        for cell in self.cells:
+            found.setdefault(", ".join(f"{factor} {key}" for factor, key in cell.keys.items()), []).append(cell)
+        return list(found.items())
 
     def train(self) -> Grid:
         """Trains what is not stored, side by side (`workers`); the rest comes back at once."""
@@ -40,25 +54,26 @@ class Grid:
         return self
 
     def history(self) -> pd.DataFrame:
-        """A row per finished run and epoch: labels, seed, address, chance's error, and the columns of history.csv."""
-        rows = [{**cell.labels, "seed": cell.seed, "address": cell.address,
+        """A row per finished run and epoch: keys, seed, address, chance's error, and the columns of history.csv."""
+        rows = [{**cell.keys, "seed": cell.seed, "address": cell.address,
                  "chance": 1 - 1 / (cell.experiment.data.classes or 1), **row}
                 for cell, run in self._finished() for row in run.history]
-        return pd.DataFrame(rows, columns=None if rows else [*self.study.vary, "seed", "address", "epoch"])
+        return _frame(rows, [*self.study.factors, "seed", "address", "epoch"])
 
     def summary(self) -> pd.DataFrame:
-        """A row per finished run: labels, seed, address, the last state of the run, and where and how fast it ran."""
-        rows = [{**cell.labels, "seed": cell.seed, "address": cell.address, **run.summary,
+        """A row per finished run: keys, seed, address, the last state of the run, and where and how fast it ran."""
+        rows = [{**cell.keys, "seed": cell.seed, "address": cell.address, **run.summary,
                  **{k: run.provenance.get(k) for k in ("commit", "device", "seconds", "images_per_s")}}
                 for cell, run in self._finished()]
-        return pd.DataFrame(rows, columns=None if rows else [*self.study.vary, "seed", "address", "val_error"])
+        return _frame(rows, [*self.study.factors, "seed", "address", "val_error"])
 
     def errors(self) -> pd.DataFrame:
-        """Top-1 error in percent by variant: mean over seeds, lowest, highest, seeds, and runs that diverged."""
-        runs = self.summary()
+        """Top-1 error in percent by variant, under its labels: mean over seeds, lowest, highest, seeds, and runs that
+        diverged."""
+        runs = self.labelled(self.summary())
         if runs.empty:
             return runs
-        grouped = runs.assign(error=100 * runs.val_error).groupby([*self.study.vary], sort=False)
+        grouped = runs.assign(error=100 * runs.val_error).groupby([*self.study.factors] or "network", sort=False)
         table = grouped.error.agg(["mean", "min", "max", "count"])
         table["diverged"] = grouped.status.agg(lambda status: int((status == "diverged").sum()))
         names = {"mean": "top-1 error, %", "min": "lowest", "max": "highest", "count": "seeds"}
@@ -66,9 +81,16 @@ class Grid:
 
     def by_radius(self) -> pd.DataFrame:
         """A row per finished run and fifth of the validation images by size: radius as a share of the side, error."""
-        return pd.DataFrame([
-            {**cell.labels, "seed": cell.seed, "fifth": i, "radius": (part["low"] * part["high"]) ** 0.5, **part}
-            for cell, run in self._finished() for i, part in enumerate(run.summary.get("error_by_radius", []))])
+        return _frame([
+            {**cell.keys, "seed": cell.seed, "fifth": i, "radius": (part["low"] * part["high"]) ** 0.5, **part}
+            for cell, run in self._finished() for i, part in enumerate(run.summary.get("error_by_radius", []))], [])
+
+    def labelled(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame with labels, for people, in place of keys; of a study without factors, with its `network`."""
+        if not self.study.factors:
+            return frame.assign(network=self.name)
+        return frame.assign(**{name: frame[name].map({key: arm.label for key, arm in factor.items()})
+                               for name, factor in self.study.factors.items() if name in frame})
 
     def _finished(self) -> list[tuple[Cell, store.Run]]:
         pairs = ((cell, store.find(cell.address)) for cell in self.cells)
@@ -76,46 +98,73 @@ class Grid:
 
 
 def study(name: str, **parameters: Any) -> Grid:
-    """`study("v1.aux", dataset="shapes", seeds=3)`: the grid of a study under the parameters of `Setting`.
+    """`study("v1.aux", dataset="shapes", seeds=3)`: the grid of a study under the parameters of `setting`.
 
-    Trains nothing by itself. Raises BadInput for an unknown study or parameter, or a value that cannot be.
+    Trains nothing by itself. Raises BadInput for an unknown study, parameter or field, or a value that cannot be.
     """
-    return under(name, grid.setting(**parameters))
+    return under(grid.named(name), setting(**parameters))
+
+
+def single(network: str, **parameters: Any) -> Grid:
+    """One network of the registry, a run a seed: a study without factors. Arguments and errors as for `study`."""
+    return under(grid.Study("single", "How well does it learn?", network), setting(**parameters))
 
 
 def stored(name: str, profile: str) -> Grid:
     """A study as a profile asks for it, to be read only: what of it is stored here may be nothing."""
-    return under(name, profiles.profile(profile).setting(name))
+    return under(grid.named(name), profiles.profile(profile).setting(name))
 
 
-def under(name: str, setting: Setting) -> Grid:
-    cells = grid.cells(name, setting)
-    return Grid(grid.STUDIES[name], setting, tuple(
-        Cell(labels, seed, experiment) for seed in range(setting.seeds) for labels, experiment in cells))
+def under(study: grid.Study, setting: Setting) -> Grid:
+    made = grid.experiments(study, setting)
+    return Grid(study, setting, tuple(
+        Cell(keys, seed, experiment) for seed in range(setting.seeds) for keys, experiment in made))
+
+
+def only(grids: list[Grid], chosen: dict[str, tuple[str, ...]]) -> list[Grid]:
+    """The grids with these arms alone, {"norm": ("bn",)}; a study without such a factor stays whole.
+
+    Raises BadInput for a factor that no study has, and for an arm that it has not.
+    """
+    for factor, keys in chosen.items():
+        known = {key for each in grids for key in each.study.factors.get(factor, ())}
+        if not known:
+            raise unknown("factor", factor, sorted({name for each in grids for name in each.study.factors}))
+        for key in keys:
+            if key not in known:
+                raise unknown(f"arm of {factor}", key, sorted(known))
+    return [replace(each, cells=tuple(cell for cell in each.cells if all(
+        cell.keys[factor] in keys for factor, keys in chosen.items() if factor in cell.keys))) for each in grids]
 
 
 def of_profile(profile: profiles.Profile) -> list[Grid]:
     """Every study a profile trains, in the order it lists them."""
-    return [under(name, profile.setting(name)) for name in profile.studies]
+    return [under(grid.named(name), profile.setting(name)) for name in profile.studies]
 
 
-def jobs(grids: list[Grid]) -> list[tuple[str, experiments.Experiment, int]]:
-    """The missing runs of several studies, in the order they were declared: study by study, then seed by seed, so that
-    sets which can be paired are complete early. A run that several studies share comes once, where it is first."""
+def missing(grids: list[Grid]) -> dict[str, tuple[str, experiments.Experiment, int]]:
+    """The missing runs of several studies by address, in the order they were declared: study by study, then seed by
+    seed, so that a first look at all variants comes before a second. A run that several studies share comes once."""
     found: dict[str, tuple[str, experiments.Experiment, int]] = {}
     for each in grids:
         for cell in each.missing:
             found.setdefault(cell.address, (title(each, cell), cell.experiment, cell.seed))
-    return list(found.values())
+    return found
 
 
 def train(grids: list[Grid]) -> None:
     """Trains the missing runs of several studies in one go."""
-    if missing := jobs(grids):
+    if jobs := list(missing(grids).values()):
         from replication.studies import workers  # torch: only once something must be trained
-        workers.train(missing)
+        workers.train(jobs)
 
 
 def title(grid: Grid, cell: Cell) -> str:
-    """`v1.aux norm=LRN aux=4a seed 0`"""
-    return " ".join([grid.study.name, *(f"{k}={v}" for k, v in cell.labels.items()), f"seed {cell.seed}"])
+    """`v1.aux norm=lrn aux=4a seed 0`"""
+    return " ".join([grid.name, *(f"{k}={v}" for k, v in cell.keys.items()), f"seed {cell.seed}"])
+
+
+def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """`columns` are those of a frame without rows."""
+    import pandas as pd  # `list` must be instant
+    return pd.DataFrame(rows, columns=None if rows else columns)

@@ -1,6 +1,7 @@
-"""Independent runs side by side: one process a core, one thread each; two such beat one process with two threads.
+"""Independent runs side by side. On a CPU one process a core, one thread each; two such beat one process with two
+threads. On a GPU one process whose runs take turns (`lanes`).
 
-One setting, REPLICATION_JOBS: how many runs at once ("auto": the cores, at most 8, or 1 on a GPU).
+One setting, REPLICATION_JOBS: how many runs at once ("auto": the cores, at most 8; on a GPU as many as keep it busy).
 
 Whatever ends the work early (a budget, Ctrl-C, SIGTERM, another run's error), workers are asked to write a checkpoint
 and end; those that have not after MARGIN seconds are killed, and lose what came after their last checkpoint.
@@ -16,7 +17,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
 
@@ -39,12 +40,13 @@ def cores() -> int:
 
 
 def workers(runs: int) -> int:
-    """How many runs to train at once. Raises BadInput for a REPLICATION_JOBS that is no positive number."""
+    """How many processes train: one for all runs of a GPU. Raises BadInput for a REPLICATION_JOBS that is no positive
+    number."""
+    from replication.training.device import device  # torch: only once something must be trained
     asked = count("REPLICATION_JOBS")
-    if asked is None:
-        from replication.training.device import device  # torch: only once something must be trained
-        return max(1, min(runs, 8, cores() if device() == "cpu" else 1))
-    return min(runs, asked)
+    if device() == "cuda":
+        return 1
+    return min(runs, asked or max(1, min(8, cores())))
 
 
 def train(jobs: list[Job], until: float = math.inf, asked: Callable[[], bool] = lambda: False) -> None:
@@ -204,33 +206,74 @@ def _say_left(rest: list[Job], done: int, speed: float) -> None:
 def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = math.inf,
           asked: Callable[[], bool] = lambda: False) -> None:
     """Trains what `todo` names until it says None, or to a checkpoint once time is up (time.monotonic is the machine's,
-    the same in every process) or the parent has asked to stop."""
+    the same in every process) or the parent has asked to stop. On a GPU several runs take turns (`lanes`)."""
     import torch
 
+    from replication.training import lanes
+    from replication.training.device import device
     from replication.training.loop import Stopped, too_large
-    from replication.training.loop import train as train_one
     threading.Thread(target=_follow, daemon=True).start()
     torch.set_num_threads(threads)
-    while (i := todo.get()) is not None:
-        _, experiment, seed = jobs[i]
-        try:
-            rest = until - time.monotonic()
-            if asked() or rest <= 0 or (rest < USEFUL and rest < estimate.estimates([experiment])[0]):
-                raise Stopped
-            with store.lease(experiments.address(experiment, seed), wait=until == math.inf) as free:
-                if not free:
-                    raise Stopped  # another process trains it: time is better spent on the next
-                run = store.find(experiments.address(experiment, seed)) or train_one(
-                    experiment, seed, watch=partial(_tell, news, i), stop=lambda: asked() or time.monotonic() > until)
-            news.put(("done", i, line(run)))
-        except Stopped:
-            news.put(("left", i, None))
-        except torch.OutOfMemoryError as problem:
-            news.put(("large", i, str(too_large(experiment, problem))))
-        except BadInput as problem:
-            news.put(("refused", i, str(problem)))
-        except Exception:
-            news.put(("failed", i, traceback.format_exc()))
+    going: list[tuple[int, Generator[None, None, store.Run], lanes.Lane]] = []
+    free: list[lanes.Lane] = []
+    alone: list[int] = []  # what did not fit beside others
+    coming = todo.get()
+    while coming is not None or going or alone:
+        while coming is not None and len(going) < _together(jobs[coming][1]):
+            going.append((coming, _one(jobs[coming], partial(_tell, news, coming), until, asked),
+                          free.pop() if free else lanes.Lane(device())))
+            coming = todo.get()
+        if alone and not going:
+            i = alone.pop(0)
+            going.append((i, _one(jobs[i], partial(_tell, news, i), until, asked), free.pop()))
+        for turn in list(going):
+            i, run, lane = turn
+            try:
+                with lane():
+                    next(run)
+                continue
+            except StopIteration as end:
+                news.put(("done", i, line(end.value)))
+            except Stopped:
+                news.put(("left", i, None))
+            except torch.OutOfMemoryError as problem:
+                if len(going) > 1:
+                    alone.append(i)
+                else:
+                    news.put(("large", i, str(too_large(jobs[i][1], problem))))
+            except BadInput as problem:
+                news.put(("refused", i, str(problem)))
+            except Exception:
+                news.put(("failed", i, traceback.format_exc()))
+            going.remove(turn)
+            free.append(lane)
+
+
+def _together(experiment: experiments.Experiment) -> int:
+    """How many runs like this one take turns in a process: on a GPU REPLICATION_JOBS, or as many as keep it busy."""
+    from replication.training import lanes
+    from replication.training.device import device
+    if device() == "cpu":
+        return 1
+    return count("REPLICATION_JOBS") or lanes.count(cost.multiply_adds(experiment.network), experiment.recipe.batch)
+
+
+def _one(job: Job, tell: Callable[[Any], None], until: float,
+         asked: Callable[[], bool]) -> Generator[None, None, store.Run]:
+    """A job's run under its lease, a step at a time. Raises Stopped where another process has the lease, or where too
+    little time is left to be worth a beginning."""
+    from replication.training import loop
+    _, experiment, seed = job
+    address, rest = experiments.address(experiment, seed), until - time.monotonic()
+    if asked() or rest <= 0 or (rest < USEFUL and rest < estimate.estimates([experiment])[0]):
+        raise loop.Stopped
+    with store.lease(address, wait=until == math.inf) as free:
+        if not free:
+            raise loop.Stopped  # time is better spent on the next
+        done = store.find(address)
+        if done is None:
+            done = yield from loop.steps(experiment, seed, tell, lambda: asked() or time.monotonic() > until)
+        return done
 
 
 def _follow() -> None:

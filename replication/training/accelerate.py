@@ -1,21 +1,24 @@
 """How the steps of a run are made faster without changing what they compute; none of it is in a run's address.
 
-Three tricks, each of which can be left out:
+Four tricks, each of which can be left out:
 
+search      cuDNN tries its algorithms for every convolution once and keeps the fastest. That took half a minute of an
+            H200 for an Inception V3 of 64 px, longer than many a run.
 compile     torch.compile fuses the small operations between convolutions. It takes a minute or so before the first
             step, which a short run does not earn back.
 graph       a whole step, from cutting crops to moving weights, is recorded once as a CUDA graph and then replayed: the
             device no longer waits for Python to name the next of some thousand kernels. GPU only.
 merge       the 1×1 convolutions of a module that read the same map are computed as one.
 
-REPLICATION_FAST names them ("compile,graph"), or says "none" or "auto": on a GPU graph, and compile for runs of at
-least COMPILE_FROM multiply-adds; on a CPU nothing. What does not work on a machine is left out once, with a warning,
+REPLICATION_FAST names them ("compile,graph"), or says "none" or "auto": on a GPU graph, and the first two for runs of
+at least LONG multiply-adds; on a CPU nothing. What does not work on a machine is left out once, with a warning,
 and the run's provenance says so.
 """
 from __future__ import annotations
 
 import os
 import warnings
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -26,9 +29,10 @@ from replication.errors import BadInput, unknown
 from replication.models import layers
 from replication.training import optim
 
-TRICKS = ("compile", "graph", "merge")
-COMPILE_FROM = 3e15  # multiply-adds; not measured on a GPU yet: two minutes or so of one at 25 T a second
-WARM_UP = 3          # steps before one is recorded: libraries choose their kernels, optimisers make their buffers
+TRICKS = ("search", "compile", "graph", "merge")
+LONG = 3e15    # multiply-adds: two minutes or so at 25 T a second
+AHEAD = 8      # recorded steps that may be queued
+WARM_UP = 3    # steps before one is recorded: libraries choose their kernels, optimisers make their buffers
 
 
 def tricks(device: str, work: float, asked: str | None = None) -> frozenset[str]:
@@ -38,7 +42,7 @@ def tricks(device: str, work: float, asked: str | None = None) -> frozenset[str]
     """
     asked = asked or os.environ.get("REPLICATION_FAST") or "auto"
     if asked == "auto":
-        return frozenset() if device == "cpu" else frozenset({"graph", *(["compile"] if work >= COMPILE_FROM else [])})
+        return frozenset() if device == "cpu" else frozenset({"graph", *(TRICKS[:2] if work >= LONG else ())})
     if asked == "none":
         return frozenset()
     named = frozenset(asked.split(","))
@@ -52,6 +56,7 @@ def tricks(device: str, work: float, asked: str | None = None) -> frozenset[str]
 
 def prepare(network: nn.Module, which: frozenset[str]) -> None:
     """Sets a network up for the tricks that change how it is called. Before it is wrapped for its device."""
+    torch.backends.cudnn.benchmark = "search" in which
     for module in network.modules():
         if isinstance(module, layers.Branches):
             module.merge = "merge" in which
@@ -92,6 +97,7 @@ class Steps:
         self.failed: list[str] = []
         self.calls = 0
         self.graph: torch.cuda.CUDAGraph | None = None
+        self.queued: deque[torch.cuda.Event] = deque()
 
     def __call__(self, *batch: Tensor) -> None:
         self.calls += 1
@@ -99,6 +105,7 @@ class Steps:
             for place, part in zip(self.batch, batch, strict=True):
                 place.copy_(part)
             self.graph.replay()
+            self._keep_up()
         elif self.calls == 1 and "compile" in self.left:
             self._first(*batch)
         elif "graph" in self.left and self.calls > WARM_UP:
@@ -107,6 +114,15 @@ class Steps:
             self._aside(*batch)
         else:
             self.take(*batch)
+
+    def _keep_up(self) -> None:
+        """Waits for the recorded step before the last AHEAD: whoever asks the program to stop shall not wait for
+        thousands that are queued, and a device that has several to do is busy all the same."""
+        ended = torch.cuda.Event()
+        ended.record()
+        self.queued.append(ended)
+        if len(self.queued) > AHEAD:
+            self.queued.popleft().synchronize()
 
     @property
     def how(self) -> str:

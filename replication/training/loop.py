@@ -14,7 +14,7 @@ import hashlib
 import math
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +31,17 @@ from replication.errors import BadInput
 from replication.models import cost
 from replication.models.build import Net, build
 from replication.runs import experiments, store
-from replication.training import accelerate, calibration, checkpoint, distributed, evaluate, logits, optim, views
+from replication.training import (
+    accelerate,
+    calibration,
+    checkpoint,
+    distributed,
+    evaluate,
+    lanes,
+    logits,
+    optim,
+    views,
+)
 from replication.training.device import device, device_name
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -78,7 +88,14 @@ def step(fabric: Fabric, network: nn.Module, optimiser: torch.optim.Optimizer, i
 
 def train(experiment: experiments.Experiment, seed: int, watch: Callable[[Progress], None] = lambda _: None,
           stop: Callable[[], bool] = lambda: False) -> store.Run:
-    """Trains one run to its end, from its checkpoint if there is one, and commits it to your store.
+    """`steps` to the end."""
+    return lanes.finish(steps(experiment, seed, watch, stop))
+
+
+def steps(experiment: experiments.Experiment, seed: int, watch: Callable[[Progress], None] = lambda _: None,
+          stop: Callable[[], bool] = lambda: False) -> Generator[None, None, store.Run]:
+    """Trains one run to its end, from its checkpoint if there is one, and commits it to your store. Pauses after every
+    step, so that several runs can take turns (`lanes`).
 
     A loss that is no longer finite ends the run as "diverged"; its history is kept. The caller holds the lease. `stop`
     is asked before every step; once it says yes, to any process, a checkpoint is written and Stopped raised.
@@ -98,7 +115,7 @@ def train(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
     per_epoch = len(labels) // recipe.batch
     if recipe.epochs and not per_epoch:
         raise BadInput(f"batch={recipe.batch} is more than the {len(labels)} training images: use a smaller batch.")
-    steps = per_epoch * recipe.epochs
+    every = per_epoch * recipe.epochs
 
     average = optim.RunningAverage(bare, recipe.average)
     state = checkpoint.resume(address, bare, optimiser, average, fabric.device)
@@ -117,7 +134,7 @@ def train(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
         total, wrong = (value / (per_epoch * recipe.batch) if epoch else math.nan for value in sums.tolist())
         some = images[:PROBE].to(fabric.device)
         state.history.append(distributed.told(lambda: {
-            "epoch": epoch, "lr": optim.rate(recipe, max(0, state.step - 1), steps) if steps else math.nan,
+            "epoch": epoch, "lr": optim.rate(recipe, max(0, state.step - 1), every) if every else math.nan,
             "train_loss": total, "train_error": wrong,
             **evaluate.errors(judged(), data.val.labels),
             **evaluate.first_gradient(bare, evaluate.evaluate_view(some, recipe.augment), labels[:PROBE], recipe),
@@ -142,7 +159,7 @@ def train(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
     advance = accelerate.Steps(take, bare, which)
     if not state.history:
         look(0)
-    mine = loader.plan(len(labels), recipe.batch, seed, range(state.step, steps), images.device, rank, world)
+    mine = loader.plan(len(labels), recipe.batch, seed, range(state.step, every), images.device, rank, world)
     with closing(loader.batches(images, mine, fabric.device)) as batches:
         for epoch in range(state.step // per_epoch if per_epoch else 0, recipe.epochs):
             if not state.finite:
@@ -154,22 +171,23 @@ def train(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
                     raise Stopped
                 batch = next(batches)
                 torch.manual_seed(stream(seed, "step", state.step))
-                set_rate(optim.rate(recipe, state.step, steps))
+                set_rate(optim.rate(recipe, state.step, every))
                 advance(*batch)
                 state.step += 1
                 now = time.monotonic()
                 if now - seen > WATCH_EVERY:
                     seen = now
                     total, errors = (value / ((i + 1) * recipe.batch) for value in sums.tolist())
-                    watch(Progress(address, state.step * recipe.batch, steps * recipe.batch, epoch + 1, total, errors))
+                    watch(Progress(address, state.step * recipe.batch, every * recipe.batch, epoch + 1, total, errors))
                 if now - saved > CHECKPOINT_EVERY and i + 1 < per_epoch:  # an epoch's end is saved with its row
                     saved = now
                     save()
+                yield
             look(epoch + 1)
             save()
             saved = time.monotonic()
 
-    watch(Progress(address, steps * recipe.batch, steps * recipe.batch, recipe.epochs))
+    watch(Progress(address, every * recipe.batch, every * recipe.batch, recipe.epochs))
     save()
 
     def end() -> store.Run:
@@ -190,7 +208,6 @@ def _begin(experiment: experiments.Experiment, seed: int, which: frozenset[str] 
             including_emulation=False):
         raise BadInput(f"{device_name()} cannot compute in bf16: use -p precision fp32, or precision: fp32 in the "
                        f"profile.")
-    torch.backends.cudnn.benchmark = True  # every batch has one shape
     fabric = distributed.fabric(device(), PRECISION[experiment.recipe.precision])
     data = _to(load(experiment.data), fabric.device)
     torch.manual_seed(stream(seed, "init"))

@@ -1,0 +1,150 @@
+"""An experiment put together by name: a network of the registry, a setting, and what overrides single fields. No torch.
+
+A field is named by its path: `network.<argument>` of the network's function, `data.<argument>` of `data.registry`'s
+`resolve`, `recipe.<field>` of `Recipe`; `network` alone is the network's name. Texts are read as `values.read` does.
+"""
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from replication.data import registry as sets_of_data
+from replication.data.spec import AreaCrop, Augmentation, Data, Flip, Photometric, RandomCrop, TimeShift
+from replication.errors import BadInput, check, unknown
+from replication.models import registry
+from replication.models.ops import Network
+from replication.runs.experiments import Experiment, Recipe
+from replication.studies.setting import Setting
+from replication.studies.values import listed, read
+
+DATA = tuple(inspect.signature(sets_of_data.resolve).parameters)
+RECIPE = tuple(field.name for field in fields(Recipe))
+TYPES = typing.get_type_hints(Recipe)
+RANGES: dict[str, tuple[float, float | None]] = {
+    "epochs": (0, None), "batch": (1, None), "lr": (0, 10), "warmup": (0, 1), "clip": (0, None),
+    "aux_weight": (0, None), "label_smoothing": (0, 0.999)}
+STRIDES = {8: (2, 2, 2), 4: (1, 2, 2), 2: (1, 1, 2)}  # of an Inception V3, by the total stride of its stem
+
+
+@dataclass(frozen=True)
+class Times:
+    """For a field that is a number: what it would be, times `factor`."""
+    factor: float
+
+
+def compose(network: str, setting: Setting, *layers: Mapping[str, Any]) -> Experiment:
+    """What a network is trained to under a setting, each layer overriding fields of those before it.
+
+    Raises BadInput for an unknown network, field or value, with the near miss, and for what cannot be trained.
+    """
+    sets: dict[str, Any] = {}
+    for layer in (*layers, setting.set):
+        sets |= layer
+    name = setting.network or sets.pop("network", network)
+    sets.pop("network", None)
+    if name not in registry.NETWORKS:
+        raise unknown("network", name, registry.NETWORKS)
+    known = {"network": registry.arguments(name), "data": DATA, "recipe": RECIPE}
+    asked: dict[str, dict[str, Any]] = {part: {} for part in known}
+    for path, value in sets.items():
+        part, _, field = path.partition(".")
+        if part not in known or field not in known[part]:
+            raise unknown("field", path, [f"{p}.{f}" for p, names in known.items() for f in names])
+        asked[part][field] = value
+    data = _data(setting, asked["data"])
+    side = setting.crop or data.resolution
+    if side > data.resolution:
+        raise BadInput(f"crop={side} is larger than the images' {data.resolution} px: use a smaller crop.")
+    table = _network(name, setting, data, side, asked["network"])
+    return Experiment(table, data, _recipe(setting, table, data, side, asked["recipe"]))
+
+
+def _data(setting: Setting, asked: dict[str, Any]) -> Data:
+    own = {"name": setting.dataset, "resolution": setting.resolution, "classes": setting.classes,
+           "train_images": setting.images, "val_images": setting.val_images}
+    given = {name: listed(value) if name == "held" else read(value) for name, value in asked.items()}
+    return sets_of_data.resolve(**{**own, **given})
+
+
+def _network(name: str, setting: Setting, data: Data, side: int, asked: dict[str, Any]) -> Network:
+    """What the data and the setting say of the arguments that this network has, and what is asked of others."""
+    known = registry.arguments(name)
+    if data.features is not None:
+        if "frames" not in known:
+            raise BadInput(f"{name} takes images and {data.name} is sound: use the network kws_inception.")
+        own: dict[str, Any] = {"features": data.features.features, "frames": data.resolution}
+    elif "frames" in known:
+        raise BadInput(f"{name} takes sound and {data.name} is images: use the data set fsdd or speech-commands.")
+    else:
+        own = {"resolution": side, "width": setting.width, "strides": STRIDES[setting.stem]}
+        own |= {"stem": setting.stem} if "strides" not in known else {}
+    own |= {"classes": data.classes, "init": registry.START.get(name)}
+    own = {field: value for field, value in own.items() if field in known and value is not None}
+    given = {field: _scaled(own.get(field, known[field]), listed(value) if isinstance(known[field], (tuple, list))
+                            else read(value), f"network.{field}") for field, value in asked.items()}
+    table = registry.NETWORKS[name](**{**own, **given})
+    if data.features is None and table.channels != 3:
+        raise BadInput(f"{name} takes images of one channel, and the images of every set here have three colours: use "
+                       f"another network.")
+    return table
+
+
+def _recipe(setting: Setting, table: Network, data: Data, side: int, asked: dict[str, Any]) -> Recipe:
+    own: dict[str, Any] = {
+        "epochs": setting.epochs, "batch": setting.batch, "precision": setting.precision, "warmup": 0.15,
+        "lr": float(setting.lr if table.norm is None else setting.lr_bn),
+        "augment": usual(data, side)}
+    defaults = {field.name: field.default for field in fields(Recipe)}
+    for field, value in asked.items():
+        if field == "augment":
+            own[field] = tuple(_augmentation(part, data, side) for part in listed(value))
+            continue
+        own[field] = _scaled(own.get(field, defaults[field]), read(value), f"recipe.{field}")
+        _fits(field, own[field])
+    if own["precision"] not in ("fp32", "bf16"):
+        raise unknown("recipe.precision", own["precision"], ("fp32", "bf16"))
+    return Recipe(**own)
+
+
+def usual(data: Data, side: int) -> tuple[Augmentation, ...]:
+    """What is done to a set's training examples unless a study says otherwise. A mirrored digit is another sign, and
+    sound is moved by up to a tenth of a second, as kws_streaming does."""
+    if data.features is not None:
+        return (TimeShift(max(1, 100 // data.features.hop)),)
+    return (*((RandomCrop(side),) if side < data.resolution else ()), *(() if data.name == "digits" else (Flip(),)))
+
+
+def _augmentation(asked: Any, data: Data, side: int) -> Augmentation:
+    """By its word, with the sizes of the setting, or as it is."""
+    made: dict[str, Augmentation] = {"crop": RandomCrop(side), "flip": Flip(), "area": AreaCrop(side),
+                                     "photometric": Photometric(), "shift": TimeShift(5)}
+    asked = read(asked)
+    if isinstance(asked, (RandomCrop, Flip, AreaCrop, Photometric, TimeShift)):
+        return asked
+    if asked not in made:
+        raise unknown("augmentation", asked, made)
+    return made[asked]
+
+
+def _scaled(before: Any, value: Any, path: str) -> Any:
+    if not isinstance(value, Times):
+        return value
+    if isinstance(before, bool) or not isinstance(before, (int, float)):
+        raise BadInput(f"{path} is {before!r}, which cannot be multiplied by {value.factor:g}.")
+    return before * value.factor
+
+
+def _fits(field: str, value: Any) -> None:
+    """Raises BadInput where a value is of no kind that the recipe's field has, or out of range."""
+    wanted = TYPES[field]
+    kinds = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
+    kinds = (*kinds, int) if float in kinds else kinds
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        names = [kind.__name__ for kind in kinds if kind is not type(None)]
+        raise BadInput(f"recipe.{field}={value!r} is a {type(value).__name__}; it must be one of {', '.join(names)}.")
+    if isinstance(value, (int, float)) and field in RANGES:
+        check(f"recipe.{field}", value, (int, float), *RANGES[field])

@@ -1,0 +1,90 @@
+"""What a profile, a notebook's parameters or a command fix for all runs of a study. No torch."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from replication.errors import check, unknown
+from replication.models import registry
+from replication.runs.experiments import Recipe
+
+RECIPE = tuple(each.name for each in fields(Recipe))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """None: the data set's own, or the study's. `lr` is for networks without batch normalisation, `lr_bn` for those
+    with. `set` overrides any field of the network, the data and the recipe by its path, e.g. "recipe.clip": it comes
+    last, after what a study's arms set."""
+    dataset: str = "shapes"
+    classes: int | None = None
+    images: int | None = None
+    val_images: int | None = None
+    resolution: int | None = None
+    crop: int | None = None
+    width: float = 0.25
+    stem: int = 4
+    epochs: int = 5
+    batch: int = 32
+    lr: float = 0.02
+    lr_bn: float = 0.06
+    seeds: int = 3
+    precision: str = "fp32"
+    network: str | None = None
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check("dataset", self.dataset, str)
+        for name in ("classes", "images", "val_images", "resolution", "crop"):
+            if getattr(self, name) is not None:
+                check(name, getattr(self, name), int, low=1)
+        for name in ("epochs", "batch", "seeds"):
+            check(name, getattr(self, name), int, low=1)
+        for name in ("lr", "lr_bn"):
+            check(name, getattr(self, name), (int, float), low=0, high=10)
+        check("width", self.width, (int, float), low=0.01)
+        if isinstance(self.stem, bool) or self.stem not in (2, 4, 8):
+            raise unknown("stem", self.stem, (8, 4, 2))
+        if self.precision not in ("fp32", "bf16"):
+            raise unknown("precision", self.precision, ("fp32", "bf16"))
+        if self.network is not None and self.network not in registry.NETWORKS:
+            raise unknown("network", self.network, registry.NETWORKS)
+        check("set", self.set, (dict, Mapping))
+
+
+NAMES = tuple(each.name for each in fields(Setting))
+
+
+def setting(**parameters: Any) -> Setting:
+    """A Setting from parameters. A name that is none of its own and stands for a field of the recipe, or of some
+    network, goes to `set`, unless it is None: `label_smoothing=0.1` is `set={"recipe.label_smoothing": 0.1}`.
+
+    Raises BadInput for a name that does not exist, with the near miss.
+    """
+    own, more = {}, {}
+    arguments = sorted({name for network in registry.NETWORKS for name in registry.arguments(network)})
+    for name, value in parameters.items():
+        if name in NAMES:
+            own[name] = value
+        elif "." in name:
+            more[name] = value
+        elif name in RECIPE:
+            more[f"recipe.{name}"] = value
+        elif name in arguments:
+            more[f"network.{name}"] = value
+        else:
+            raise unknown("parameter", name, (*NAMES, *RECIPE, *arguments))
+    if more := {name: value for name, value in more.items() if value is not None}:
+        own["set"] = {**own.get("set", {}), **more}
+    return Setting(**own)
+
+
+def given(names: dict[str, Any]) -> dict[str, Any]:
+    """A notebook's parameters out of its globals(), so that a mistyped `-p epoch 10` is refused and not ignored.
+
+    Whatever is a plain value and not private counts as a parameter; papermill itself takes any name without a word.
+    """
+    return {name: value for name, value in names.items()
+            if not name.startswith("_") and (value is None or isinstance(value, (str, int, float, list, tuple, dict)))
+            and name not in ("In", "Out")}
