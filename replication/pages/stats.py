@@ -40,6 +40,13 @@ def paired(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
     return mean(np.asarray(a, dtype=float) - np.asarray(b, dtype=float), level)
 
 
+def welch(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
+    """Mean of a less mean of b, two independent samples of two values or more each, with Welch's interval."""
+    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    found = stats.ttest_ind(x, y, equal_var=False).confidence_interval(level)
+    return Interval(float(x.mean() - y.mean()), float(found.low), float(found.high), min(len(x), len(y)))
+
+
 def geometric(values: ArrayLike, level: float = 0.95) -> Interval:
     """Geometric mean of positive values, its interval computed on the logarithms."""
     of_log = mean(np.log(np.asarray(values, dtype=float)), level)

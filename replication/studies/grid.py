@@ -65,6 +65,11 @@ STUDIES = {study.name: study for study in (
     Study("v1.aux", "Do auxiliary heads help?", "googlenet", {"norm": NORM, "aux": HEADS}),
     Study("v1.head", "Does average pooling do better than a fully connected layer, and is dropout needed?", "googlenet",
           {"norm": NORM, "head": each("network.head", "average", "fc"), "dropout": each("network.dropout", 0.4, 0.0)}),
+    Study("v1.ablation", "What of the network keeps it from overfitting?", "googlenet", {"without": {
+        "nothing": Arm("as it is"),
+        "average": Arm("fully connected layer for the average", {"network.head": "fc"}),
+        "dropout": Arm("no dropout", {"network.dropout": 0.0}),
+        "heads": Arm("no auxiliary heads", {"network.aux": ()})}}, {"network.norm": BatchNorm()}),
     Study("v1.module", "What do reductions cost, and what do they save?", "googlenet_bn",
           {"module": each("network.module", "reduced", "unreduced", "naive")}),
     Study("bn.rate", "Does batch normalisation bear higher learning rates?", "googlenet",
