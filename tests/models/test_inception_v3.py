@@ -289,7 +289,7 @@ def test_starts():
     assert net.aux["6e"].conv.weight.std() > 0.02  # only the two have a start of their own
 
 
-@pytest.mark.parametrize("make", map(registry.NETWORKS.get, FAMILY), ids=FAMILY)
+@pytest.mark.parametrize("make", [registry.NETWORKS[name] for name in FAMILY], ids=FAMILY)
 def test_every_module_can_carry_a_head_and_trains(make):
     rows = tuple(row.name for row in make().rows if isinstance(row.op, ops.Split))
     net = build(make(classes=10, width=0.25, resolution=96, aux=rows))

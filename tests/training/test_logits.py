@@ -172,9 +172,9 @@ def test_the_expected_error_is_the_mean_over_subsets() -> None:
     rows = expected(four).set_index("networks")
     for k in range(1, 5):
         each = [errors(ensemble(some), LABELS) for some in itertools.combinations(four, k)]
-        errors = [one["error"] for one in each]
-        assert rows.error[k] == pytest.approx(sum(errors) / math.comb(4, k))
-        assert (rows.lowest[k], rows.highest[k]) == (min(errors), max(errors))
+        wrong = [one["error"] for one in each]
+        assert rows.error[k] == pytest.approx(sum(wrong) / math.comb(4, k))
+        assert (rows.lowest[k], rows.highest[k]) == (min(wrong), max(wrong))
         assert rows.error5[k] == pytest.approx(np.mean([one["error5"] for one in each]))
         assert rows.subsets[k] == math.comb(4, k)
     assert rows.error[4] < rows.error[1], "independent mistakes average out"
