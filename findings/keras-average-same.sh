@@ -24,7 +24,8 @@ for side, stride in ((6, 2), (7, 2), (6, 1)):
 np.savez(sys.argv[1], **results)
 EOF
 for backend in torch jax; do
-  KERAS_HOME="$dir" KERAS_BACKEND=$backend TF_CPP_MIN_LOG_LEVEL=2 "$dir/venv/bin/python" "$dir/pool.py" "$dir/$backend.npz"
+  KERAS_HOME="$dir" KERAS_BACKEND=$backend TF_CPP_MIN_LOG_LEVEL=2 \
+    "$dir/venv/bin/python" "$dir/pool.py" "$dir/$backend.npz"
 done
 "$dir/venv/bin/python" - "$dir" <<'EOF'
 import sys

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # One would guess that a max-pool whose size is rounded up gives the same map in every ONNX runtime, at least from
 # opset 22 on, whose text leaves out a window that would start in the padding beyond the far edge.
-# onnxruntime leaves it out at every opset. OpenCV and OpenVINO keep it: their map is one row and one column larger, and as there is
-# no pixel in those windows, their maximum is the lowest number a float can hold, -3.4e38. A linear layer behind it
-# makes infinities of that. Shown on 8x8 ones with kernel 3, stride 3, padding 1; kernel 2, stride 2, padding 1 on an
+# onnxruntime leaves it out at every opset. OpenCV and OpenVINO keep it: their map is one row and one column larger,
+# and as there is no pixel in those windows, their maximum is the lowest number a float can hold, -3.4e38, which the
+# next layer then multiplies. Shown on 8x8 ones with kernel 3, stride 3, padding 1; kernel 2, stride 2, padding 1 on an
 # odd side does it too. Kernel 3, stride 2, the pool of GoogLeNet, has no such window.
 # Versions: OpenCV 5.0.0.93, OpenVINO 2026.4.1, onnxruntime 1.31.1, onnx 1.23.2.
 # It matters for networks with other pools that are exported from torch, which leaves the window out.
