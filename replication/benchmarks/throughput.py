@@ -58,7 +58,7 @@ class Size:
 CPU = (Size(64, 64), Size(32, 128), Size(224, 4, steps=2), Size(299, 4, steps=2, v3=True))
 GPU = (Size(224, 128, steps=10), Size(299, 128, steps=10, v3=True), Size(56, 512, stem=2, steps=20),
        Size(64, 512, steps=20), Size(32, 1024, stem=4, steps=20))
-TRICKS = {False: ("ours-merge",), True: ("ours-none", "ours-graph", "ours-search+graph")}
+TRICKS = {False: ("ours-merge",), True: ("ours-none", "ours-graph")}
 TURNS, QUICK_TURNS = 5, 3
 FILES = 64  # different images
 PARTS = ("data", "forward", "backward", "optimiser")

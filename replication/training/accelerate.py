@@ -1,17 +1,15 @@
 """How the steps of a run are made faster without changing what they compute; none of it is in a run's address.
 
-Four tricks, each of which can be left out:
+Three tricks, each of which can be left out:
 
-search      cuDNN tries its algorithms for every convolution once and keeps the fastest. That took half a minute of an
-            H200 for an Inception V3 of 64 px, longer than many a run.
-compile     torch.compile fuses the small operations between convolutions. It takes a minute or so before the first
+compile     torch.compile fuses the small operations between convolutions. It takes a minute or two before the first
             step, which a short run does not earn back.
 graph       a whole step, from cutting crops to moving weights, is recorded once as a CUDA graph and then replayed: the
             device no longer waits for Python to name the next of some thousand kernels. GPU only.
 merge       the 1×1 convolutions of a module that read the same map are computed as one.
 
-REPLICATION_FAST names them ("compile,graph"), or says "none" or "auto": on a GPU graph, and the first two for runs of
-at least LONG multiply-adds; on a CPU nothing. What does not work on a machine is left out once, with a warning,
+REPLICATION_FAST names them ("compile,graph"), or says "none" or "auto": on a GPU graph, and compile for runs of at
+least COMPILE_FROM multiply-adds; on a CPU nothing. What does not work on a machine is left out once, with a warning,
 and the run's provenance says so.
 """
 from __future__ import annotations
@@ -29,8 +27,9 @@ from replication.errors import BadInput, unknown
 from replication.models import layers
 from replication.training import optim
 
-TRICKS = ("search", "compile", "graph", "merge")
-LONG = 3e15    # multiply-adds: two minutes or so at 25 T a second
+TRICKS = ("compile", "graph", "merge")
+# Multiply-adds. On an H200 compiling took some 80 s and made steps at 224 px 1.4 times as fast, from 27 T a second.
+COMPILE_FROM = 7e15
 AHEAD = 8      # recorded steps that may be queued
 WARM_UP = 3    # steps before one is recorded: libraries choose their kernels, optimisers make their buffers
 
@@ -42,7 +41,7 @@ def tricks(device: str, work: float, asked: str | None = None) -> frozenset[str]
     """
     asked = asked or os.environ.get("REPLICATION_FAST") or "auto"
     if asked == "auto":
-        return frozenset() if device == "cpu" else frozenset({"graph", *(TRICKS[:2] if work >= LONG else ())})
+        return frozenset() if device == "cpu" else frozenset({"graph", *(["compile"] if work >= COMPILE_FROM else [])})
     if asked == "none":
         return frozenset()
     named = frozenset(asked.split(","))
@@ -56,7 +55,6 @@ def tricks(device: str, work: float, asked: str | None = None) -> frozenset[str]
 
 def prepare(network: nn.Module, which: frozenset[str]) -> None:
     """Sets a network up for the tricks that change how it is called. Before it is wrapped for its device."""
-    torch.backends.cudnn.benchmark = "search" in which
     for module in network.modules():
         if isinstance(module, layers.Branches):
             module.merge = "merge" in which

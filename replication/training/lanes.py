@@ -29,6 +29,7 @@ class Lane:
     def __init__(self, device: str) -> None:
         self.cuda = device == "cuda"
         if self.cuda:
+            torch.cuda.init()  # or there is no generator to keep apart
             self.stream = torch.cuda.Stream()
             self.state = torch.Generator("cuda").graphsafe_get_state()
 
