@@ -19,7 +19,7 @@ from replication.studies.study import Grid
 Record = dict[str, Any]
 
 
-def verdicts(page: str, ids: Sequence[str] = (), grids: Sequence[Grid] = (), measured_on: str = "none: arithmetic",
+def write_page(page: str, ids: Sequence[str] = (), grids: Sequence[Grid] = (), measured_on: str = "none: arithmetic",
              **numbers: Any) -> html.Html:
     """Settles a page's claims, writes them with its numbers and provenance, and shows them.
 

@@ -40,7 +40,7 @@ def hand_on(monkeypatch: pytest.MonkeyPatch, page: str, place: Path | None = Non
         if place is not None:
             patch.setenv("REPLICATION_OUT", str(place))
         settle(patch, **found)
-        return metrics.verdicts(page, [name.replace("_", "-") for name in found])
+        return metrics.write_page(page, [name.replace("_", "-") for name in found])
 
 
 def strictly(path: Path) -> Any:
@@ -51,7 +51,7 @@ def strictly(path: Path) -> Any:
 # -- written and read ---------------------------------------------------------------------------------------------
 def test_what_is_written_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     settle(monkeypatch, V1_01=Interval(8.7111, 8.7111, 8.7111), V1_25a=Interval(0.4, -0.1234567, 0.9, 5))
-    metrics.verdicts("page", ["V1-01", "V1-25a"], flops=1582671872, ratio=0.1234567, name="x", none=None,
+    metrics.write_page("page", ["V1-01", "V1-25a"], flops=1582671872, ratio=0.1234567, name="x", none=None,
                      count=np.int64(7), share=np.float32(0.5), deep={"a": np.float64(2.5)})
     found = metrics.read("page")
     assert found == strictly(paths.mine() / "metrics" / "page.json")
@@ -89,7 +89,7 @@ def test_what_is_not_finite_is_null_and_can_be_shown(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("number", [INF, -INF, math.nan, np.float64("nan"), np.float32("inf")])
 def test_numbers_that_are_not_finite_are_null_too(number: float) -> None:
-    metrics.verdicts("page", bad=number)
+    metrics.write_page("page", bad=number)
     assert strictly(paths.mine() / "metrics" / "page.json")["bad"] is None
 
 
@@ -106,7 +106,7 @@ def test_yours_come_before_the_published(results: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("text", ["{", "", "[1]", "\x00"])
 def test_a_spoilt_page_is_one_sentence(text: str) -> None:
-    metrics.verdicts("page")
+    metrics.write_page("page")
     (paths.mine() / "metrics" / "page.json").write_text(text)
     with pytest.raises(BadInput, match=r"page\.json .*delete it and run the page again"):
         metrics.read("page")
