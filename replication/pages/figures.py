@@ -268,6 +268,7 @@ def images_per_second(tables: speed.Tables) -> Figure | Nothing:
                 spread = (part.images_per_s - part.images_per_s_low, part.images_per_s_high - part.images_per_s)
                 axis.errorbar(part.images_per_s, y, xerr=spread, fmt=marker, color=colour, markersize=4, label=variant)
             axis.set(title=f"{device}, {name}" if len(tables) > 1 else name, xlabel="images a second", xscale="log")
+            axis.set_visible((table.phase == phase).any())
             axis.grid(axis="x")
         line[0].set(yticks=range(len(sizes[device])), yticklabels=sizes[device], ylim=(len(sizes[device]) - 0.5, -0.5))
     return _legend_below(figure, axes[0, 0], columns=2)
