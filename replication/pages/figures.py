@@ -196,6 +196,31 @@ def learning_curves(grid: Grid) -> Figure | Nothing:
     return _legend_below(figure, panels[-1][0])
 
 
+def training_curves(grid: Grid) -> Figure | Nothing:
+    """Error and loss over epochs, of the training images as they were trained on and of the validation images; a thin
+    line a seed where there are several. What is no number is not drawn."""
+    history = grid.history()
+    if history.empty:
+        return Nothing(NOT_STORED)
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    axes = figure.subplots(1, 2)
+    for axis, (column, title, times) in zip(axes, (("error", "top-1 error, %", 100), ("loss", "loss", 1)), strict=True):
+        for (part, name), (colour, dashes) in zip((("train", "training"), ("val", "validation")), LOOKS, strict=False):
+            values = history.assign(y=times * history[f"{part}_{column}"])
+            for _, run in values.groupby("seed"):
+                axis.plot(run.epoch, run.y, color=colour, linewidth=0.7, alpha=0.4)
+            mean = values.groupby("epoch").y.mean()
+            axis.plot(mean.index, mean, color=colour, linewidth=2, dashes=dashes or (None, None), label=name,
+                      marker="o", markersize=3)
+        axis.set(xlabel="epoch", title=title, ylim=(0, None))
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    chance = 100 * history.chance.iloc[0]
+    axes[0].axhline(chance, color=INK, linewidth=1, linestyle=":")
+    axes[0].annotate("chance", (0.99, chance), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=INK,
+                     fontsize="small")
+    return _legend_below(figure, axes[0])
+
+
 def gradient_at_start(grid: Grid) -> Figure | Nothing:
     """Gradient norm at conv1 of the untrained network, from the main loss and from the weighted heads."""
     history = grid.labelled(grid.history())
