@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.io.formats.style import Styler
 from scipy.special import softmax
 
 from replication import paths
@@ -160,12 +161,13 @@ def captions(table: pd.DataFrame) -> list[str]:
             f"{short(row['is'])}, taken for\n{short(row.taken_for)}, {row.confidence:.0%}" for _, row in table.iterrows()]
 
 
-def heads(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame | html.Html:
+def heads(table: pd.DataFrame, experiment: Experiment) -> Styler | html.Html:
     """Of `Seen.heads`: errors in per cent, top-5 only where there are more classes."""
     if table.empty:
         return html.Html(f"<p>{DIVERGED}</p>")
     found = table.assign(**{"top-1 error, %": 100 * table.error, "top-5 error, %": 100 * table.error5})
-    return found[["head", "top-1 error, %", *(["top-5 error, %"] if (experiment.data.classes or 0) > 5 else [])]]
+    five = ["top-5 error, %"] if (experiment.data.classes or 0) > 5 else []
+    return html.neat(found[["head", "top-1 error, %", *five]], 1)
 
 
 def speed(grid: Grid) -> pd.DataFrame:
