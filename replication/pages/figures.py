@@ -4,6 +4,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
+import warnings
 from typing import Any
 
 import matplotlib as mpl
@@ -47,7 +48,9 @@ class Nothing:
 def svg(figure: Figure) -> str:
     """SVG text: no date, fixed ids, ink by the page's colour scheme (inside <img> too)."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # it is the browser's font that draws the letters
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     text = re.sub(r"<\?xml.*?\?>\s*<!DOCTYPE.*?>\s*|<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S)
     return re.sub(r"(<svg[^>]*>)", r"\1" + INKS, text.replace(INK, "currentColor"), count=1)
 

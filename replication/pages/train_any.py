@@ -157,8 +157,9 @@ def telling(logits: Logits, labels: NDArray[np.int64], classes: Sequence[str], w
 
 def captions(table: pd.DataFrame) -> list[str]:
     """Of `telling`, for below each picture."""
-    return [f"{short(row['is'])} ✓\n{row.confidence:.0%} sure" if row.right else
-            f"{short(row['is'])}, taken for\n{short(row.taken_for)}, {row.confidence:.0%}" for _, row in table.iterrows()]
+    return [f"{short(name)} ✓\n{share:.0%} sure" if right else
+            f"{short(name)}, taken for\n{short(taken)}, {share:.0%}" for name, taken, share, right in
+            zip(table["is"], table.taken_for, table.confidence, table.right, strict=True)]
 
 
 def heads(table: pd.DataFrame, experiment: Experiment) -> Styler | html.Html:

@@ -40,7 +40,7 @@ def test_the_confusion_matrix_is_scikit_learns() -> None:
     table = train_any.counts(logits, labels, CLASSES)
     np.testing.assert_array_equal(table, confusion_matrix(labels, logits.argmax(1)))
     assert tuple(table.index) == tuple(table.columns) == CLASSES
-    np.testing.assert_allclose(train_any.confused(table).sum(1), 100)
+    np.testing.assert_allclose(train_any.confused(table).sum(axis=1), 100)
 
 
 def test_of_many_classes_those_with_most_mistakes_are_shown_in_their_order() -> None:
@@ -101,8 +101,9 @@ def test_any_name_of_a_class_can_be_drawn() -> None:
     figures.style()
     logits, labels = said()
     table = train_any.telling(logits, labels, CLASSES)
+    colours = np.random.default_rng(0).random((12, 8, 8, 3))
     for figure in (pictures.confusion(train_any.confused(train_any.counts(logits, labels, CLASSES))),
-                   pictures.sheet(np.random.default_rng(0).random((12, 8, 8, 3)), train_any.captions(table), table.right),
+                   pictures.sheet(colours, train_any.captions(table), table.right),
                    pictures.sheet(np.zeros((3, 30, 49)), list(CLASSES[:3]))):
         assert isinstance(figure, Figure)
         assert "$mile$" in (text := figures.svg(figure))
@@ -227,7 +228,7 @@ def folder(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_page_runs_on_a_folder(folder: Path, tmp_path: Path) -> None:
-    done = papermill.execute_notebook(NOTEBOOK, tmp_path / "out.ipynb", progress_bar=False, cwd=str(tmp_path), parameters={
+    done = papermill.execute_notebook(NOTEBOOK, tmp_path / "out.ipynb", progress_bar=False, parameters={
         "dataset": f"folder:{folder}", "resolution": 32, "width": 0.125, "epochs": 1, "batch": 8,
         "label_smoothing": 0.1, "optimiser": "RMSProp(epsilon=0.1)", "augment": "flip",
         "set": {"recipe.clip": 1.0}})
