@@ -15,11 +15,12 @@ from replication.pages.figures import INK, PALETTE, WIDTH, Nothing
 
 COLUMNS = 4     # of a sheet: words of twenty letters fit below a picture
 LETTERS = 18
+ABREAST = 45    # letters that fit side by side below a matrix
 MARKS = {True: PALETTE[2], False: PALETTE[1]}  # frames around what is right and what is wrong
 
 
 def sheet(pictures: NDArray[np.floating], words: Sequence[str], right: Sequence[bool] = ()) -> Figure | Nothing:
-    """Pictures (n, H, W, 3) from 0 to 1, or of sound (n, features, frames) with the lowest below, `words` under each
+    """Pictures (n, H, W, 3) from 0 to 1, or of sound (n, bands, frames) with the lowest below, `words` under each
     and, where it is told which are right, a frame in the colour of that."""
     if not len(pictures):
         return Nothing("there is no picture of this kind")
@@ -55,8 +56,8 @@ def confusion(shares: pd.DataFrame) -> Figure | Nothing:
             axis.annotate(f"{share:.0f}", (column, row), ha="center", va="center",
                           color="white" if share > 80 else INK, fontsize="small" if n <= 12 else "x-small")
     names = [safe(short(name)) for name in shares.index]
-    axis.set(xticks=range(n), yticks=range(n), xlabel="taken for", ylabel="is")
-    axis.set_xticklabels(names, rotation=90 if n > 5 else 0)
+    axis.set(xticks=range(n), yticks=range(n), xlabel="taken for", ylabel="true class")
+    axis.set_xticklabels(names, rotation=90 if n * max(map(len, names)) > ABREAST else 0)
     axis.set_yticklabels(names)
     axis.tick_params(length=0)
     for spine in axis.spines.values():

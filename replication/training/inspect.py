@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from replication import paths
+from replication.data import sound
 from replication.data.load import Split, load
+from replication.data.spec import LogMel
 from replication.data.transforms import MEAN, STD, augment, evaluate_view, order
 from replication.errors import BadInput
 from replication.models import onnx, weights
@@ -48,7 +50,7 @@ def examples(experiment: experiments.Experiment, seed: int, number: int = 12) ->
     labels = data.train.labels[chosen].numpy()
     place = pd.Series(labels).groupby(labels).cumcount()
     shown = np.lexsort((labels, place))[:number].copy()
-    return Examples(pictures(batch[shown]), [data.classes[label] for label in labels[shown]])
+    return Examples(pictures(batch[shown], experiment.data.features), [data.classes[label] for label in labels[shown]])
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Seen:
     def pictures(self, positions: Sequence[int]) -> Pictures:
         """Validation images by their positions, as the network gets them."""
         chosen = self.val.images[torch.as_tensor(list(positions), dtype=torch.int64)]
-        return pictures(evaluate_view(chosen, self.experiment.recipe.augment))
+        return pictures(evaluate_view(chosen, self.experiment.recipe.augment), self.experiment.data.features)
 
     def heads(self) -> pd.DataFrame:
         """`logits.heads`; without rows where the run diverged."""
@@ -84,11 +86,12 @@ def look(experiment: experiments.Experiment, seed: int) -> Seen:
     return Seen(experiment, data.classes, said.labels, said.logits, data.val)
 
 
-def pictures(images: Tensor) -> Pictures:
+def pictures(images: Tensor, of: LogMel | None = None) -> Pictures:
     """What a network gets, to be looked at, at most SIDE px a side: colours (n, H, W, 3) from 0 to 1; of sound its
-    features, (n, features, frames)."""
-    if images.shape[3] == 1:  # sound: features are its channels, frames its height
-        return images[..., 0].numpy()
+    log-mel energies, (n, bands, frames), as far as cepstral coefficients hold them."""
+    if of is not None:  # features are its channels, frames its height
+        heard = images[..., 0]
+        return (heard if of.mfcc is None else sound.dct(of.mels)[:of.mfcc].T @ heard).numpy()
     height, width = images.shape[2:]
     if (scale := SIDE / max(height, width)) < 1:
         images = F.interpolate(images, (round(scale * height), round(scale * width)), mode="bilinear", antialias=True)

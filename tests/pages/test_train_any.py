@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from PIL import Image, ImageDraw
 from sklearn.metrics import confusion_matrix
 
 from replication import paths
+from replication.data import sound
 from replication.data.load import load
-from replication.data.transforms import evaluate_view
+from replication.data.spec import LogMel
+from replication.data.transforms import evaluate_view, normalise
 from replication.errors import BadInput
 from replication.models import weights
 from replication.pages import figures, pictures, train_any
@@ -109,6 +112,26 @@ def test_any_name_of_a_class_can_be_drawn() -> None:
         assert "$mile$" in (text := figures.svg(figure))
         assert "currentColor" in text
         assert figures.INK not in text
+
+
+def test_cepstra_are_shown_as_the_energies_they_hold() -> None:
+    of = LogMel(rate=8000, mels=40, mfcc=40, high=3800.0)
+    waves = (8000 * np.random.default_rng(0).normal(size=(3, 8000))).clip(-32768, 32767).astype(np.int16)
+    images = [torch.from_numpy(sound.features(waves, replace(of, mfcc=n))).permute(0, 3, 1, 2) for n in (40, None)]
+    whole, plain = (inspect.pictures(image, replace(of, mfcc=n)) for image, n in zip(images, (40, None), strict=True))
+    assert whole.shape == plain.shape == (3, 40, 49)
+    np.testing.assert_allclose(whole, plain, atol=1e-4)
+    some = inspect.pictures(images[0][:, :30], replace(of, mfcc=30))
+    assert np.corrcoef(some.ravel(), plain.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(("size", "seen"), [((20, 20), (20, 20)), ((256, 256), (128, 128))])
+def test_pictures_are_the_pixels(size: tuple[int, int], seen: tuple[int, int]) -> None:
+    images = torch.randint(256, (2, 3, *size), dtype=torch.uint8)
+    shown = inspect.pictures(normalise(images))
+    assert shown.shape == (2, *seen, 3)
+    if size == seen:
+        np.testing.assert_allclose(255 * shown, images.permute(0, 2, 3, 1), atol=1e-3)
 
 
 # -- a run --------------------------------------------------------------------------------------------------------
@@ -262,7 +285,7 @@ def test_a_mistyped_parameter_is_refused_in_a_sentence(out: Path, tmp_path: Path
 def test_the_notebook_keeps_to_the_rules() -> None:
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
-    assert all(len(cell["source"]) <= 6 for cell in code if "parameters" not in cell["metadata"]["tags"])
+    assert all(len(cell["source"]) <= 6 for cell in code if "parameters" not in cell["metadata"].get("tags", ()))
     assert not any(cell["outputs"] for cell in code)
     found = papermill.inspect_notebook(str(NOTEBOOK))
     assert all(one["help"] for one in found.values())
