@@ -6,7 +6,6 @@ A field is named by its path: `network.<argument>` of the network's function, `d
 from __future__ import annotations
 
 import inspect
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -19,7 +18,7 @@ from replication.models import registry
 from replication.models.ops import Network
 from replication.runs.experiments import Experiment, Recipe
 from replication.studies.setting import Setting
-from replication.studies.values import listed, read
+from replication.studies.values import fits, listed, read
 
 DATA = tuple(inspect.signature(sets_of_data.resolve).parameters)
 RECIPE = tuple(field.name for field in fields(Recipe))
@@ -140,11 +139,6 @@ def _scaled(before: Any, value: Any, path: str) -> Any:
 
 def _fits(field: str, value: Any) -> None:
     """Raises BadInput where a value is of no kind that the recipe's field has, or out of range."""
-    wanted = TYPES[field]
-    kinds = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
-    kinds = (*kinds, int) if float in kinds else kinds
-    if isinstance(value, bool) or not isinstance(value, kinds):
-        names = [kind.__name__ for kind in kinds if kind is not type(None)]
-        raise BadInput(f"recipe.{field}={value!r} is a {type(value).__name__}; it must be one of {', '.join(names)}.")
+    fits(f"recipe.{field}", value, TYPES[field])
     if isinstance(value, (int, float)) and field in RANGES:
         check(f"recipe.{field}", value, (int, float), *RANGES[field])
