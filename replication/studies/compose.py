@@ -83,8 +83,13 @@ def _network(name: str, setting: Setting, data: Data, side: int, asked: dict[str
         own |= {"stem": setting.stem} if "strides" not in known else {}
     own |= {"classes": data.classes, "init": registry.START.get(name)}
     own = {field: value for field, value in own.items() if field in known and value is not None}
-    given = {field: _scaled(own.get(field, known[field]), listed(value) if isinstance(known[field], (tuple, list))
-                            else read(value), f"network.{field}") for field, value in asked.items()}
+    given = {}
+    for field, value in asked.items():
+        value = _scaled(own.get(field, known[field]), value, f"network.{field}")
+        given[field] = listed(value) if isinstance(known[field], (tuple, list)) else read(value)
+        if field in ("classes", "resolution", "features", "frames") and given[field] != own.get(field, given[field]):
+            raise BadInput(f"network.{field}={given[field]!r} does not fit the data, whose network has {own[field]}: "
+                           f"leave it out, or change the data.")
     table = registry.NETWORKS[name](**{**own, **given})
     if data.features is None and table.channels != 3:
         raise BadInput(f"{name} takes images of one channel, and the images of every set here have three colours: use "
@@ -99,10 +104,11 @@ def _recipe(setting: Setting, table: Network, data: Data, side: int, asked: dict
         "augment": usual(data, side)}
     defaults = {field.name: field.default for field in fields(Recipe)}
     for field, value in asked.items():
+        value = _scaled(own.get(field, defaults[field]), value, f"recipe.{field}")
         if field == "augment":
             own[field] = tuple(_augmentation(part, data, side) for part in listed(value))
             continue
-        own[field] = _scaled(own.get(field, defaults[field]), read(value), f"recipe.{field}")
+        own[field] = read(value)
         _fits(field, own[field])
     if own["precision"] not in ("fp32", "bf16"):
         raise unknown("recipe.precision", own["precision"], ("fp32", "bf16"))
@@ -130,6 +136,7 @@ def _augmentation(asked: Any, data: Data, side: int) -> Augmentation:
 
 
 def _scaled(before: Any, value: Any, path: str) -> Any:
+    """`value`, but for Times."""
     if not isinstance(value, Times):
         return value
     if isinstance(before, bool) or not isinstance(before, (int, float)):

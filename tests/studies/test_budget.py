@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from trained import weights
+from trained import weights, work
 
 from replication import files, provenance
 from replication.__main__ import main
@@ -140,18 +140,6 @@ def test_stopped_and_resumed_ends_at_the_same_bits(tiny: Tiny, out: Path, monkey
     assert all(torch.equal(resumed[name], value) for name, value in weights(made).items())
 
 
-def work(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, **more: Any) -> list[tuple[str, int, Any]]:
-    """What a worker tells that is given all jobs."""
-    monkeypatch.setattr(workers, "_follow", lambda: None)
-    todo: queue.Queue[Any] = queue.Queue()
-    news: queue.Queue[Any] = queue.Queue()
-    for i in (*range(len(jobs)), None):
-        todo.put(i)
-    workers._work(jobs, 1, todo, news, **more)
-    told = [news.get() for _ in range(news.qsize())]
-    return [item for item in told if item[0] != "progress"]
-
-
 def test_a_worker_starts_nothing_it_could_not_use(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten seconds left: nothing whose length is unknown, and once it is known only what is short."""
     jobs = [("long", tiny("bn", epochs=1000), 0), ("short", tiny("bn", epochs=0), 0)]
@@ -234,7 +222,7 @@ def test_cut_by_the_clock_and_gone_on_first_of_all(tiny: Tiny, out: Path, monkey
 
 
 # -- ended from outside -------------------------------------------------------------------------------------------
-def began(out: Path, what: str, seconds: float = 60) -> str:
+def began(out: Path, what: str, seconds: float = 180) -> str:
     """The address of the first run for which the store has such a file."""
     deadline = time.monotonic() + seconds
     while not (found := list(out.glob(what))):
@@ -305,5 +293,25 @@ def test_the_others_go_on_and_the_sentence_comes_last(tiny: Tiny, capfd: pytest.
     assert "1/3  one: top-1 error" in capfd.readouterr().out
 
 
-def test_no_estimate_is_no_number(tiny: Tiny) -> None:
-    assert estimate.estimates([tiny()]) == [math.inf]
+@pytest.mark.parametrize(("speed", "about"), [(0.0, "."), (1e7, " (about {} of one worker).")])
+def test_what_is_left_takes_as_long_as_was_seen(tiny: Tiny, capsys: pytest.CaptureFixture[str], speed: float,
+                                                about: str) -> None:
+    """Before any run has finished here: by the speed of the workers, and no number where none has moved."""
+    rest = [("one", tiny(), 0), ("two", tiny("bn", epochs=3), 1)]
+    store.checkpoint(experiments.address(*rest[1][1:])).parent.mkdir(parents=True)
+    store.checkpoint(experiments.address(*rest[1][1:])).touch()
+    assert estimate.estimates([made for _, made, _ in rest]) == [math.inf] * 2
+    workers._say_left(rest, 3, speed)
+    took = estimate.clock(sum(experiments.work(made) for _, made, _ in rest) / 1e7)
+    assert capsys.readouterr().out == (
+        "3 runs finished in this time. Of the 2 left, 1 have a checkpoint; the others were not begun, or too little time "
+        "was left to be worth it. The same command goes on" + about.format(took) + "\n")
+
+
+def test_a_finished_run_tells_how_long_the_rest_takes(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    measured(100.0, multiply_adds=10**6)
+    made = tiny()
+    took = experiments.work(made) / (10**6 * 3200 / 100)
+    assert estimate.estimates([made]) == pytest.approx([took])
+    workers._say_left([("one", made, 0)], 1, 1.0)  # the speed that was seen counts no longer
+    assert f"(about {estimate.clock(took)} of one worker)" in capsys.readouterr().out
