@@ -8,7 +8,8 @@ import nbformat
 import pytest
 from tinybook import ROOT, notebook, tool
 
-from replication.studies import grid, profiles
+from replication.studies import profiles
+from replication.studies.setting import Setting
 
 
 def test_a_notebook_takes_of_the_profile_what_it_declares(executed: Path) -> None:
@@ -59,7 +60,7 @@ def test_what_a_profile_leaves_open_is_the_same_for_its_runs_and_its_pages() -> 
     import execute
     sources = sorted((ROOT / "book").glob("*.ipynb"))
     given = execute.shared_out({"dataset": "digits", "epochs": 3}, sources)["aux_heads"]
-    setting = grid.setting(dataset="digits", epochs=3)
+    setting = Setting(dataset="digits", epochs=3)
     assert given["lr"] == setting.lr != profiles.profile("cpu").setting("v1.aux").lr
     assert "images" not in given  # nobody's to say
     everything = dict(profiles.profile("cpu").parameters)
