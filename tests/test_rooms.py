@@ -246,13 +246,13 @@ WEIGHTS = "README: weights in and out of files, for people who want a network an
 TABLES = "a table of a paper that no study trains yet"
 MEASURES = "what is measured of runs that are here, for a page to come"
 FOR_PEOPLE = {
-    **dict.fromkeys(("models.weights.save", "models.weights.load", "models.weights.about",
-                     "models.weights.classifier_only", "models.onnx.save", "models.torchvision.from_torchvision"),
+    **dict.fromkeys(("models.weights.rebuilt", "models.weights.about", "models.weights.classifier_only",
+                     "models.torchvision.from_torchvision"),
                     WEIGHTS),
     **dict.fromkeys(("models.factorised.googlenet_two_3x3", "models.factorised.googlenet_asymmetric",
                      "models.inception_v3.TABLE2", "models.inception_v3.same_grids", "models.inception_v3.ladder",
                      "models.kws.FLAGS"), TABLES),
-    **dict.fromkeys(("training.members.member", "training.logits.RULES", "training.logits.ensemble",
+    **dict.fromkeys(("training.logits.RULES", "training.logits.ensemble",
                      "training.logits.expected", "training.calibration.equal_mass", "training.localise.localise",
                      "training.localise.localisation_errors", "pages.stats.mcnemar"), MEASURES),
     "data.colour.CONTRAST": "one of three that are numbered",

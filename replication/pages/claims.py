@@ -105,7 +105,7 @@ def _ablated(arm: str) -> Callable[[Grid], Interval | None]:
         runs = grid.summary()
         if runs.empty:
             return None
-        without, whole = (100 * runs[runs.without == key].val_error.dropna() for key in (arm, "nothing"))
+        without, whole = (100 * runs[runs.form == key].val_error.dropna() for key in (arm, "whole"))
         return stats.welch(without, whole) if min(len(without), len(whole)) > 1 else None
     return measure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
+import warnings
 from typing import Any
 
 import matplotlib as mpl
@@ -47,7 +48,9 @@ class Nothing:
 def svg(figure: Figure) -> str:
     """SVG text: no date, fixed ids, ink by the page's colour scheme (inside <img> too)."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # it is the browser's font that draws the letters
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     text = re.sub(r"<\?xml.*?\?>\s*<!DOCTYPE.*?>\s*|<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S)
     return re.sub(r"(<svg[^>]*>)", r"\1" + INKS, text.replace(INK, "currentColor"), count=1)
 
@@ -196,6 +199,31 @@ def learning_curves(grid: Grid) -> Figure | Nothing:
     return _legend_below(figure, panels[-1][0])
 
 
+def training_curves(grid: Grid) -> Figure | Nothing:
+    """Error and loss over epochs, of the training images as they were trained on and of the validation images; a thin
+    line a seed where there are several. What is no number is not drawn."""
+    history = grid.history()
+    if history.empty:
+        return Nothing(NOT_STORED)
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    axes = figure.subplots(1, 2)
+    for axis, (column, title, times) in zip(axes, (("error", "top-1 error, %", 100), ("loss", "loss", 1)), strict=True):
+        for (part, name), (colour, dashes) in zip((("train", "training"), ("val", "validation")), LOOKS, strict=False):
+            values = history.assign(y=times * history[f"{part}_{column}"])
+            for _, run in values.groupby("seed"):
+                axis.plot(run.epoch, run.y, color=colour, linewidth=0.7, alpha=0.4)
+            mean = values.groupby("epoch").y.mean()
+            axis.plot(mean.index, mean, color=colour, linewidth=2, dashes=dashes or (None, None), label=name,
+                      marker="o", markersize=3)
+        axis.set(xlabel="epoch", title=title, ylim=(0, None))
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    chance = 100 * history.chance.iloc[0]
+    axes[0].axhline(chance, color=INK, linewidth=1, linestyle=":")
+    axes[0].annotate("chance", (0.99, chance), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=INK,
+                     fontsize="small")
+    return _legend_below(figure, axes[0])
+
+
 def gradient_at_start(grid: Grid) -> Figure | Nothing:
     """Gradient norm at conv1 of the untrained network, from the main loss and from the weighted heads."""
     history = grid.labelled(grid.history())
@@ -268,6 +296,7 @@ def images_per_second(tables: speed.Tables) -> Figure | Nothing:
                 spread = (part.images_per_s - part.images_per_s_low, part.images_per_s_high - part.images_per_s)
                 axis.errorbar(part.images_per_s, y, xerr=spread, fmt=marker, color=colour, markersize=4, label=variant)
             axis.set(title=f"{device}, {name}" if len(tables) > 1 else name, xlabel="images a second", xscale="log")
+            axis.set_visible((table.phase == phase).any())
             axis.grid(axis="x")
         line[0].set(yticks=range(len(sizes[device])), yticklabels=sizes[device], ylim=(len(sizes[device]) - 0.5, -0.5))
     return _legend_below(figure, axes[0, 0], columns=2)
