@@ -192,10 +192,10 @@ def in_googlenet() -> pd.DataFrame:
     rows = []
     for name, module in INCEPTION.items():
         seen = (module.n5x5_reduce, *arriving[name][1:])
-        forms = {"5×5": None, **{label: middle for middle, label in MIDDLES.items()}}
-        rows.append({"module": name, "α": module.n5x5 / module.n5x5_reduce, **{
-            label: cost.chain(factorised.two_3x3(module, middle).branches[2][1:], seen, None).multiply_adds
-            for label, middle in forms.items()}})
+        forms = {"5×5": module.split(), **{label: factorised.two_3x3(module, key) for key, label in MIDDLES.items()}}
+        rows.append({"module": name, "α": module.n5x5 / module.n5x5_reduce,
+                     **{label: cost.chain(form.branches[2][1:], seen, None).multiply_adds
+                        for label, form in forms.items()}})
     frame = pd.DataFrame(rows)
     return pd.concat([frame, pd.DataFrame([{"module": "all", **frame.drop(columns=["module", "α"]).sum()}])],
                      ignore_index=True)

@@ -1,16 +1,13 @@
 """V3 §3 by its own arithmetic, on V1's Table 1 as it is printed."""
-from functools import partial
-
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from replication.errors import BadInput
 from replication.models import cost, factorised
 from replication.models.build import build
-from replication.models.googlenet import INCEPTION, googlenet_bn
-from replication.models.ops import BatchNorm, Conv, Inception, MaxPool, Network, Row, Split
+from replication.models.googlenet import INCEPTION
+from replication.models.ops import Conv, Inception, Network, Row
 
 # V1 Table 1: 5×5 reduce, 5×5. V3 §3.1's α is the second over the first.
 FIVE = {"3a": (16, 32), "3b": (32, 96), "4a": (16, 48), "4b": (24, 64), "4c": (24, 64), "4d": (32, 64),
@@ -27,7 +24,8 @@ def multiply_adds(ops, channels, side=14, norm=None):
 
 
 def saving(module, middle):
-    before, after = (multiply_adds(large(factorised.two_3x3(module, m)), module.n5x5_reduce) for m in (None, middle))
+    before, after = (multiply_adds(large(form), module.n5x5_reduce)
+                     for form in (module.split(), factorised.two_3x3(module, middle)))
     return 1 - after / before
 
 
@@ -69,35 +67,6 @@ def test_savings_in_googlenet():
     assert savings["root"][6] == pytest.approx(10)  # 4e: 32 to 64 to 128
 
 
-def test_googlenet_factorised():
-    plain = {row["name"]: row for row in cost.table(googlenet_bn())}
-    for middle in (None, *factorised.MIDDLE):
-        table = {row["name"]: row for row in cost.table(factorised.googlenet_two_3x3(middle=middle))}
-        assert list(table) == list(plain)
-        for name, row in table.items():
-            assert row["output"] == plain[name]["output"]
-            if name not in FIVE or middle is None:
-                assert row["weights"] == plain[name]["weights"]
-                continue
-            seen, given = FIVE[name]
-            between = {"root": round((seen * given) ** 0.5), "full": given, "reduce": seen}[middle]
-            more = 9 * between * (seen + given) - 25 * seen * given
-            assert row["weights"] - plain[name]["weights"] == more
-
-
-def test_linear_layers():
-    module = INCEPTION["3a"]
-    for linear, flat in (((), []), (("middle",), ["2_1"]), (("reduce",), ["1_0", "2_0"]),
-                         (["reduce", "middle"], ["1_0", "2_0", "2_1"])):
-        net = build(Network("n", (Row("3a", factorised.two_3x3(module, linear=linear)),), 8, norm=BatchNorm()))
-        layers = {name.split(".")[-1]: m for name, m in net.named_modules() if hasattr(m, "relu") and m is not net}
-        assert [name for name, layer in layers.items() if not layer.relu] == flat
-        assert all(layer.norm is not None for layer in layers.values())
-    split = factorised.two_3x3(module, None, ("reduce",))
-    assert [op.relu for branch in split.branches for op in branch if isinstance(op, Conv)] == \
-        [True, False, True, False, True, True]
-
-
 def field(ops):
     """(height, width) of what one number in the middle sees."""
     net = build(Network("n", tuple(Row(f"r{i}", op) for i, op in enumerate(ops)), 31, channels=2)).eval()
@@ -128,26 +97,6 @@ def test_n1_then_1n_is_an_nxn_of_rank_one():
     torch.testing.assert_close(net(x), F.conv2d(x, net.a.weight * net.b.weight, padding=1))
 
 
-def test_one_grid_at_a_time():
-    options = {"classes": 10, "width": 0.25, "resolution": 64, "stem": 2}
-    base = factorised.googlenet_asymmetric(**options)
-    sides = {32: ["3a", "3b"], 16: ["4a", "4b", "4c", "4d", "4e"], 8: ["5a", "5b"]}
-    assert {row: s for row, (_, s, _) in cost.shapes(base) if row in FIVE} == {
-        row: side for side, rows in sides.items() for row in rows}
-    assert base.rows == factorised.googlenet_two_3x3(**options).rows
-    for n in (3, 7):
-        for side, rows in sides.items():
-            net = factorised.googlenet_asymmetric(grid=side, n=n, **options)
-            assert [a.name for a, b in zip(net.rows, base.rows, strict=True) if a != b] == rows
-            assert cost.shapes(net) == cost.shapes(base)
-            kernels = {op.kernel for row in rows for branch in net.row(row).op.branches for op in branch
-                       if isinstance(op, Conv)}
-            assert kernels == {1, (n, 1), (1, n)}
-            assert (cost.multiply_adds(net) < cost.multiply_adds(base)) == (n == 3)
-    with pytest.raises(BadInput, match=r"Unknown grid '17'\..*Valid: 32, 16, 8"):
-        factorised.googlenet_asymmetric(grid=17, **options)
-
-
 def test_widths_inside_the_pairs():
     # As wide between n×1 and 1×n as what comes in; V3's own modules at 17×17 are (inception_v3.grid17).
     for n in (3, 7):
@@ -156,37 +105,8 @@ def test_widths_inside_the_pairs():
             n * 160 * (160 + 320), n * (32 * (32 + 64) + 64 * (64 + 128))]
 
 
-def test_only_the_rows_named():
-    net, form = googlenet_bn(), partial(factorised.two_3x3, middle="full")
-    other = factorised.factorised(net, form, ["4a"])
-    assert [a.name for a, b in zip(net.rows, other.rows, strict=True) if a != b] == ["4a"]
-    assert other.row("4a").op == form(INCEPTION["4a"])
-    everywhere = factorised.factorised(net, form)
-    assert {row.name for row in everywhere.rows if isinstance(row.op, Split)} == set(FIVE)
-    assert (everywhere.aux, MaxPool(3, 1, pad=1)) == (net.aux, everywhere.row("5b").op.branches[3][0])
-
-
-@pytest.mark.parametrize("make", [
-    *(partial(factorised.googlenet_two_3x3, middle=m) for m in (None, *factorised.MIDDLE)),
-    partial(factorised.googlenet_two_3x3, linear=("middle", "reduce")),
-    *(partial(factorised.googlenet_asymmetric, grid=8, n=n) for n in (3, 7)),
-])
-def test_counted_and_trained(make):
-    table = make(classes=10, width=0.25, resolution=32, stem=2 if "grid" not in make.keywords else 4)
-    net = build(table)
-    assert cost.parameters(table) == sum(p.numel() for p in net.parameters())
-    with FlopCounterMode(display=False) as counter:
-        out = net(torch.randn(4, 3, 32, 32))
-    assert counter.get_total_flops() == 2 * 4 * cost.multiply_adds(table, aux=True)
-    sum(F.cross_entropy(v, torch.arange(4)) for v in out.values()).backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
-
-
 @pytest.mark.parametrize(("form", "wrong", "says"), [
     (factorised.two_3x3, {"middle": "half"}, "Valid: root, full, reduce"),
-    (factorised.two_3x3, {"linear": ("first",)}, "any of middle, reduce"),
-    (factorised.two_3x3, {"linear": "middle"}, "give a list"),
-    (factorised.two_3x3, {"middle": None, "linear": ("middle",)}, "any of reduce"),
     (factorised.asymmetric, {"n": 4}, "even"), (factorised.asymmetric, {"n": 1}, "at least 3"),
 ])
 def test_refusals(form, wrong, says):
