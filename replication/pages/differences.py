@@ -15,28 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from replication.models import cost
+from replication.models import cost, ops
 from replication.models import googlenet as v1
 from replication.models import inception_v3 as v3
 from replication.models.bn_inception import bn_inception
-from replication.models.ops import (
-    LRN,
-    AdaptiveAvgPool,
-    AvgPool,
-    BatchNorm,
-    CaffeXavier,
-    Conv,
-    Dropout,
-    He,
-    Inception,
-    MaxPool,
-    Network,
-    Op,
-    Split,
-    Start,
-    TruncatedNormal,
-    VarianceScaling,
-)
+from replication.models.ops import Network, Op
 from replication.pages.html import Html, cards
 from replication.pages.network_in_network import MIDDLES, in_googlenet, savings
 
@@ -88,16 +71,16 @@ def _parts(text: str) -> list[str]:
 
 
 # -- reading a table ----------------------------------------------------------------------------------------------
-def _flat(ops: Iterable[Op]) -> Iterator[Op]:
+def _flat(chain: Iterable[Op]) -> Iterator[Op]:
     """Every op of a chain, those inside modules too."""
-    for op in ops:
+    for op in chain:
         match op:
-            case Inception():
+            case ops.Inception():
                 yield from _flat((op.split(),))
-            case Split():
+            case ops.Split():
                 for branch in op.branches:
                     yield from _flat(branch)
-            case Start():
+            case ops.Start():
                 yield op.op
             case _:
                 yield op
@@ -109,26 +92,26 @@ def _square(kernel: Any) -> str:
 
 def large(network: Network) -> str:
     """Kernel of the branch that V1 calls 5×5."""
-    return " and ".join(sorted({_square(row.op.large) for row in network.rows if isinstance(row.op, Inception)}))
+    return " and ".join(sorted({_square(row.op.large) for row in network.rows if isinstance(row.op, ops.Inception)}))
 
 
 def normalisation(network: Network) -> str:
     """Which, and the places of LRN or the settings of batch normalisation, whose momentum is PyTorch's."""
     if network.norm is None:
-        return f"LRN, {sum(isinstance(row.op, LRN) for row in network.rows)} places"
+        return f"LRN, {sum(isinstance(row.op, ops.LRN) for row in network.rows)} places"
     gamma = ", no γ" if network.norm.scale is False else ""
     return f"BN, ε {network.norm.eps:g}, momentum {network.norm.momentum:g}{gamma}"
 
 
 def last_pool(network: Network) -> str:
     """The last max-pool between modules."""
-    last = [row.op for row in network.rows if isinstance(row.op, MaxPool)][-1]
+    last = [row.op for row in network.rows if isinstance(row.op, ops.MaxPool)][-1]
     return f"{_square(last.kernel)}, stride {last.stride}"
 
 
 def dropout(network: Network) -> str:
     """Share dropped before the last layer."""
-    p = next(row.op.p for row in network.rows if isinstance(row.op, Dropout))
+    p = next(row.op.p for row in network.rows if isinstance(row.op, ops.Dropout))
     return f"{p:g}" if p else "none"
 
 
@@ -138,9 +121,9 @@ def heads(network: Network) -> str:
         return "none"
     places = f"on {' and '.join(aux.at for aux in network.aux)}"
     match network.aux[0].ops[0]:
-        case AvgPool(kernel, stride):
+        case ops.AvgPool(kernel, stride):
             return f"{places}; {_square(kernel)} average pool, stride {stride}"
-        case AdaptiveAvgPool(out):
+        case ops.AdaptiveAvgPool(out):
             return f"{places}; adaptive pool to {_square(out)}"
     return f"{places}; no pool"
 
@@ -148,13 +131,13 @@ def heads(network: Network) -> str:
 def init(network: Network) -> str:
     """The distribution of the initial weights."""
     match network.init:
-        case CaffeXavier():
+        case ops.CaffeXavier():
             return "uniform, ±√(3 / inputs)"
-        case He():
+        case ops.He():
             return "N(0, 2 / inputs)"
-        case TruncatedNormal(std):
+        case ops.TruncatedNormal(std):
             return f"N(0, {std:g}²), cut at ±2 deviations"
-        case VarianceScaling(factor):
+        case ops.VarianceScaling(factor):
             return f"N(0, {factor:g} / inputs), cut at ±2 deviations"
 
 
@@ -162,7 +145,7 @@ def bias(network: Network) -> str:
     """Whether convolutions have one, and where it starts."""
     if network.norm is not None:
         return "no"
-    return f"yes, starts at {network.init.bias if isinstance(network.init, CaffeXavier) else 0:g}"
+    return f"yes, starts at {network.init.bias if isinstance(network.init, ops.CaffeXavier) else 0:g}"
 
 
 def inference(network: Network) -> str:
@@ -195,11 +178,11 @@ def stem(network: Network) -> str:
     parts = []
     for row in network.rows:
         match row.op:
-            case Split():
+            case ops.Split():
                 break
-            case Conv(out, kernel, stride):
+            case ops.Conv(out, kernel, stride):
                 parts.append(f"{_square(kernel)}{_over(stride)} to {out}")
-            case MaxPool(kernel, stride):
+            case ops.MaxPool(kernel, stride):
                 parts.append(f"max {_square(kernel)}{_over(stride)}")
     return "; ".join(parts)
 
@@ -208,10 +191,10 @@ def _over(stride: int) -> str:
     return f"/{stride}" if stride > 1 else ""
 
 
-def _modules(network: Network) -> list[tuple[int, Split]]:
+def _modules(network: Network) -> list[tuple[int, ops.Split]]:
     """(side of its map, module), without the reductions."""
     sides = {name: shape[1] for name, shape in cost.shapes(network)}
-    return [(sides[row.name], row.op) for row in network.rows if isinstance(row.op, Split)
+    return [(sides[row.name], row.op) for row in network.rows if isinstance(row.op, ops.Split)
             and all(getattr(op, "stride", 1) == 1 for op in _flat((row.op,)))]
 
 
@@ -225,7 +208,7 @@ def widest(network: Network) -> str:
     """The largest kernel of a convolution on the first grid of modules."""
     found = _modules(network)
     kernels = [op.kernel for side, module in found if side == found[0][0] for op in _flat((module,))
-               if isinstance(op, Conv) and isinstance(op.kernel, int)]
+               if isinstance(op, ops.Conv) and isinstance(op.kernel, int)]
     return _square(max(kernels))
 
 
@@ -350,9 +333,9 @@ CODES_V3 = (
 def v3_codes() -> dict[str, Network]:
     """The columns of `inception_v3_codes`. slim's and Keras's have no γ."""
     plain = v3.inception_v3(aux=(), dropout=0.0)
-    return {"slim": replace(v3.inception_v3(dropout=0.2), norm=BatchNorm(momentum=3e-4, scale=False)),
+    return {"slim": replace(v3.inception_v3(dropout=0.2), norm=ops.BatchNorm(momentum=3e-4, scale=False)),
             "torchvision": v3.inception_v3(), "timm": plain,
-            "Keras": replace(plain, norm=BatchNorm(momentum=0.01, scale=False))}
+            "Keras": replace(plain, norm=ops.BatchNorm(momentum=0.01, scale=False))}
 
 
 def inception_v3_codes() -> Table:
