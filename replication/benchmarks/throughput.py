@@ -331,12 +331,12 @@ def ours(entry: Entry, images: Tensor) -> harness.Program:
             yield evaluate_view(resident[part], recipe.augment), labels[part]
 
     @torch.inference_mode()
-    def look(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
+    def judge(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
         network(images).float()
         clock("forward")
 
     if entry.phase == "infer":
-        return harness.Program(views, look)
+        return harness.Program(views, judge)
     return harness.Program(batches, step, data=data if "graph" in tricks else None)
 
 
@@ -403,9 +403,9 @@ def theirs(entry: Entry, folder: Path) -> harness.Program:
         clock("optimiser")
 
     @torch.inference_mode()
-    def look(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
+    def judge(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
         with half():
             network(images)
         clock("forward")
 
-    return harness.Program(same if tuned else loaded, step if training else look, ahead)
+    return harness.Program(same if tuned else loaded, step if training else judge, ahead)

@@ -10,7 +10,7 @@ from replication.errors import BadInput, unknown
 from replication.models import cost, init, layers, ops
 from replication.models.ops import Network, Op
 
-# V1 Table 1's column heads; the third branch keeps its name whatever its kernel.
+# The layers of V1 Table 1's columns; the third branch keeps its name whatever its kernel.
 COLUMNS = (("1x1",), ("3x3_reduce", "3x3"), ("5x5_reduce", "5x5"), ("pool", "pool_proj"))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from replication.errors import BadInput, check, heads, unknown
+from replication.errors import BadInput, aux_rows, check, unknown
 from replication.models.cost import shapes
 from replication.models.ops import (
     Aux,
@@ -175,7 +175,7 @@ def complete(table: tuple[Row, ...], name: str, *, classes: int, aux: Sequence[s
     if aux_norm not in ("all", "conv", "none"):
         raise unknown("aux_norm", aux_norm, ("all", "conv", "none"))
     modules = [row.name for row in table if isinstance(row.op, Split)]
-    places = heads(aux, modules, example=("6b", "6e") if "6e" in modules else ("4a", "4d"))
+    places = aux_rows(aux, modules, example=("6b", "6e") if "6e" in modules else ("4a", "4d"))
     rows = (
         *(Row(row.name, widened(row.op, width)) for whole in table for row in reduced(whole, reduction)),
         Row("avgpool", AvgPool()), Row("dropout", Dropout(dropout)), Row("linear", Linear(classes)),

@@ -128,7 +128,7 @@ def steps(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
         with average.applied(), fabric.autocast(), accelerate.as_written(which):
             return evaluate.logits(bare, data.val, recipe.augment)
 
-    def look(epoch: int) -> None:
+    def note(epoch: int) -> None:
         """Adds a row to the history: the state after `epoch` epochs."""
         torch.manual_seed(stream(seed, "probe"))
         total, wrong = (value / (per_epoch * recipe.batch) if epoch else math.nan for value in sums.tolist())
@@ -158,7 +158,7 @@ def steps(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
 
     advance = accelerate.Steps(take, bare, which)
     if not state.history:
-        look(0)
+        note(0)
     mine = loader.plan(len(labels), recipe.batch, seed, range(state.step, every), images.device, rank, world)
     with closing(loader.batches(images, mine, fabric.device)) as batches:
         for epoch in range(state.step // per_epoch if per_epoch else 0, recipe.epochs):
@@ -183,7 +183,7 @@ def steps(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
                     saved = now
                     save()
                 yield
-            look(epoch + 1)
+            note(epoch + 1)
             save()
             saved = time.monotonic()
 

@@ -94,16 +94,16 @@ def test_network_in_network() -> None:
 def test_heads() -> None:
     fc = 1024 * 49 * 1024 + 1024 + 1024 * 1000 + 1000
     alexnet = 9216 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000
-    found = network_in_network.heads().set_index(["network", "head"])["parameters of the head"].to_dict()
+    found = network_in_network.classifiers().set_index(["network", "head"])["parameters of the head"].to_dict()
     assert found == {
         ("NIN, 10 classes", "average"): 0, ("NIN, 10 classes", "fc"): 640 * 10 + 10,
         ("NIN, 10 classes", "fc+dropout"): 640 * 10 + 10,
         ("NIN, 100 classes", "average"): 0, ("NIN, 100 classes", "fc"): 6400 * 100 + 100,
         ("GoogLeNet", "average"): 1_025_000, ("GoogLeNet", "nin"): 1_025_000, ("GoogLeNet", "fc"): fc,
         ("AlexNet", "fc, three layers"): alexnet}
-    work = network_in_network.heads().set_index(["network", "head"])["multiply-adds of the head"]
+    work = network_in_network.classifiers().set_index(["network", "head"])["multiply-adds of the head"]
     assert work["GoogLeNet", "nin"] == 49 * work["GoogLeNet", "average"] == 49 * 1_024_000
-    share = network_in_network.heads().set_index("network")["of the network's, %"]["AlexNet"]
+    share = network_in_network.classifiers().set_index("network")["of the network's, %"]["AlexNet"]
     assert share == pytest.approx(100 * alexnet / 60_965_224)
 
 
