@@ -140,7 +140,7 @@ def widened(factors: tuple[int, ...] = (1, 2, 4)) -> pd.DataFrame:
         return first.multiply_adds, second.multiply_adds, cost.multiply_adds(googlenet(width=k))
 
     times = pd.DataFrame([prices(k) for k in factors], columns=["first of two, ×", "second of two, ×", "GoogLeNet, ×"])
-    times /= prices(1)
+    times /= list(prices(1))
     times.insert(0, "filters, ×", factors)
     return times
 

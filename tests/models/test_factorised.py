@@ -2,6 +2,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from table1 import MODULES
 
 from replication.errors import BadInput
 from replication.models import cost, factorised
@@ -9,9 +10,8 @@ from replication.models.build import build
 from replication.models.googlenet import INCEPTION
 from replication.models.ops import Conv, Inception, Network, Row
 
-# V1 Table 1: 5×5 reduce, 5×5. V3 §3.1's α is the second over the first.
-FIVE = {"3a": (16, 32), "3b": (32, 96), "4a": (16, 48), "4b": (24, 64), "4c": (24, 64), "4d": (32, 64),
-        "4e": (32, 128), "5a": (32, 128), "5b": (48, 128)}
+# V3 §3.1's α is the second over the first.
+FIVE = {name: (module.r5, module.n5) for name, module in MODULES.items()}
 
 
 def large(split):
