@@ -15,10 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
-from replication import files
 from replication.benchmarks import harness, throughput
 from replication.data.registry import resolve
 from replication.data.spec import Flip
@@ -48,7 +46,7 @@ def run(until: float = math.inf) -> Path:
 
     def note(**row: Any) -> None:
         rows.append({**{key: common[key] for key in ("device", "versions", "commit", "utc")}, **row})
-        files.write(path, pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False, float_format="%.6g"))
+        harness.write(path, rows, COLUMNS)
         print("  ".join(str(row.get(key, "")) for key in COLUMNS[1:10]), flush=True)
 
     note(case="LRN's gradient, against float64", **_attempt(lambda: {"against": lrn(where)}))

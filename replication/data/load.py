@@ -95,7 +95,7 @@ def _digits(data: spec.Data) -> Kept:
     chosen = _chosen(data, 10)
 
     def part(groups: list[list[int]], n: int | None) -> Part:
-        positions, relabelled = _take(data, [groups[c] for c in chosen], n)
+        positions, relabelled = _shared(data, [groups[c] for c in chosen], n)
         return images[positions], np.asarray(relabelled, np.int64), {}
 
     train, val = digits.halves(labels)
@@ -115,7 +115,7 @@ def _speech(data: spec.Data, root: Path) -> Kept:
     chosen = _chosen(data, len(found.classes))
 
     def part(groups: speech.Groups, n: int | None) -> Part:
-        clips, labels = _take(data, [groups[c] for c in chosen], n)
+        clips, labels = _shared(data, [groups[c] for c in chosen], n)
         return sound.features(sound.seconds(clips, of.rate), of), np.asarray(labels, np.int64), {}
 
     return Kept(tuple(found.classes[c] for c in chosen), part(found.train, data.train_images),
@@ -145,15 +145,15 @@ def _by_class(data: spec.Data, whole: ByClass) -> tuple[tuple[str, ...], Source,
     """As many classes and images of a set as are asked for."""
     classes, train, val = whole
     chosen = _chosen(data, len(classes))
-    return (tuple(classes[c] for c in chosen), Source(*_take(data, [train[c] for c in chosen], data.train_images)),
-            Source(*_take(data, [val[c] for c in chosen], data.val_images)))
+    return (tuple(classes[c] for c in chosen), Source(*_shared(data, [train[c] for c in chosen], data.train_images)),
+            Source(*_shared(data, [val[c] for c in chosen], data.val_images)))
 
 
 def _chosen(data: spec.Data, n: int) -> list[int]:
     return subset.evenly(n, data.classes or n)
 
 
-def _take(data: spec.Data, groups: Sequence[Sequence[subset.T]], n: int | None) -> tuple[list[subset.T], list[int]]:
+def _shared(data: spec.Data, groups: Sequence[Sequence[subset.T]], n: int | None) -> tuple[list[subset.T], list[int]]:
     images, labels = subset.interleave(groups, n)
     if n is not None and len(images) < n:
         raise BadInput(f"{data.name} holds {len(images)} images where {n} are asked for; ask for fewer, or remove what "

@@ -178,13 +178,13 @@ def nin(
     """
     _check(classes, width, resolution, dropout, init)
     check("rectified", rectified, bool)
-    heads: dict[str, tuple[Row, ...]] = {
+    ends: dict[str, tuple[Row, ...]] = {
         "average": (Row("avgpool", AvgPool()),),
         "fc": (Row("fc", Linear(classes)),),
         "fc+dropout": (Row("dropout3", Dropout(dropout)), Row("fc", Linear(classes))),
     }
-    if head not in heads:
-        raise unknown("head", head, heads)
+    if head not in ends:
+        raise unknown("head", head, ends)
 
     def c(channels: int) -> int:
         return scaled(channels, width)
@@ -195,7 +195,7 @@ def nin(
         Row("conv2", Conv(c(192), 5)), Row("cccp3", Conv(c(192))), Row("cccp4", Conv(c(192))),
         Row("pool2", MaxPool(3, 2)), Row("dropout2", Dropout(dropout)),
         Row("conv3", Conv(c(192), 3)), Row("cccp5", Conv(c(192))), Row("cccp6", Conv(classes, relu=rectified)),
-        *heads[head],
+        *ends[head],
     ), resolution, init=init)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from replication.errors import BadInput, check, heads, unknown
+from replication.errors import BadInput, aux_rows, check, unknown
 from replication.models.cost import shapes
 from replication.models.ops import (
     LRN,
@@ -173,7 +173,7 @@ def googlenet(
     # V1 §5's list: pool, 128 1×1, 1024 rectified, 70 % dropout, linear.
     return replace(trunk, aux=tuple(
         Aux(at, (*aux_pool(grid[at]), Conv(c(128)), Linear(c(1024), relu=True), Dropout(0.7), Linear(classes)))
-        for at in heads(aux, INCEPTION, example=("4a", "4d"))
+        for at in aux_rows(aux, INCEPTION, example=("4a", "4d"))
     ))
 
 

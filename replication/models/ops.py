@@ -107,7 +107,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Inception:
-    """One module, in the column heads of V1's Table 1. `large` is the side of the 5×5 branch's kernel, `linear` whether
+    """One module, by the columns of V1's Table 1. `large` is the side of the 5×5 branch's kernel, `linear` whether
     its two reductions go without ReLU."""
     n1x1: int
     n3x3_reduce: int

@@ -105,7 +105,7 @@ def steps(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
     run = _Run(experiment, seed)
     saved = seen = time.monotonic()
     if not run.state.history:
-        run.look(0)
+        run.note(0)
     with closing(run.batches()) as batches:
         for epoch in range(run.state.step // run.per_epoch if run.per_epoch else 0, experiment.recipe.epochs):
             if not run.state.finite:
@@ -124,7 +124,7 @@ def steps(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
                     saved = now
                     run.save()
                 yield
-            run.look(epoch + 1)
+            run.note(epoch + 1)
             run.save()
             saved = time.monotonic()
     images = run.steps * experiment.recipe.batch
@@ -187,7 +187,7 @@ class _Run:
         return Progress(self.address, self.state.step * self.recipe.batch, self.steps * self.recipe.batch, epoch, loss,
                         error)
 
-    def look(self, epoch: int) -> None:
+    def note(self, epoch: int) -> None:
         """Adds a row to the history: the state after `epoch` epochs."""
         torch.manual_seed(stream(self.seed, "probe"))
         seen = self.per_epoch * self.recipe.batch
