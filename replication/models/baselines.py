@@ -22,7 +22,7 @@ from replication.models.ops import (
     TableConv,
     Tanh,
     TruncatedNormal,
-    VarianceScaling,
+    check_common,
     scaled,
 )
 
@@ -42,7 +42,7 @@ def alexnet(
 
     Raises BadInput for an input too small.
     """
-    _check(classes, width, resolution, dropout, init)
+    check_common(classes, width, resolution, dropout, init)
 
     def c(channels: int) -> int:
         return scaled(channels, width)
@@ -68,7 +68,7 @@ def alexnet_torchvision(
 
     Arguments and errors as for `alexnet`. torchvision starts it as torch does by default, U(±1/√fan_in).
     """
-    _check(classes, width, resolution, dropout, init)
+    check_common(classes, width, resolution, dropout, init)
 
     def c(channels: int) -> int:
         return scaled(channels, width)
@@ -176,7 +176,7 @@ def nin(
 
     Raises BadInput for an unknown head, and for an input too small.
     """
-    _check(classes, width, resolution, dropout, init)
+    check_common(classes, width, resolution, dropout, init)
     check("rectified", rectified, bool)
     ends: dict[str, tuple[Row, ...]] = {
         "average": (Row("avgpool", AvgPool()),),
@@ -197,14 +197,6 @@ def nin(
         Row("conv3", Conv(c(192), 3)), Row("cccp5", Conv(c(192))), Row("cccp6", Conv(classes, relu=rectified)),
         *ends[head],
     ), resolution, init=init)
-
-
-def _check(classes: int, width: float, resolution: int, dropout: float, init: Init) -> None:
-    check("classes", classes, int, 2)
-    check("width", width, (int, float), 0.01)
-    check("resolution", resolution, int, 1)
-    check("dropout", dropout, (int, float), 0, 0.99)
-    check("init", init, (CaffeXavier, He, TruncatedNormal, VarianceScaling))
 
 
 ALEXNET = alexnet()

@@ -15,10 +15,8 @@ from replication.models.ops import (
     Aux,
     AvgPool,
     BatchNorm,
-    CaffeXavier,
     Conv,
     Dropout,
-    He,
     Init,
     Linear,
     MaxPool,
@@ -30,6 +28,7 @@ from replication.models.ops import (
     Start,
     TruncatedNormal,
     VarianceScaling,
+    check_common,
     scaled,
 )
 
@@ -166,12 +165,8 @@ def inception_v2(*, name: str = "Inception V2", **options: Any) -> Network:
 
 def complete(table: tuple[Row, ...], name: str, *, classes: int, aux: Sequence[str], width: float, resolution: int,
              dropout: float, init: Init, reduction: str, aux_norm: str, aux_dropout: float) -> Network:
-    check("classes", classes, int, 2)
-    check("width", width, (int, float), 0.01)
-    check("dropout", dropout, (int, float), 0, 0.99)
+    check_common(classes, width, resolution, dropout, init)
     check("aux_dropout", aux_dropout, (int, float), 0, 0.99)
-    check("resolution", resolution, int, 1)
-    check("init", init, (CaffeXavier, He, TruncatedNormal, VarianceScaling))
     if aux_norm not in ("all", "conv", "none"):
         raise unknown("aux_norm", aux_norm, ("all", "conv", "none"))
     modules = [row.name for row in table if isinstance(row.op, Split)]
