@@ -245,7 +245,7 @@ def programs() -> Iterator[str]:
 WEIGHTS = "README: weights in and out of files, for people who want a network and no book"
 MEASURES = "what is measured of runs that are here, for a page to come"
 FOR_PEOPLE = {
-    **dict.fromkeys(("models.weights.rebuilt", "models.weights.about", "models.weights.classifier_only",
+    **dict.fromkeys(("models.weights.rebuilt", "models.weights.classifier_only",
                      "models.torchvision.from_torchvision"),
                     WEIGHTS),
     **dict.fromkeys(("training.logits.RULES", "training.logits.ensemble",

@@ -50,7 +50,8 @@ def examples(experiment: experiments.Experiment, seed: int, number: int = 12) ->
     labels = data.train.labels[chosen].numpy()
     place = pd.Series(labels).groupby(labels).cumcount()
     shown = np.lexsort((labels, place))[:number].copy()
-    return Examples(pictures(batch[shown], experiment.data.features), [names(experiment.data, data.classes)[label] for label in labels[shown]])
+    called = names(experiment.data, data.classes)
+    return Examples(pictures(batch[shown], experiment.data.features), [called[label] for label in labels[shown]])
 
 
 @dataclass(frozen=True)
