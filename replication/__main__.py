@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 import signal
 import sys
@@ -20,6 +21,35 @@ from replication.training import distributed
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """What `python -m replication` ends with. Whoever reads its output may go at any time (`| head`)."""
+    try:
+        try:
+            return _main(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # it was that pipe: what is still to be written at the end goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141  # as a shell says of what a closed pipe ended
+        raise
+
+
+def _main(arguments: list[str] | None) -> int:
+    asked = _parser().parse_args(arguments)
+    try:
+        VERBS[asked.verb](asked)
+    except BadInput as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped; the same command goes on from the last checkpoints.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m replication", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb, about in (("list", "the grid of a profile: seeds done and wanted"),
@@ -52,17 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument("--budget", type=str, help="begin nothing after this long: 90s, 25m, 1.5h, or seconds")
     bench.add_argument("--smoke", action="store_true", help="instead, whether each fast way of training works here")
     bench.add_argument("--roofline", action="store_true", help="instead, each row of Table 1 beside its bound")
-    asked = parser.parse_args(arguments)
-    try:
-        {"list": _list, "run": _run, "import": _import, "count": _count, "zoo": _zoo, "compare": _compare,
-         "publish": _publish, "bench": _bench}[asked.verb](asked)
-    except BadInput as problem:
-        print(problem, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped; the same command goes on from the last checkpoints.", file=sys.stderr)
-        return 130
-    return 0
+    return parser
 
 
 def _grids(asked: Any) -> tuple[str, list[study.Grid]]:
@@ -199,6 +219,9 @@ def _bench(asked: Any) -> None:
     else:
         throughput.run(asked.quick, until)
 
+
+VERBS = {"list": _list, "run": _run, "import": _import, "count": _count, "zoo": _zoo, "compare": _compare,
+         "publish": _publish, "bench": _bench}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -14,6 +14,8 @@ import torch
 
 from replication.runs import experiments
 from replication.studies import grid, workers
+from replication.studies.compose import compose
+from replication.studies.setting import Setting
 
 TINY: dict[str, Any] = {"images": 200, "val_images": 100, "resolution": 32, "width": 0.125, "stem": 4, "epochs": 2,
                         "batch": 20}
@@ -44,10 +46,12 @@ def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 LONG = """
-from replication.studies import grid, workers
+from replication.studies import workers
+from replication.studies.compose import compose
+from replication.studies.setting import Setting
 if __name__ == "__main__":
-    setting = grid.Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=5000, batch=20)
-    workers.train([("long", grid.experiment(setting), 0)])
+    setting = Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=5000, batch=20)
+    workers.train([("long", compose("googlenet", setting), 0)])
 """
 
 
@@ -60,9 +64,9 @@ def parent(out: Path, tmp_path: Path) -> subprocess.Popen[bytes]:
 
 @pytest.fixture
 def tiny() -> Callable[..., experiments.Experiment]:
-    """tiny(norm="BN", batch=10, clip=None): 20 steps of an eighth-width GoogLeNet; recipe fields replace its own."""
-    def make(norm: str = "LRN", aux: tuple[str, ...] = ("4a", "4d"), **recipe: Any) -> experiments.Experiment:
-        made = grid.experiment(grid.Setting(**TINY), norm=norm, aux=aux)
+    """tiny("bn", batch=10, clip=None): 20 steps of an eighth-width GoogLeNet; recipe fields replace its own."""
+    def make(norm: str = "lrn", aux: tuple[str, ...] = ("4a", "4d"), **recipe: Any) -> experiments.Experiment:
+        made = compose("googlenet", Setting(**TINY), grid.NORM[norm].sets, {"network.aux": aux})
         return replace(made, recipe=replace(made.recipe, **recipe))
     return make
 

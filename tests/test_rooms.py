@@ -28,9 +28,9 @@ INSTANT = {"errors", "paths", "files", "provenance", "__main__",
            *(f"data.{name}" for name in ("spec", "registry", "subset", "listing", "folder", "speech",
                                          "tiny_imagenet")),
            "runs.experiments", "runs.store", "runs.bundle", "training.distributed", "training.crops",
-           "studies.grid", "studies.profiles", "studies.estimate", "studies.queue"}
-NO_TORCH = INSTANT | {"training.logits", "training.calibration", "studies.study", "studies.workers",
-                      "studies.torchrun"}  # and all of pages
+           *(f"studies.{name}" for name in ("grid", "compose", "setting", "values", "study", "profiles", "estimate",
+                                            "queue"))}
+NO_TORCH = INSTANT | {"training.logits", "training.calibration", "studies.workers", "studies.torchrun"}  # and all of pages
 SLOW = {"torch", "torchvision", "lightning", "numpy", "pandas", "scipy", "matplotlib", "seaborn", "sklearn", "PIL"}
 TORCH = {"torch", "torchvision", "lightning"}
 

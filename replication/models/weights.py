@@ -78,6 +78,8 @@ def rebuilt(path: str | Path) -> Net:
     said = about(path)
     try:
         table = _value(said["network"])
+        if not isinstance(table, ops.Network):
+            raise TypeError("it is another part of a table")
     except (KeyError, TypeError, AttributeError) as problem:
         raise BadInput(f"{path} does not say which network its weights are of, as a file of weights.save does: build "
                        f"the network, then weights.load(network, path).") from problem

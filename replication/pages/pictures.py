@@ -52,7 +52,7 @@ def confusion(shares: pd.DataFrame) -> Figure | Nothing:
     cells = np.concatenate([np.broadcast_to(to_rgb(PALETTE[0]), (n, n, 3)), shares.to_numpy()[..., None] / 100], 2)
     axis.imshow(cells, interpolation="none", aspect="auto")  # over the page's own ground, light or dark
     for (row, column), share in np.ndenumerate(shares.to_numpy()):
-        if share >= 0.5:
+        if round(share):
             axis.annotate(f"{share:.0f}", (column, row), ha="center", va="center",
                           color="white" if share > 80 else INK, fontsize="small" if n <= 12 else "x-small")
     names = [safe(short(name)) for name in shares.index]

@@ -6,7 +6,6 @@ A field is named by its path: `network.<argument>` of the network's function, `d
 from __future__ import annotations
 
 import inspect
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -19,7 +18,7 @@ from replication.models import registry
 from replication.models.ops import Network
 from replication.runs.experiments import Experiment, Recipe
 from replication.studies.setting import Setting
-from replication.studies.values import listed, read
+from replication.studies.values import fits, listed, read
 
 DATA = tuple(inspect.signature(sets_of_data.resolve).parameters)
 RECIPE = tuple(field.name for field in fields(Recipe))
@@ -84,8 +83,13 @@ def _network(name: str, setting: Setting, data: Data, side: int, asked: dict[str
         own |= {"stem": setting.stem} if "strides" not in known else {}
     own |= {"classes": data.classes, "init": registry.START.get(name)}
     own = {field: value for field, value in own.items() if field in known and value is not None}
-    given = {field: _scaled(own.get(field, known[field]), listed(value) if isinstance(known[field], (tuple, list))
-                            else read(value), f"network.{field}") for field, value in asked.items()}
+    given = {}
+    for field, value in asked.items():
+        value = _scaled(own.get(field, known[field]), value, f"network.{field}")
+        given[field] = listed(value) if isinstance(known[field], (tuple, list)) else read(value)
+        if field in ("classes", "resolution", "features", "frames") and given[field] != own.get(field, given[field]):
+            raise BadInput(f"network.{field}={given[field]!r} does not fit the data, whose network has {own[field]}: "
+                           f"leave it out, or change the data.")
     table = registry.NETWORKS[name](**{**own, **given})
     if data.features is None and table.channels != 3:
         raise BadInput(f"{name} takes images of one channel, and the images of every set here have three colours: use "
@@ -100,10 +104,11 @@ def _recipe(setting: Setting, table: Network, data: Data, side: int, asked: dict
         "augment": usual(data, side)}
     defaults = {field.name: field.default for field in fields(Recipe)}
     for field, value in asked.items():
+        value = _scaled(own.get(field, defaults[field]), value, f"recipe.{field}")
         if field == "augment":
             own[field] = tuple(_augmentation(part, data, side) for part in listed(value))
             continue
-        own[field] = _scaled(own.get(field, defaults[field]), read(value), f"recipe.{field}")
+        own[field] = read(value)
         _fits(field, own[field])
     if own["precision"] not in ("fp32", "bf16"):
         raise unknown("recipe.precision", own["precision"], ("fp32", "bf16"))
@@ -131,6 +136,7 @@ def _augmentation(asked: Any, data: Data, side: int) -> Augmentation:
 
 
 def _scaled(before: Any, value: Any, path: str) -> Any:
+    """`value`, but for Times."""
     if not isinstance(value, Times):
         return value
     if isinstance(before, bool) or not isinstance(before, (int, float)):
@@ -140,11 +146,6 @@ def _scaled(before: Any, value: Any, path: str) -> Any:
 
 def _fits(field: str, value: Any) -> None:
     """Raises BadInput where a value is of no kind that the recipe's field has, or out of range."""
-    wanted = TYPES[field]
-    kinds = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
-    kinds = (*kinds, int) if float in kinds else kinds
-    if isinstance(value, bool) or not isinstance(value, kinds):
-        names = [kind.__name__ for kind in kinds if kind is not type(None)]
-        raise BadInput(f"recipe.{field}={value!r} is a {type(value).__name__}; it must be one of {', '.join(names)}.")
+    fits(f"recipe.{field}", value, TYPES[field])
     if isinstance(value, (int, float)) and field in RANGES:
         check(f"recipe.{field}", value, (int, float), *RANGES[field])

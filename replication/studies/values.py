@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import ast
+import types
+import typing
 from dataclasses import fields
 from typing import Any
 
@@ -56,20 +58,32 @@ def _value(node: ast.expr, text: str) -> Any:
                 raise unknown("value", name, VOCABULARY)
             return _made(VOCABULARY[name], {str(one.arg): _value(one.value, text) for one in given}, text)
         case ast.Call(func=ast.Name(id=name)) if name in VOCABULARY:
-            first = fields(VOCABULARY[name])[0].name
-            raise BadInput(f"{text}: give the arguments of {name} by name, e.g. {name}({first}=...).")
+            if not (known := fields(VOCABULARY[name])):
+                raise BadInput(f"{text}: {name} takes no arguments.")
+            raise BadInput(f"{text}: give the arguments of {name} by name, e.g. {name}({known[0].name}=...).")
     raise _Words
 
 
 def _made(kind: type, given: dict[str, Any], text: str) -> Any:
-    known = [field.name for field in fields(kind)]
-    for name in given:
+    known, hints = [field.name for field in fields(kind)], typing.get_type_hints(kind)
+    for name, value in given.items():
         if name not in known:
             raise unknown(f"argument of {kind.__name__}", name, known)
+        fits(f"{text}: {name}", value, hints[name])
     try:
         return kind(**given)
     except TypeError:
         raise BadInput(f"{text}: {kind.__name__} needs {', '.join(known)}, each by name.") from None
+
+
+def fits(name: str, value: Any, wanted: Any) -> None:
+    """Raises BadInput where a value is of no kind that a field's annotation names; a whole number is a float, too."""
+    kinds = [typing.get_origin(kind) or kind for kind in (
+        typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,))]
+    kinds += [int] if float in kinds else []
+    if not isinstance(value, tuple(kinds)) or (isinstance(value, bool) and bool not in kinds):
+        names = [kind.__name__ for kind in kinds if kind is not type(None)]
+        raise BadInput(f"{name}={value!r} is a {type(value).__name__}; it must be one of {', '.join(names)}.")
 
 
 def listed(value: Any) -> Any:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from replication import paths
-from replication.data import sound
+from replication.data import sound, tiny_imagenet
 from replication.data.load import Split, load
-from replication.data.spec import LogMel
+from replication.data.spec import Data, LogMel
 from replication.data.transforms import MEAN, STD, augment, evaluate_view, order
 from replication.errors import BadInput
 from replication.models import onnx, weights
@@ -50,7 +50,7 @@ def examples(experiment: experiments.Experiment, seed: int, number: int = 12) ->
     labels = data.train.labels[chosen].numpy()
     place = pd.Series(labels).groupby(labels).cumcount()
     shown = np.lexsort((labels, place))[:number].copy()
-    return Examples(pictures(batch[shown], experiment.data.features), [data.classes[label] for label in labels[shown]])
+    return Examples(pictures(batch[shown], experiment.data.features), [names(experiment.data, data.classes)[label] for label in labels[shown]])
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,12 @@ def look(experiment: experiments.Experiment, seed: int) -> Seen:
         with store.lease(address):
             loop.train(experiment, seed)
     data, said = load(experiment.data), members.member(experiment, seed)
-    return Seen(experiment, data.classes, said.labels, said.logits, data.val)
+    return Seen(experiment, names(experiment.data, data.classes), said.labels, said.logits, data.val)
+
+
+def names(data: Data, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the classes, for people."""
+    return tiny_imagenet.words(classes) if data.name == "tiny-imagenet-200" else classes
 
 
 def pictures(images: Tensor, of: LogMel | None = None) -> Pictures:

@@ -8,7 +8,8 @@ import nbformat
 import pytest
 from tinybook import ROOT, notebook, tool
 
-from replication.studies import grid, profiles
+from replication.studies import profiles
+from replication.studies.setting import Setting
 
 
 def test_a_notebook_takes_of_the_profile_what_it_declares(executed: Path) -> None:
@@ -59,8 +60,20 @@ def test_what_a_profile_leaves_open_is_the_same_for_its_runs_and_its_pages() -> 
     import execute
     sources = sorted((ROOT / "book").glob("*.ipynb"))
     given = execute.shared_out({"dataset": "digits", "epochs": 3}, sources)["aux_heads"]
-    setting = grid.setting(dataset="digits", epochs=3)
+    setting = Setting(dataset="digits", epochs=3)
     assert given["lr"] == setting.lr != profiles.profile("cpu").setting("v1.aux").lr
     assert "images" not in given  # nobody's to say
     everything = dict(profiles.profile("cpu").parameters)
     assert execute.shared_out(everything, sources)["aux_heads"] == everything
+
+
+def test_a_page_that_is_an_example_keeps_its_own_parameters(tmp_path: Path) -> None:
+    sys.path.insert(0, str(ROOT / "book" / "_tools"))
+    import execute
+    for name in ("example", "result"):
+        notebook(tmp_path / f"{name}.ipynb", "# Page", "epochs = 1")
+    made = nbformat.read(tmp_path / "example.ipynb", 4)
+    made.cells[1].metadata["tags"].append("own-parameters")
+    nbformat.write(made, tmp_path / "example.ipynb")
+    shared = execute.shared_out({"epochs": 9}, sorted(tmp_path.glob("*.ipynb")))
+    assert shared == {"example": {}, "result": {"epochs": 9}}

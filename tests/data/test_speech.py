@@ -4,14 +4,15 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-import wave
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import spoken
 import torch
 from scipy import fft
+from spoken import tone, write
 
 from replication.data import sound, spec, speech
 from replication.data.load import load
@@ -29,20 +30,6 @@ FSDD = speech.SETS["fsdd"].features
 PLAIN = replace(FSDD, mfcc=None, peak=None)  # log-mel energies, as loud as recorded
 
 
-def write(path, samples, rate=8000, channels=1, width=2):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(channels)
-        file.setsampwidth(width)
-        file.setframerate(rate)
-        file.writeframes(np.asarray(samples, f"<i{width}").tobytes())
-    return path
-
-
-def tone(hz, rate=8000, length=0.5, amplitude=8000):
-    return np.round(amplitude * np.sin(2 * np.pi * hz * np.arange(int(rate * length)) / rate))
-
-
 def centre(hz, of=PLAIN):
     """The band whose middle on HTK's scale is nearest."""
     def mel(f):
@@ -54,14 +41,8 @@ def centre(hz, of=PLAIN):
 @pytest.fixture
 def fsdd(root):
     """fsdd(n=…): the official layout; a speaker is a frequency, a digit is where in its second a tone lies."""
-    def build(speakers=speech.SPEAKERS, digits=10, n=3):
-        for s, speaker in enumerate(speakers):
-            for digit in range(digits):
-                for number in range(n):
-                    late = np.zeros(4000 + 400 * digit + 10 * number)
-                    write(root / f"fsdd/recordings/{digit}_{speaker}_{number}.wav",
-                          np.concatenate([late, tone(400 + 500 * s, length=0.05)]))
-        return root / "fsdd"
+    def build(**more):
+        return spoken.fsdd(root / "fsdd", **more)
     return build
 
 

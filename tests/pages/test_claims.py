@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_1samp, ttest_rel
+from scipy.stats import ttest_1samp, ttest_ind, ttest_rel
 
 from replication.errors import BadInput
 from replication.pages import claims, stats
 from replication.pages.claims import CLAIMS, CONTRADICTED, NOT_RUN, SUPPORTED, UNRESOLVED
 from replication.pages.stats import Interval
 from replication.studies import grid
+from replication.studies.setting import Setting
 
 INF = math.inf
 
@@ -174,14 +175,14 @@ def test_arithmetic(name: str) -> None:
 SEEDS = 5
 RNG = np.random.default_rng(7)
 ERRORS = {(norm, heads): RNG.uniform(0.2, 0.6, SEEDS)
-          for norm in ("LRN", "BN") for heads in ("none", "4a", "4d", "4a + 4d")}
+          for norm in ("lrn", "bn") for heads in ("none", "4a", "4d", "4a+4d")}
 
 
 @dataclass
 class Grid:
     """What a claim asks of a grid: frames, and the epochs trained."""
     errors: dict[tuple[str, str], Any] = field(default_factory=lambda: ERRORS)
-    setting: Any = field(default_factory=lambda: grid.Setting(epochs=6, seeds=SEEDS))
+    setting: Any = field(default_factory=lambda: Setting(epochs=6, seeds=SEEDS))
     study: Any = grid.STUDIES["v1.aux"]
 
     def of(self, claim: str) -> Grid:
@@ -206,17 +207,20 @@ def errors(norm: str, *heads: str) -> Any:
 
 
 GAINS = {  # the claim's sentence: error of the first less error of the second, in points
-    "V1-25a": (errors("LRN", "none"), errors("LRN", "4a + 4d")),
-    "V1-25b": (errors("LRN", "4a", "4d"), errors("LRN", "4a + 4d")),
-    "V3-13": (1.5 * errors("BN", "none"), 1.5 * errors("BN", "4a + 4d")),  # the mean of ×1 and ×2, two epochs of six
-    "V3-14": (errors("BN", "none"), errors("BN", "4a + 4d")),
-    "V3-15": (errors("BN", "4d"), errors("BN", "4a + 4d")),
+    "V1-25a": (errors("lrn", "none"), errors("lrn", "4a+4d")),
+    "V1-25b": (errors("lrn", "4a", "4d"), errors("lrn", "4a+4d")),
+    "V3-13": (1.5 * errors("bn", "none"), 1.5 * errors("bn", "4a+4d")),  # the mean of ×1 and ×2, two epochs of six
+    "V3-14": (errors("bn", "none"), errors("bn", "4a+4d")),
+    "V3-15": (errors("bn", "4d"), errors("bn", "4a+4d")),
 }
-LOUDER = {"V1-23a": ("LRN", "Xavier (Caffe)"), "V1-23b": ("BN", "He")}
+LOUDER = {"V1-23a": ("lrn", "xavier"), "V1-23b": ("bn", "he")}
+
+
+ABLATED = {"V1-20": "average", "V1-21": "dropout", "V3-14b": "heads"}  # what the error is higher without
 
 
 def test_every_claim_of_a_study_is_measured_here() -> None:
-    assert {*GAINS, *LOUDER} == {name for name, claim in CLAIMS.items() if claim.study is not None}
+    assert {*GAINS, *LOUDER, *ABLATED} == {name for name, claim in CLAIMS.items() if claim.study is not None}
 
 
 @pytest.mark.parametrize("name", GAINS)
@@ -241,18 +245,18 @@ def test_verdicts_of_known_differences(name: str, gain: float, verdict: str) -> 
     wobble = np.array([-1e-4, 0, 1e-4, 0, 0])
     both = RNG.uniform(0.2, 0.6, SEEDS)
     scale = 1.5 if name == "V3-13" else 1  # of that claim's two epochs
-    made = {(norm, heads): both + (0 if heads == "4a + 4d" else gain / 100 / scale) + wobble
-            for norm in ("LRN", "BN") for heads in ("none", "4a", "4d", "4a + 4d")}
+    made = {(norm, heads): both + (0 if heads == "4a+4d" else gain / 100 / scale) + wobble
+            for norm in ("lrn", "bn") for heads in ("none", "4a", "4d", "4a+4d")}
     settled, = claims.settle([name], [Grid(made)])
     assert settled.verdict == verdict
 
 
 def test_a_run_that_is_missing_takes_its_pair_with_it() -> None:
     holes = {key: value.copy() for key, value in ERRORS.items()}
-    holes["LRN", "none"][1] = math.nan
-    holes["LRN", "4a + 4d"][3] = math.nan
-    holes["BN", "4a + 4d"][:] = math.nan
-    holes["LRN", "4d"][0] = math.nan  # the mean of 4a and 4d needs both
+    holes["lrn", "none"][1] = math.nan
+    holes["lrn", "4a+4d"][3] = math.nan
+    holes["bn", "4a+4d"][:] = math.nan
+    holes["lrn", "4d"][0] = math.nan  # the mean of 4a and 4d needs both
     final, one_head, none = claims.settle(["V1-25a", "V1-25b", "V3-14"], [Grid(holes)])
     assert one_head.interval is not None
     assert one_head.interval.value == pytest.approx(np.subtract(*GAINS["V1-25b"])[[1, 2, 4]].mean())
@@ -265,16 +269,49 @@ def test_a_run_that_is_missing_takes_its_pair_with_it() -> None:
 
 
 def test_a_variant_whose_seeds_are_all_others_has_no_pair() -> None:
-    apart = {("LRN", "none"): np.array([0.1, math.nan]), ("LRN", "4a + 4d"): np.array([math.nan, 0.1])}
+    apart = {("lrn", "none"): np.array([0.1, math.nan]), ("lrn", "4a+4d"): np.array([math.nan, 0.1])}
     settled, = claims.settle(["V1-25a"], [Grid(apart)])
     assert settled.verdict == NOT_RUN
 
 
-@pytest.mark.parametrize("name", [*GAINS, *LOUDER])
+@pytest.mark.parametrize("name", [*GAINS, *LOUDER, *ABLATED])
 def test_nothing_is_known_before_a_run(name: str) -> None:
     settled, = claims.settle([name], [Grid({}).of(name)])
     assert settled.verdict == NOT_RUN
     assert settled.seeds_needed is None
+
+
+def ablated(name: str, without: Any, whole: Any) -> claims.Settled:
+    """A claim settled on these errors, shuffled; every other arm is far away."""
+    arms = {"nothing": whole, "average": np.full(4, 9.0), "dropout": np.full(4, 8.0), "heads": np.full(4, 7.0),
+            ABLATED[name]: without}
+    rows = [{"without": arm, "seed": seed, "val_error": error} for arm, of in arms.items()
+            for seed, error in enumerate(of)]
+    of = Grid().of(name)
+    of.summary = lambda: pd.DataFrame(rows).sample(frac=1, random_state=0)  # type: ignore[method-assign]
+    settled, = claims.settle([name], [of])
+    return settled
+
+
+@pytest.mark.parametrize("name", ABLATED)
+def test_ablations_are_compared_with_the_whole_network(name: str) -> None:
+    """Independent samples, of unequal numbers and spreads; a run that diverged has no error."""
+    without, whole = RNG.uniform(0.4, 0.6, 6), RNG.uniform(0.4, 0.45, 4)
+    expected = ttest_ind(100 * without, 100 * whole, equal_var=False).confidence_interval(0.95)
+    interval = ablated(name, [*without, math.nan], [math.nan, *whole]).interval
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+    assert interval.value == pytest.approx(100 * (without.mean() - whole.mean()))
+    assert interval.n == 4
+
+
+@pytest.mark.parametrize(("name", "gain", "verdict"), [
+    ("V1-20", 0.6, SUPPORTED), ("V1-20", -0.6, CONTRADICTED), ("V1-21", 0.7, SUPPORTED), ("V1-21", 0.3, CONTRADICTED),
+    ("V3-14b", 0.4, SUPPORTED), ("V3-14b", -0.4, CONTRADICTED)])
+def test_verdicts_of_known_ablations(name: str, gain: float, verdict: str) -> None:
+    whole = 0.5 + np.array([-1e-4, 0, 1e-4])
+    assert ablated(name, whole + gain / 100, whole).verdict == verdict
+    assert ablated(name, whole[:1] + gain / 100, whole).verdict == NOT_RUN  # one seed has no spread
 
 
 @pytest.mark.parametrize("name", LOUDER)

@@ -156,10 +156,10 @@ def test_examples_are_those_of_the_first_step(grid: study.Grid, monkeypatch: pyt
     before = torch.random.get_rng_state()
     shown = inspect.examples(first.experiment, first.seed, number=16)
     assert torch.equal(before, torch.random.get_rng_state())
-    names = load(first.experiment.data).classes
+    named = load(first.experiment.data).classes
     for picture, name in zip(shown.pictures, shown.names, strict=True):
         same = [i for i, image in enumerate(inspect.pictures(images)) if np.array_equal(image, picture)]
-        assert name in {names[labels[i]] for i in same}
+        assert name in {named[labels[i]] for i in same}
     few = inspect.examples(first.experiment, first.seed, number=4)
     assert len(set(few.names)) == 4
 

@@ -53,6 +53,8 @@ from replication.runs.experiments import (
     Step,
 )
 from replication.studies import grid
+from replication.studies.compose import compose
+from replication.studies.setting import Setting, setting
 
 CONTENTS = experiments.Experiment(
     Network("n", (
@@ -188,8 +190,9 @@ def test_a_class_s_name_counts_and_its_module_does_not() -> None:
 ADDRESSES = """
 from replication.runs.experiments import address
 from replication.studies import grid
-setting = grid.setting(images=200, val_images=100)
-print([address(e, s) for name in grid.STUDIES for _, e in grid.cells(name, setting) for s in (0, 1)])
+from replication.studies.setting import setting
+given = setting(images=200, val_images=100, resolution=64)
+print([address(e, s) for study in grid.STUDIES.values() for _, e in grid.experiments(study, given) for s in (0, 1)])
 """
 
 
@@ -199,12 +202,14 @@ def test_addresses_are_the_same_in_every_process_and_on_every_machine(python: An
     assert [done.returncode for done in said] == [0, 0], said[0].stderr
     assert said[0].stdout == said[1].stdout
     found = json.loads(said[0].stdout.replace("'", '"'))
-    assert len(found) == 2 * (2 + 6 + 8 + 8)
-    assert len(set(found)) == 2 * (6 + 8 + 6)  # v1.long's two and two of v1.head are v1.aux with both heads
+    assert len(found) == 2 * (2 + 6 + 8 + 8 + 4 + 3 + 6 + 5 + 5 + 3)
+    # v1.long's two, two of v1.head, two of bn.rate and one of v1.ablation are v1.aux with both heads; the other three of
+    # v1.ablation are of v1.head and v1.aux; v3.reduction's first is v3.recipe's
+    assert len(set(found)) == 2 * (0 + 6 + 8 + 6 + 0 + 3 + 4 + 5 + 5 + 2)
 
 
 def test_where_it_is_trained_is_in_no_record() -> None:
-    text = json.dumps(experiments.record(grid.experiment(grid.Setting()), 0)).lower()
+    text = json.dumps(experiments.record(compose("googlenet", Setting()), 0)).lower()
     for word in ("cuda", "cpu", "jobs", "worker", "thread", "compile", "channels_last", "world", "path"):
         assert word not in text, word
 
@@ -217,7 +222,7 @@ def test_the_order_in_which_heads_are_named_does_not_matter() -> None:
                                             ({"width": 1}, {"width": 1.0})])
 def test_a_whole_number_is_the_same_number(one: dict[str, Any], other: dict[str, Any]) -> None:
     """papermill -p lr 1"""
-    addresses = [[experiments.address(e, 0) for _, e in grid.cells("v1.aux", grid.setting(**given))]
+    addresses = [[experiments.address(e, 0) for _, e in grid.experiments(grid.named("v1.aux"), setting(**given))]
                  for given in (one, other)]
     assert addresses[0] == addresses[1]
 

@@ -273,16 +273,18 @@ def test_a_lease_is_given_back_when_its_holder_is_killed() -> None:
 TWICE = """
 import os, queue, sys, time
 from pathlib import Path
-from replication.studies import grid, workers
+from replication.studies import workers
+from replication.studies.compose import compose
+from replication.studies.setting import Setting
 from replication.training import loop
-setting = grid.Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=2, batch=20)
-jobs = [(f"run {seed}", grid.experiment(setting), seed) for seed in range(3)]
-before = loop.train
-def counted(experiment, seed, **more):
+setting = Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=2, batch=20)
+jobs = [(f"run {seed}", compose("googlenet", setting), seed) for seed in range(3)]
+before = loop.steps
+def counted(experiment, seed, *more):
     with open(sys.argv[1], "a") as file:
         file.write(f"{seed} {os.getpid()}\\n")
-    return before(experiment, seed, **more)
-loop.train = counted
+    return before(experiment, seed, *more)
+loop.steps = counted
 workers._follow = lambda: None
 todo, news = queue.Queue(), queue.Queue()
 for i in (0, 1, 2, None):

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from trained import weights
+from trained import weights, work
 
 from replication import files, provenance
 from replication.__main__ import main
@@ -23,8 +23,10 @@ from replication.data import spec
 from replication.errors import BadInput
 from replication.models import cost
 from replication.runs import experiments, store
-from replication.studies import estimate, grid, profiles, study, workers
+from replication.studies import estimate, profiles, study, workers
+from replication.studies.compose import compose
 from replication.studies.queue import Job
+from replication.studies.setting import Setting
 from replication.training import loop
 
 pytestmark = pytest.mark.usefixtures("out", "one_thread", "one_core")
@@ -94,7 +96,7 @@ def test_runs_that_tell_no_speed_are_passed_over(recwarn: pytest.WarningsRecorde
 
 def test_list_shows_what_is_begun_whose_turn_it_is_and_how_long(capsys: pytest.CaptureFixture[str]) -> None:
     measured(100.0, multiply_adds=10**9)
-    first, second, *_ = [made for _, made in grid.cells("v1.aux", profiles.profile("cpu").setting("v1.aux"))]
+    first, second, *_ = [cell.experiment for cell in study.stored("v1.aux", "cpu").cells]
     record = experiments.record(first, 0)
     store.commit(files.digest(record), record, [{"epoch": 0.0}], {"status": "done"}, {})
     path = store.checkpoint(experiments.address(second, 0))
@@ -119,7 +121,7 @@ PAPERS: dict[str, Any] = {  # V1 §6's images and V3 §8's optimiser
 def test_stopped_and_resumed_ends_at_the_same_bits(tiny: Tiny, out: Path, monkeypatch: pytest.MonkeyPatch,
                                                    steps: list[int], recipe: dict[str, Any]) -> None:
     """After steps of the first epoch, between epochs, and of the second."""
-    made = tiny("BN", **recipe)
+    made = tiny("bn", **recipe)
     address = experiments.address(made, 0)
     for step in steps:
         before = torch.load(store.checkpoint(address))["state"]["step"] if store.begun(address) else 0
@@ -138,21 +140,9 @@ def test_stopped_and_resumed_ends_at_the_same_bits(tiny: Tiny, out: Path, monkey
     assert all(torch.equal(resumed[name], value) for name, value in weights(made).items())
 
 
-def work(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, **more: Any) -> list[tuple[str, int, Any]]:
-    """What a worker tells that is given all jobs."""
-    monkeypatch.setattr(workers, "_follow", lambda: None)
-    todo: queue.Queue[Any] = queue.Queue()
-    news: queue.Queue[Any] = queue.Queue()
-    for i in (*range(len(jobs)), None):
-        todo.put(i)
-    workers._work(jobs, 1, todo, news, **more)
-    told = [news.get() for _ in range(news.qsize())]
-    return [item for item in told if item[0] != "progress"]
-
-
 def test_a_worker_starts_nothing_it_could_not_use(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten seconds left: nothing whose length is unknown, and once it is known only what is short."""
-    jobs = [("long", tiny("BN", epochs=1000), 0), ("short", tiny("BN", epochs=0), 0)]
+    jobs = [("long", tiny("bn", epochs=1000), 0), ("short", tiny("bn", epochs=0), 0)]
     soon = time.monotonic() + 10
     assert work(jobs, monkeypatch, until=soon) == [("left", 0, None), ("left", 1, None)]
     measured(100.0, multiply_adds=10**7)  # the long one would take hours, the other one seconds
@@ -161,7 +151,7 @@ def test_a_worker_starts_nothing_it_could_not_use(tiny: Tiny, monkeypatch: pytes
 
 
 def test_a_worker_that_is_asked_ends_between_two_steps(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs = [("one", tiny("BN"), 0), ("two", tiny("BN"), 1)]
+    jobs = [("one", tiny("bn"), 0), ("two", tiny("bn"), 1)]
     answers = iter([False] * 6 + [True] * 9)
     assert work(jobs, monkeypatch, asked=answers.__next__) == [("left", 0, None), ("left", 1, None)]
     assert torch.load(store.checkpoint(experiments.address(*jobs[0][1:])))["state"]["step"] == 5
@@ -169,7 +159,7 @@ def test_a_worker_that_is_asked_ends_between_two_steps(tiny: Tiny, monkeypatch: 
 
 
 def test_with_little_time_a_run_of_another_process_is_left_to_it(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs = [("one", tiny("BN", epochs=0), 0), ("two", tiny("BN", epochs=0), 1)]
+    jobs = [("one", tiny("bn", epochs=0), 0), ("two", tiny("bn", epochs=0), 1)]
     hold = ("import sys, time\nfrom replication.runs import store\nwith store.lease(sys.argv[1]):\n"
             "    print('held', flush=True)\n    time.sleep(60)\n")
     other = subprocess.Popen([sys.executable, "-c", hold, experiments.address(*jobs[0][1:])], stdout=subprocess.PIPE)
@@ -196,7 +186,7 @@ def test_too_short_a_budget_says_what_would_do(tiny: Tiny) -> None:
 
 def test_priority_is_the_profile_s_order_seed_by_seed() -> None:
     profile = replace(profiles.profile("cpu"), studies={"v1.aux": {}, "v1.gradient": {}})
-    titles = [title for title, *_ in study.jobs(study.of_profile(profile))]
+    titles = [title for title, *_ in study.missing(study.of_profile(profile)).values()]
     assert [title.split()[0] for title in titles] == ["v1.aux"] * 40 + ["v1.gradient"] * 30
     assert [title.split()[-1] for title in titles[:40]] == [str(seed) for seed in range(5) for _ in range(8)]
 
@@ -206,9 +196,9 @@ def test_a_budget_ends_in_time(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capf
     measured(1.0, multiply_adds=10**12)
     monkeypatch.setattr(workers, "START", 0.0)
     monkeypatch.setattr(workers, "MARGIN", 3.0)
-    long, next_ = experiments.address(tiny("BN", epochs=5000), 0), experiments.address(tiny("BN", epochs=0), 0)
+    long, next_ = experiments.address(tiny("bn", epochs=5000), 0), experiments.address(tiny("bn", epochs=0), 0)
     end = time.monotonic() + 14
-    workers.train([("long", tiny("BN", epochs=5000), 0), ("next", tiny("BN", epochs=0), 0)], end)
+    workers.train([("long", tiny("bn", epochs=5000), 0), ("next", tiny("bn", epochs=0), 0)], end)
     assert time.monotonic() < end
     assert torch.load(store.checkpoint(long))["state"]["step"] > 0
     assert not store.exists(next_)
@@ -219,7 +209,7 @@ def test_cut_by_the_clock_and_gone_on_first_of_all(tiny: Tiny, out: Path, monkey
                                                    capfd: pytest.CaptureFixture[str]) -> None:
     """The run that was begun comes first although it was asked for last, and ends at the bits of one never cut."""
     measured(1.0, multiply_adds=10**12)
-    cut, new = tiny("BN", epochs=10), tiny("BN", epochs=0)
+    cut, new = tiny("bn", epochs=10), tiny("bn", epochs=0)
     assert work([("cut", cut, 0)], monkeypatch, until=time.monotonic() + 1) == [("left", 0, None)]
     assert 0 <= torch.load(store.checkpoint(experiments.address(cut, 0)))["state"]["step"] < 100
     workers.train([("new", new, 0), ("cut", cut, 0)])
@@ -232,7 +222,7 @@ def test_cut_by_the_clock_and_gone_on_first_of_all(tiny: Tiny, out: Path, monkey
 
 
 # -- ended from outside -------------------------------------------------------------------------------------------
-def began(out: Path, what: str, seconds: float = 60) -> str:
+def began(out: Path, what: str, seconds: float = 180) -> str:
     """The address of the first run for which the store has such a file."""
     deadline = time.monotonic() + seconds
     while not (found := list(out.glob(what))):
@@ -268,11 +258,10 @@ def test_a_killed_parent_leaves_a_run_that_goes_on(out: Path, parent: subprocess
     parent.wait()
     with store.lease(address):  # once the worker has seen it
         at = torch.load(store.checkpoint(address))["state"]["step"]
-        setting = grid.Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=5000,
-                               batch=20)
+        setting = Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=5000, batch=20)
         more = iter([False, False, True])
         with pytest.raises(loop.Stopped):
-            loop.train(grid.experiment(setting), 0, stop=more.__next__)
+            loop.train(compose("googlenet", setting), 0, stop=more.__next__)
     assert torch.load(store.checkpoint(address))["state"]["step"] == at + 2 > 2
 
 
@@ -289,7 +278,7 @@ def test_what_is_too_large_says_which_batch_would_fit(tiny: Tiny, monkeypatch: p
         return before(fabric, network, optimiser, images, *more)
 
     monkeypatch.setattr(loop, "step", step)
-    (large, _, what), (done, _, _) = work([("large", tiny("BN"), 0), ("other", tiny("BN", epochs=0), 0)], monkeypatch)
+    (large, _, what), (done, _, _) = work([("large", tiny("bn"), 0), ("other", tiny("bn", epochs=0), 0)], monkeypatch)
     assert (large, done) == ("large", "done")
     with pytest.raises(BadInput, match=said):
         raise BadInput(what)
@@ -304,5 +293,25 @@ def test_the_others_go_on_and_the_sentence_comes_last(tiny: Tiny, capfd: pytest.
     assert "1/3  one: top-1 error" in capfd.readouterr().out
 
 
-def test_no_estimate_is_no_number(tiny: Tiny) -> None:
-    assert estimate.estimates([tiny()]) == [math.inf]
+@pytest.mark.parametrize(("speed", "about"), [(0.0, "."), (1e7, " (about {} of one worker).")])
+def test_what_is_left_takes_as_long_as_was_seen(tiny: Tiny, capsys: pytest.CaptureFixture[str], speed: float,
+                                                about: str) -> None:
+    """Before any run has finished here: by the speed of the workers, and no number where none has moved."""
+    rest = [("one", tiny(), 0), ("two", tiny("bn", epochs=3), 1)]
+    store.checkpoint(experiments.address(*rest[1][1:])).parent.mkdir(parents=True)
+    store.checkpoint(experiments.address(*rest[1][1:])).touch()
+    assert estimate.estimates([made for _, made, _ in rest]) == [math.inf] * 2
+    workers._say_left(rest, 3, speed)
+    took = estimate.clock(sum(experiments.work(made) for _, made, _ in rest) / 1e7)
+    assert capsys.readouterr().out == (
+        "3 runs finished in this time. Of the 2 left, 1 have a checkpoint; the others were not begun, or too little time "
+        "was left to be worth it. The same command goes on" + about.format(took) + "\n")
+
+
+def test_a_finished_run_tells_how_long_the_rest_takes(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    measured(100.0, multiply_adds=10**6)
+    made = tiny()
+    took = experiments.work(made) / (10**6 * 3200 / 100)
+    assert estimate.estimates([made]) == pytest.approx([took])
+    workers._say_left([("one", made, 0)], 1, 1.0)  # the speed that was seen counts no longer
+    assert f"(about {estimate.clock(took)} of one worker)" in capsys.readouterr().out

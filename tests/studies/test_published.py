@@ -17,7 +17,7 @@ HELD: dict[str, Any] = json.loads(Path(__file__).with_name("published_addresses.
 
 def asked(profile: str) -> dict[str, dict[str, str]]:
     """{study: {address: "variant, seed"}} of what a profile asks for now."""
-    return {grid.study.name: {cell.address: f"{', '.join(f'{k} {v}' for k, v in cell.labels.items())}, seed {cell.seed}"
+    return {grid.study.name: {cell.address: f"{', '.join(f'{k} {v}' for k, v in cell.keys.items())}, seed {cell.seed}"
                               for cell in grid.cells}
             for grid in study.of_profile(profiles.profile(profile))}
 

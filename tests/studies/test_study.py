@@ -17,6 +17,7 @@ from replication.models import cost, ops
 from replication.pages import tiny_imagenet
 from replication.runs import experiments, store
 from replication.studies import grid, profiles, study, workers
+from replication.studies.setting import Setting, setting
 
 pytestmark = pytest.mark.usefixtures("out")
 
@@ -64,21 +65,21 @@ def test_v1_aux_is_eight_variants_by_seeds() -> None:
     grid = study.study("v1.aux", **SMALL, seeds=3)
     assert len(grid.cells) == 8 * 3
     assert len({cell.address for cell in grid.cells}) == 24
-    variants = {(cell.labels["norm"], cell.labels["aux"]) for cell in grid.cells}
-    assert variants == {(n, a) for n in ("LRN", "BN") for a in ("none", "4a", "4d", "4a + 4d")}
+    variants = {(cell.keys["norm"], cell.keys["aux"]) for cell in grid.cells}
+    assert variants == {(n, a) for n in ("lrn", "bn") for a in ("none", "4a", "4d", "4a+4d")}
     for cell in grid.cells:
         network, recipe = cell.experiment.network, cell.experiment.recipe
-        assert " + ".join(aux.at for aux in network.aux) == cell.labels["aux"].replace("none", "")
-        assert (network.norm is not None) == (cell.labels["norm"] == "BN")
-        assert any(isinstance(row.op, ops.LRN) for row in network.rows) == (cell.labels["norm"] == "LRN")
-        assert recipe.lr == (0.06 if cell.labels["norm"] == "BN" else 0.02)
+        assert "+".join(aux.at for aux in network.aux) == cell.keys["aux"].replace("none", "")
+        assert (network.norm is not None) == (cell.keys["norm"] == "bn")
+        assert any(isinstance(row.op, ops.LRN) for row in network.rows) == (cell.keys["norm"] == "lrn")
+        assert recipe.lr == (0.06 if cell.keys["norm"] == "bn" else 0.02)
         assert (recipe.epochs, recipe.batch, recipe.clip, recipe.aux_weight) == (2, 20, 2.0, 0.3)
     assert [cell.seed for cell in grid.cells] == [0] * 8 + [1] * 8 + [2] * 8  # a first look at all before a second
 
 
 def test_variants_differ_in_what_is_varied_alone() -> None:
-    by = {(cell.labels["norm"], cell.labels["aux"]): cell.experiment for cell in study.study("v1.aux", **SMALL).cells}
-    both, none = by["LRN", "4a + 4d"], by["LRN", "none"]
+    by = {(cell.keys["norm"], cell.keys["aux"]): cell.experiment for cell in study.study("v1.aux", **SMALL).cells}
+    both, none = by["lrn", "4a+4d"], by["lrn", "none"]
     assert dataclasses.replace(both, network=dataclasses.replace(both.network, aux=())) == none
 
 
@@ -107,7 +108,7 @@ def test_asked_twice_trained_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == []
     assert grid.train() is grid
     (job,), = asked
-    assert job == ("v1.aux norm=BN aux=4a + 4d seed 1", grid.cells[15].experiment, 1)
+    assert job == ("v1.aux norm=bn aux=4a+4d seed 1", grid.cells[15].experiment, 1)
     assert len(grid.summary()) == 15
     assert set(grid.summary().seconds) == {1.0}
     assert len(grid.history()) == 30
@@ -123,7 +124,7 @@ def test_errors_by_variant() -> None:
     grid = study.study("v1.aux", **SMALL, seeds=2)
     assert grid.errors().empty
     for cell, error, status in ((grid.cells[0], 0.25, "done"), (grid.cells[8], 0.5, "diverged")):
-        assert cell.labels == {"norm": "LRN", "aux": "none"}
+        assert cell.keys == {"norm": "lrn", "aux": "none"}
         store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [{"epoch": 0.0}],
                      {"status": status, "val_error": error}, {})
     row, = grid.errors().to_dict("records")
@@ -160,12 +161,13 @@ def test_a_study_may_have_parameters_of_its_own(tmp_path: Path) -> None:
 
 
 def test_the_gpu_profile_s_order_is_what_matters_most_first() -> None:
-    """The long runs, batch-normalised first, on the paper's own grids at 56 px; then heads; then the classifier."""
+    """What keeps it from overfitting, V3's ladder; the long runs, batch-normalised first, on the paper's own grids at
+    56 px; then heads; then the classifier."""
     profile = profiles.profile("gpu")
-    assert list(profile.studies) == ["v1.long", "v1.aux", "v1.head", "v1.gradient"]
+    assert list(profile.studies) == ["v1.ablation", "v3.ladder", "v1.long", "v1.aux", "v1.head", "v1.gradient"]
     setting = dataclasses.replace(profile.setting("v1.long"), dataset="shapes", resolution=64)
-    cells = grid.cells("v1.long", setting)
-    assert [labels["norm"] for labels, _ in cells] == ["BN", "LRN"]
+    cells = grid.experiments(grid.named("v1.long"), setting)
+    assert [keys["norm"] for keys, _ in cells] == ["bn", "lrn"]
     for _, made in cells:
         sides = {name: shape[1] for name, shape in cost.shapes(made.network)}
         assert (sides["3a"], sides["4a"], sides["5a"]) == (28, 14, 7)
@@ -175,7 +177,7 @@ def test_the_gpu_profile_s_order_is_what_matters_most_first() -> None:
 def test_a_run_that_two_studies_share_is_trained_once() -> None:
     """v1.aux with both heads is v1.head with average pooling and dropout."""
     grids = [study.study(name, **{**SMALL, "seeds": 1}) for name in ("v1.aux", "v1.head")]
-    addresses = [experiments.address(made, seed) for _, made, seed in study.jobs(grids)]
+    addresses = [experiments.address(made, seed) for _, made, seed in study.missing(grids).values()]
     assert len(addresses) == len(set(addresses)) == 8 + 8 - 2
     assert addresses[:8] == [cell.address for cell in grids[0].cells]
 
@@ -223,7 +225,7 @@ def parameters(notebook: Path) -> dict[str, Any]:
 
 def test_the_notebooks_parameters_are_the_cpu_profile_s() -> None:
     assert NOTEBOOKS, "book/ holds no notebook"
-    known = {field.name for field in dataclasses.fields(grid.Setting)}
+    known = {field.name for field in dataclasses.fields(Setting)}
     profile = profiles.profile("cpu").parameters
     declared = {notebook.name: parameters(notebook) for notebook in NOTEBOOKS}
     assert any(declared.values()), "no notebook has parameters"
@@ -235,26 +237,26 @@ def test_the_notebooks_parameters_are_the_cpu_profile_s() -> None:
     trained = {name: found for name, found in declared.items() if "epochs" in found}
     for notebook, found in trained.items():
         assert set(profile) <= set(found), f"{notebook} lacks {sorted(set(profile) - set(found))} of profiles/cpu.yaml"
-        grid.setting(**{name: value for name, value in found.items() if name in known})
+        setting(**{name: value for name, value in found.items() if name in known})
 
 
 # -- the page of the GPU's runs -----------------------------------------------------------------------------------
 def test_progress_tells_what_is_done_and_invents_nothing() -> None:
-    """A long run and two of five seeds of the variant that two studies share."""
+    """A long run and two of six seeds of the variant that two studies share."""
     nothing = tiny_imagenet.progress("gpu")
     assert set(nothing.device) == {"not yet run"}
     assert nothing["top-1 error, %"].isna().all()
-    assert list(dict.fromkeys(nothing.study)) == ["v1.long", "v1.aux", "v1.head", "v1.gradient"]
-    for name, seeds, labels in (("v1.long", 1, {"norm": "BN"}), ("v1.aux", 2, {"norm": "LRN", "aux": "4a + 4d"})):
+    assert list(dict.fromkeys(nothing.study)) == list(profiles.profile("gpu").studies)
+    for name, seeds, keys in (("v1.long", 1, {"norm": "bn"}), ("v1.aux", 2, {"norm": "lrn", "aux": "4a+4d"})):
         for cell in study.stored(name, "gpu").cells:
-            if cell.labels == labels and cell.seed < seeds:
+            if cell.keys == keys and cell.seed < seeds:
                 store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [{"epoch": 0.0}],
                              {"status": "done", "val_error": 0.25 + 0.25 * cell.seed}, {"device": "Some GPU"})
     table = tiny_imagenet.progress("gpu").set_index(["study", "variant"])
     done = table[table.device != "not yet run"]
     assert done.to_dict("index") == {
         ("v1.long", "norm BN"): {"seeds": "1 of 1", "top-1 error, %": 25.0, "device": "Some GPU"},
-        ("v1.aux", "norm LRN, aux 4a + 4d"): {"seeds": "2 of 5", "top-1 error, %": 37.5, "device": "Some GPU"},
-        ("v1.head", "norm LRN, head average, dropout 0.4"): {"seeds": "2 of 5", "top-1 error, %": 37.5,
+        ("v1.aux", "norm LRN, aux 4a + 4d"): {"seeds": "2 of 6", "top-1 error, %": 37.5, "device": "Some GPU"},
+        ("v1.head", "norm LRN, head average, dropout 0.4"): {"seeds": "2 of 6", "top-1 error, %": 37.5,
                                                             "device": "Some GPU"}}
     assert tiny_imagenet.numbers()["runs"] == 3

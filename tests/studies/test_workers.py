@@ -66,7 +66,7 @@ def test_nothing_to_train_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_one_and_two_at_once_end_at_the_same_bits(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                   capfd: pytest.CaptureFixture[str]) -> None:
     """With one thread each; with other numbers of threads sums are taken in another order, and last bits differ."""
-    made = tiny("BN", epochs=1)
+    made = tiny("bn", epochs=1)
     jobs = [("first", made, 0), ("second", made, 1), ("first again", made, 0)]
     found = []
     for count in (1, 2):
@@ -87,7 +87,7 @@ def test_one_and_two_at_once_end_at_the_same_bits(tiny: Tiny, tmp_path: Path, mo
 
 
 def test_a_killed_worker_is_a_sentence_and_what_is_finished_stays(tiny: Tiny, one_core: None) -> None:
-    short, long = tiny("BN", epochs=1), tiny("BN", epochs=500)
+    short, long = tiny("bn", epochs=1), tiny("bn", epochs=500)
 
     def kill() -> None:
         deadline = time.monotonic() + 100
@@ -131,10 +131,10 @@ def test_workers_end_with_their_parent(out: Path, parent: subprocess.Popen[bytes
 
 
 def test_a_refused_run_s_sentence_reaches_the_parent(tiny: Tiny, one_core: None) -> None:
-    good, bad = tiny("BN", epochs=1), tiny("BN", batch=300)
+    good, bad = tiny("bn", epochs=1), tiny("bn", batch=300)
     with pytest.raises(BadInput) as problem:
-        workers.train([("good", good, 0), ("v1.aux norm=BN seed 0", bad, 0)])
-    assert str(problem.value) == ("v1.aux norm=BN seed 0: batch=300 is more than the 200 training images: use a "
+        workers.train([("good", good, 0), ("v1.aux norm=bn seed 0", bad, 0)])
+    assert str(problem.value) == ("v1.aux norm=bn seed 0: batch=300 is more than the 200 training images: use a "
                                   "smaller batch.")
     assert store.exists(experiments.address(good, 0))
     assert "OMP_NUM_THREADS" not in os.environ or os.environ["OMP_NUM_THREADS"] == BEFORE
@@ -177,7 +177,7 @@ def test_a_worker_that_died_is_told_from_one_that_never_started(exitcode: int, m
 
 def test_what_a_worker_tells(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run stored is told of and not trained; a refusal and a bug end one run and not the worker."""
-    made = tiny("BN", epochs=0)
+    made = tiny("bn", epochs=0)
     jobs = [("ok", made, 0), ("refused", tiny(batch=999), 0), ("bug", tiny(precision="fp8"), 0), ("ok", made, 0)]
     todo: queue.Queue[Any] = queue.Queue()
     news: queue.Queue[Any] = queue.Queue()

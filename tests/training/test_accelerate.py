@@ -99,7 +99,7 @@ def compiler() -> Iterator[None]:
 
 def small(tiny: Tiny, **recipe: Any) -> experiments.Experiment:
     """LRN, one module, no dropout (compiled, it draws other numbers): seconds to compile."""
-    made = tiny("LRN", **recipe)
+    made = tiny("lrn", **recipe)
     rows = (ops.Row("conv1", ops.Conv(8, 3, 2)), ops.Row("norm1", ops.LRN()),
             ops.Row("3a", ops.Inception(8, 8, 8, 8, 8, 8)), ops.Row("avgpool", ops.AvgPool()),
             ops.Row("linear", ops.Linear(made.data.classes or 2)))
@@ -251,7 +251,7 @@ def test_bf16_on_a_gpu_without_it_is_one_sentence(tiny: Tiny, monkeypatch: pytes
     monkeypatch.setattr(loop, "device_name", lambda: "Old GPU")
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
     with pytest.raises(BadInput, match="Old GPU cannot compute in bf16: use -p precision fp32"):
-        loop._begin(tiny("BN", precision="bf16"), 0)
+        loop._begin(tiny("bn", precision="bf16"), 0)
 
 
 def test_the_optimiser_takes_its_rate_from_a_tensor() -> None:

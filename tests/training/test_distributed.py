@@ -30,6 +30,8 @@ from replication.models import ops
 from replication.models.build import build
 from replication.runs import experiments, store
 from replication.studies import grid, profiles, torchrun
+from replication.studies.compose import compose
+from replication.studies.setting import Setting
 from replication.training import distributed, evaluate, loop, optim
 
 TINY: dict[str, Any] = {"images": 200, "val_images": 50, "resolution": 32, "crop": 28, "width": 0.125, "stem": 4,
@@ -37,9 +39,9 @@ TINY: dict[str, Any] = {"images": 200, "val_images": 50, "resolution": 32, "crop
 STOP = 7  # steps, in the first of two epochs of ten
 
 
-def made(norm: str = "LRN", dropout: float = 0.0, **recipe: Any) -> experiments.Experiment:
+def made(norm: str = "lrn", dropout: float = 0.0, **recipe: Any) -> experiments.Experiment:
     """One module, crops and flips. Through many normalised layers, last bits would grow to other weights."""
-    plain = grid.experiment(grid.Setting(**TINY), norm=norm)
+    plain = compose("googlenet", Setting(**TINY), grid.NORM[norm].sets)
     rows = (ops.Row("conv1", ops.Conv(8, 3, 2)), ops.Row("3a", ops.Inception(8, 8, 8, 8, 8, 8)),
             ops.Row("avgpool", ops.AvgPool()), ops.Row("dropout", ops.Dropout(dropout)),
             ops.Row("linear", ops.Linear(plain.data.classes or 2)))
@@ -76,7 +78,7 @@ def share(place: Path) -> None:
     run = loop.train(made(), 0)
     torch.save(seen, place / f"seen-{distributed.rank()}.pt")
     said["address"] = run.address
-    loop.train(made("BN"), 0)
+    loop.train(made("bn"), 0)
     seen.clear()
     loop.train(made(dropout=0.5, epochs=1), 0)
     said["seeds"] = [seed for *_, seed in seen]
@@ -89,10 +91,10 @@ def share(place: Path) -> None:
     into("resumed")
     seen.clear()
     try:  # only the second is asked to stop
-        loop.train(made("BN"), 0, stop=lambda: distributed.rank() == 1 and len(seen) == STOP)
+        loop.train(made("bn"), 0, stop=lambda: distributed.rank() == 1 and len(seen) == STOP)
     except loop.Stopped:
         said["stopped"] = len(seen)
-    loop.train(made("BN"), 0)
+    loop.train(made("bn"), 0)
     said["all"] = len(seen)
 
     into("refused")
@@ -233,10 +235,10 @@ def by_hand(experiment: experiments.Experiment) -> dict[str, torch.Tensor]:
 
 @pytest.mark.usefixtures("out", "one_thread")
 def test_each_device_normalises_by_its_own_images(shared: Path, out: Path) -> None:
-    got = weights(shared / "straight-0", made("BN"))
-    close(got, by_hand(made("BN")), made("BN").network)
-    loop.train(made("BN"), 0)
-    alone = weights(out, made("BN"))
+    got = weights(shared / "straight-0", made("bn"))
+    close(got, by_hand(made("bn")), made("bn").network)
+    loop.train(made("bn"), 0)
+    alone = weights(out, made("bn"))
     name = "3a.3x3.norm.running_var"
     assert (got[name] - alone[name]).norm() > 0.01 * alone[name].norm()  # it is another run than one process's
 
@@ -261,9 +263,9 @@ def test_a_stop_that_one_hears_stops_both_and_both_go_on(shared: Path) -> None:
     """To the same bits, from a checkpoint that only the first can read."""
     assert [one["stopped"] for one in said(shared)] == [STOP, STOP]
     assert [one["all"] for one in said(shared)] == [20, 20]
-    a, b = (weights(shared / name, made("BN")) for name in ("straight-0", "resumed-0"))
+    a, b = (weights(shared / name, made("bn")) for name in ("straight-0", "resumed-0"))
     assert all(torch.equal(a[name], b[name]) for name in a)
-    address = experiments.address(made("BN"), 0)
+    address = experiments.address(made("bn"), 0)
     histories = [(shared / name / "runs" / address / "history.csv").read_text() for name in ("straight-0", "resumed-0")]
     assert histories[0] == histories[1]
 
@@ -302,16 +304,16 @@ def test_more_processes_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- the command --------------------------------------------------------------------------------------------------
 def test_torchrun_trains_a_profile(out: Path) -> None:
     """One of two runs, since another program holds the other's lease; said once."""
-    setting = grid.Setting(**{**TINY, "epochs": 1})
-    one, two = [experiment for _, experiment in grid.cells("v1.long", setting)]
+    setting = Setting(**{**TINY, "epochs": 1})
+    one, two = [experiment for _, experiment in grid.experiments(grid.named("v1.long"), setting)]
     with store.lease(experiments.address(two, 0)):
         done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
                                __file__, "command", "1"], capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if "/2  " in line or "profile" in line]
     assert lines[0] == "profile tiny: 0 of 2 runs are stored, 2 to train"
-    assert lines[1].startswith("1/2  v1.long norm=BN seed 0: top-1 error ")
-    assert lines[2] == "2/2  v1.long norm=LRN seed 0: another program is training it"
+    assert lines[1].startswith("1/2  v1.long norm=bn seed 0: top-1 error ")
+    assert lines[2] == "2/2  v1.long norm=lrn seed 0: another program is training it"
     assert len(lines) == 3
     run = store.find(experiments.address(one, 0))
     assert run is not None

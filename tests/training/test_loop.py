@@ -65,7 +65,7 @@ def test_warm_up_is_a_straight_line_to_the_full_rate() -> None:
 
 
 # -- what is optimised --------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("norm", ["LRN", "BN"])
+@pytest.mark.parametrize("norm", ["lrn", "bn"])
 def test_only_kernels_and_matrices_decay(tiny: Tiny, norm: str) -> None:
     made = tiny(norm, optimiser=experiments.SGD(momentum=0.8, weight_decay=0.125, nesterov=True))
     network = build(made.network)
@@ -82,7 +82,7 @@ def test_only_kernels_and_matrices_decay(tiny: Tiny, norm: str) -> None:
 
 
 def test_auxiliary_losses_count_three_tenths(tiny: Tiny) -> None:
-    made = tiny("BN")
+    made = tiny("bn")
     torch.manual_seed(0)
     network = build(made.network).eval()
     images, labels = torch.randn(8, 3, 32, 32), torch.arange(8)
@@ -156,7 +156,7 @@ def test_error_by_size_splits_into_equal_shares() -> None:
 
 
 # -- looking changes nothing --------------------------------------------------------------------------------------
-@pytest.mark.parametrize("norm", ["LRN", "BN"])
+@pytest.mark.parametrize("norm", ["lrn", "bn"])
 def test_the_first_gradient_is_autograd_s_and_leaves_no_trace(tiny: Tiny, norm: str) -> None:
     made = tiny(norm)
     torch.manual_seed(0)
@@ -181,7 +181,7 @@ def test_the_first_gradient_is_autograd_s_and_leaves_no_trace(tiny: Tiny, norm: 
 
 
 def test_training_ends_at_the_same_weights_unseen(tiny: Tiny, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = tiny("BN")
+    made = tiny("bn")
     loop.train(made, 0)
     seen = weights(made)
     monkeypatch.setenv("REPLICATION_OUT", str(out.with_name("unseen")))
@@ -243,7 +243,7 @@ def by_hand(made: experiments.Experiment, seed: int, exactly: bool) -> dict[str,
     return network.state_dict()
 
 
-@pytest.mark.parametrize(("norm", "lr", "exactly"), [("LRN", 0.02, True), ("BN", 0.06, True), ("LRN", 1e-3, False)])
+@pytest.mark.parametrize(("norm", "lr", "exactly"), [("lrn", 0.02, True), ("bn", 0.06, True), ("lrn", 1e-3, False)])
 def test_a_run_is_a_plain_loop(tiny: Tiny, norm: str, lr: float, exactly: bool) -> None:
     """To the last bit with torch's own parts; within a percent of the way gone without them, where small steps keep
     ReLUs and pools from making the last bits' differences large."""
@@ -262,7 +262,7 @@ def test_a_run_is_a_plain_loop(tiny: Tiny, norm: str, lr: float, exactly: bool) 
 
 
 def test_what_a_run_records(tiny: Tiny) -> None:
-    made = tiny("BN")
+    made = tiny("bn")
     run = loop.train(made, 1)
     assert run.record == experiments.record(made, 1)
     assert [row["epoch"] for row in run.history] == [0, 1, 2]
@@ -287,7 +287,7 @@ def test_what_a_run_records(tiny: Tiny) -> None:
 
 
 def test_seeds_differ_and_repeat(tiny: Tiny, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = tiny("BN", epochs=1)
+    made = tiny("bn", epochs=1)
     loop.train(made, 0)
     loop.train(made, 1)
     first = weights(made, 0)
@@ -338,7 +338,7 @@ def test_a_gpu_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_full_disk_keeps_the_checkpoint(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = tiny("BN", epochs=1)
+    made = tiny("bn", epochs=1)
 
     def write(*_: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -365,7 +365,7 @@ def test_a_checkpoint_on_a_full_disk(tiny: Tiny, out: Path, monkeypatch: pytest.
         raise error
     monkeypatch.setattr(torch, "save", half)
     with pytest.raises(BadInput, match=r"Could not write .*free some space"):
-        loop.train(tiny("BN", epochs=1), 0)
+        loop.train(tiny("bn", epochs=1), 0)
     assert [path for path in out.rglob("*") if path.is_file()] == []
 
 
@@ -392,7 +392,7 @@ def foreign(kind: str, address: str) -> bytes:
                                   "other run", "other network", "other state"])
 def test_what_is_no_checkpoint_of_this_run_starts_it_again(tiny: Tiny, out: Path, monkeypatch: pytest.MonkeyPatch,
                                                            kind: str) -> None:
-    made = tiny("BN", epochs=1)
+    made = tiny("bn", epochs=1)
     address = experiments.address(made, 0)
     with monkeypatch.context() as patch:
         patch.setattr(loop, "_commit", lambda *_: None)  # stops with the last checkpoint
@@ -416,11 +416,13 @@ from pathlib import Path
 from replication.data.load import load
 from replication.runs import experiments, store
 from replication.studies import grid
+from replication.studies.compose import compose
+from replication.studies.setting import Setting
 from replication.training import loop
 
 mode, straight, killed = sys.argv[1:4]
-setting = grid.Setting(images=60, val_images=50, resolution=32, width=0.125, stem=4, epochs=2, batch=20)
-made = grid.experiment(setting, norm="BN")
+setting = Setting(images=60, val_images=50, resolution=32, width=0.125, stem=4, epochs=2, batch=20)
+made = compose("googlenet", setting, grid.NORM["bn"].sets)
 load(made.data)
 loop.CHECKPOINT_EVERY = 0.0 if mode == "everywhere" else 0.02
 

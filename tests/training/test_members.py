@@ -17,7 +17,7 @@ Tiny = Callable[..., experiments.Experiment]
 
 
 def test_members_are_the_runs(tiny: Tiny) -> None:
-    made = tiny("BN", epochs=1)
+    made = tiny("bn", epochs=1)
     runs = [loop.train(made, seed) for seed in (0, 1)]
     both = [members.member(made, seed) for seed in (0, 1)]
     for run, one in zip(runs, both, strict=True):

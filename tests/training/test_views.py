@@ -98,7 +98,7 @@ def test_a_crop_larger_than_the_image_is_refused() -> None:
 # -- heads ----------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def made(tiny: Tiny) -> tuple[experiments.Experiment, Net, Split]:
-    experiment = tiny("BN")
+    experiment = tiny("bn")
     torch.manual_seed(0)
     return experiment, build(experiment.network), Split(photograph(32, 32, n=7), torch.arange(7) % 3)
 
