@@ -246,7 +246,7 @@ WEIGHTS = "README: weights in and out of files, for people who want a network an
 TABLES = "a table of a paper that no study trains yet"
 MEASURES = "what is measured of runs that are here, for a page to come"
 FOR_PEOPLE = {
-    **dict.fromkeys(("models.weights.rebuilt", "models.weights.about", "models.weights.classifier_only",
+    **dict.fromkeys(("models.weights.rebuilt", "models.weights.classifier_only",
                      "models.torchvision.from_torchvision"),
                     WEIGHTS),
     **dict.fromkeys(("models.factorised.googlenet_two_3x3", "models.factorised.googlenet_asymmetric",
