@@ -25,7 +25,6 @@ from replication.models import cost
 from replication.runs import experiments, store
 from replication.studies import estimate, profiles, study, workers
 from replication.studies.compose import compose
-from replication.studies.queue import Job
 from replication.studies.setting import Setting
 from replication.training import loop
 

@@ -160,6 +160,14 @@ class Recorder(TorchDispatchMode):
         super().__init__()
         self.calls: list[tuple[Any, Any, Any, list[Any]]] = []
 
+    def __enter__(self) -> Recorder:
+        self.drawn = torch.get_rng_state()
+        return super().__enter__()
+
+    def __exit__(self, *problem: Any) -> None:
+        super().__exit__(*problem)
+        torch.set_rng_state(self.drawn)
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default:
             raise RuntimeError("operation not permitted when stream is capturing")
@@ -273,7 +281,7 @@ def test_a_recorded_run_is_the_run(tiny: Tiny, tmp_path: Any, recorder: list[Rec
 def test_no_more_steps_are_queued_than_may_be(recorder: list[Recorder], monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that does nothing before it is waited for: whoever waits for an event waits for all before it."""
     queued: list[object] = []
-    longest = [0]
+    longest = 0
 
     class Late(Event):
         def record(self) -> None:
@@ -289,8 +297,8 @@ def test_no_more_steps_are_queued_than_may_be(recorder: list[Recorder], monkeypa
     advance = accelerate.Steps(lambda chosen: None, nn.Identity(), frozenset({"graph"}))
     for i in range(40):
         advance(torch.tensor([i]))
-        longest[0] = max(longest[0], len(queued))
-    assert longest[0] == accelerate.AHEAD
+        longest = max(longest, len(queued))
+    assert longest == accelerate.AHEAD
     assert len(done) == 40 - accelerate.WARM_UP - accelerate.AHEAD
 
 

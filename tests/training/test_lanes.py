@@ -160,7 +160,7 @@ def test_finish_gives_back_what_a_run_returns() -> None:
     def run() -> Iterator[None]:
         yield
         yield
-        return 7  # noqa: B901
+        return 7
 
     assert lanes.finish(run()) == 7  # type: ignore[arg-type]
 
