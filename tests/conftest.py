@@ -56,10 +56,14 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def parent(out: Path, tmp_path: Path) -> subprocess.Popen[bytes]:
-    """A process whose worker trains a run that would take hours. To be killed: its worker then ends by itself."""
+def parent(out: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process whose worker trains a run that would take hours. To be killed, and at the end it is: its worker then
+    ends by itself."""
     (tmp_path / "long.py").write_text(LONG)
-    return subprocess.Popen([sys.executable, str(tmp_path / "long.py")], stdout=subprocess.DEVNULL)
+    made = subprocess.Popen([sys.executable, str(tmp_path / "long.py")], stdout=subprocess.DEVNULL)
+    yield made
+    made.kill()
+    made.wait()
 
 
 @pytest.fixture

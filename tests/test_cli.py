@@ -1,6 +1,7 @@
 """python -m replication: quick, and one sentence for whatever cannot be."""
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from replication.studies import profiles
+from replication import __main__, paths
+from replication.__main__ import main
+from replication.runs import store
+from replication.runs.experiments import RMSProp
+from replication.studies import profiles, study
 
 pytestmark = pytest.mark.usefixtures("out")
 
@@ -92,6 +97,130 @@ def test_compare_with_nothing_here() -> None:
     assert done.stdout.count("\n") == 1
 
 
-def test_help_names_every_verb() -> None:
-    text = cli("--help").stdout
-    assert all(f"    {verb} " in text for verb in ("list", "run", "count", "compare", "publish", "bench"))
+# -- what there is ------------------------------------------------------------------------------------------------
+def told() -> list[list[str]]:
+    """Every `python -m replication ...` of README, Makefile, the book and the profiles, as words."""
+    found = []
+    for path in (paths.ROOT / "README.md", paths.ROOT / "Makefile", *(paths.ROOT / "book").glob("*.md"),
+                 *(paths.ROOT / "book").glob("*.ipynb"), *(paths.ROOT / "profiles").glob("*.yaml")):
+        text = path.read_text(encoding="utf-8").replace("$(PY)", "python").replace("$(PYTHON)", "python")
+        for line in re.findall(r"python -m replication ([^`\n\\;|#()]*(?:\(\w+\))?[^`\n\\;|#()]*)", text):
+            words = [word for word in re.sub(r"\$+\((\w+)\)", "auto", line).split() if not word.startswith("(")]
+            found.append(words)
+    return found
+
+
+def test_what_is_written_down_is_a_command() -> None:
+    """Each verb with its options, as the parser takes them."""
+    commands = told()
+    assert {words[0] for words in commands} >= {"list", "run", "import", "publish", "compare", "bench"}
+    for words in commands:
+        try:
+            asked = __main__._parser().parse_args([*words, *(["x.tar"] if words == ["import"] else [])])
+        except SystemExit:
+            pytest.fail(f"python -m replication {' '.join(words)}")
+        assert asked.verb in __main__.VERBS
+
+
+def test_help_says_what_every_verb_is_for() -> None:
+    """As many verbs as there are, no other, each with a line of its own."""
+    said = cli("--help").stdout
+    lines = dict(re.findall(r"^    (\w+) +(\S.*)$", said, re.MULTILINE))
+    assert set(lines) == set(__main__.VERBS)
+    assert len(set(lines.values())) == len(lines)
+
+
+# -- one network, some arms ---------------------------------------------------------------------------------------
+SMALL = ("epochs=1", "images=40", "val_images=20", "width=0.125", "batch=20")
+
+
+def test_one_network_on_one_set_is_trained_and_stored() -> None:
+    """The run that a notebook would ask for, and nothing more the second time."""
+    words = ["--network", "googlenet", "--dataset", "digits", *(part for each in (
+        *SMALL, "recipe.label_smoothing=0.1", "optimiser=RMSProp(epsilon=0.1)", "aux=4a", "network.dropout=0")
+        for part in ("--set", each))]
+    done = cli("run", *words)
+    assert done.returncode == 0, done.stderr
+    assert "googlenet: 0 of 1 runs are stored, 1 to train" in done.stdout
+    assert "1/1  googlenet seed 0: top-1 error " in done.stdout
+    cell, = study.single("googlenet", dataset="digits", epochs=1, images=40, val_images=20, width=0.125, batch=20,
+                         label_smoothing=0.1, optimiser=RMSProp(epsilon=0.1), aux=("4a",), dropout=0, seeds=1).cells
+    run, = store.everything(paths.mine())
+    assert run.address == cell.address
+    assert run.record["experiment"]["recipe"]["label_smoothing"] == 0.1
+    again = main(["run", *words])
+    assert again == 0
+
+
+@pytest.mark.parametrize(("only", "keys"), [
+    (["norm=bn"], [("bn", "none"), ("bn", "4a"), ("bn", "4d"), ("bn", "4a+4d")]),
+    (["norm=lrn", "aux=none,4a+4d"], [("lrn", "none"), ("lrn", "4a+4d")]),
+    (["aux=4d"], [("lrn", "4d"), ("bn", "4d")]),
+])
+def test_some_arms_alone(only: list[str], keys: list[tuple[str, str]], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "v1.aux", "--profile", "cpu", *(part for each in only for part in ("--only", each))]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("v1.aux")]
+    assert [re.search(r"norm (\S+), aux (\S+) ", line).groups() for line in lines] == keys  # type: ignore[union-attr]
+    wanted = {cell.address for cell in study.stored("v1.aux", "cpu").cells if cell.seed == 0 and
+              tuple(cell.keys.values()) in keys}
+    assert {line.split()[-1] for line in lines} == wanted
+
+
+def test_a_field_set_for_all_of_a_profile_s_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "v1.aux", "--profile", "cpu", "--set", "epochs=3", "--set", "recipe.clip=None", "--set",
+                 "seeds=1"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("v1.aux")]
+    parameters = {**profiles.profile("cpu").given("v1.aux"), "epochs": 3, "seeds": 1, "set": {"recipe.clip": None}}
+    assert [line.split()[-1] for line in lines] == [cell.address for cell in study.study("v1.aux", **parameters).cells]
+    assert all(" 0 / 1 " in line for line in lines)
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (("list", "v1.aux", "--profile", "cpu", "--only", "norms=bn"), "Unknown factor 'norms'. Did you mean 'norm'?"),
+    (("list", "v1.aux", "--profile", "cpu", "--only", "aux=4f"), "Unknown arm of aux '4f'. Did you mean '4d'?"),
+    (("list", "v1.aux", "--profile", "cpu", "--only", "norm"), "'norm' is no NAME=VALUE"),
+    (("run", "--network", "googlenets"), "Unknown network 'googlenets'. Did you mean 'googlenet'?"),
+    (("run", "--network", "googlenet", "--dataset", "digit"), "Unknown data set 'digit'. Did you mean 'digits'?"),
+    (("run", "v1.aux", "--network", "googlenet"), "Name studies or --network, not both"),
+    (("run", "--network", "googlenet", "--set", "epoch=1"), "Unknown parameter 'epoch'. Did you mean 'epochs'?"),
+    (("run", "--network", "googlenet", "--set", "recipe.clip=x"), "recipe.clip='x' is a str"),
+    (("run", "--network", "googlenet", "--set", "=3"), "is no NAME=VALUE"),
+    (("run", "--network", "googlenet", "--set", "schedule=Poly(2)"), "give the arguments of Poly by name"),
+    (("run", "--network", "lenet5", "--dataset", "digits"), "images of one channel"),
+])
+def test_one_sentence_for_what_cannot_be_asked(arguments: tuple[str, ...], said: str,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(list(arguments)) == 2
+    printed, problem = capsys.readouterr()
+    assert said in problem
+    assert (printed, problem.count("\n")) == ("", 1)
+
+
+# -- a reader that goes -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("verb", ["count googlenet", "list --profile cpu", "zoo", "--help", "list --help"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closed_pipe_ends_it_quietly(verb: str, unbuffered: str) -> None:
+    """Whether the first line meets it or the last flush."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as pipe:
+        done = subprocess.run([sys.executable, "-m", "replication", *verb.split()], stdout=pipe, text=True,
+                              stderr=subprocess.PIPE, timeout=120, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_the_first_lines_of_a_table() -> None:
+    done = subprocess.run(f"{sys.executable} -m replication count googlenet | head -3", shell=True, text=True,
+                          capture_output=True, timeout=120, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["row", "conv1", "pool1"]
+    assert done.stderr == ""
+
+
+def test_another_broken_pipe_is_no_reader_that_went(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that died as it was started, say."""
+    def broken(_: Any) -> None:
+        raise BrokenPipeError("a worker's")
+
+    monkeypatch.setitem(__main__.VERBS, "zoo", broken)
+    with pytest.raises(BrokenPipeError, match="a worker's"):
+        main(["zoo"])

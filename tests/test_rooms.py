@@ -30,7 +30,7 @@ INSTANT = {"errors", "paths", "files", "provenance", "__main__",
            "runs.experiments", "runs.store", "runs.bundle", "training.distributed", "training.crops",
            *(f"studies.{name}" for name in ("grid", "compose", "setting", "values", "study", "profiles", "estimate",
                                             "queue"))}
-NO_TORCH = INSTANT | {"training.logits", "training.calibration", "studies.workers", "studies.torchrun"}  # and all of pages
+NO_TORCH = INSTANT | {"training.logits", "training.calibration", "studies.workers", "studies.torchrun"}  # and pages
 SLOW = {"torch", "torchvision", "lightning", "numpy", "pandas", "scipy", "matplotlib", "seaborn", "sklearn", "PIL"}
 TORCH = {"torch", "torchvision", "lightning"}
 

@@ -171,6 +171,7 @@ class Steps:
         else:
             self.graph = graph
             graph.replay()
+            self._keep_up()
 
     def _without(self, trick: str, problem: Exception) -> None:
         text = f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"

@@ -16,7 +16,8 @@ from replication.studies import values
     ("0.1", 0.1), ("-1", -1), ("-0.5", -0.5), ("1e-3", 1e-3), ("7", 7), (" 7 ", 7), ("True", True), ("False", False),
     ("None", None), ("none", "none"), ("shapes", "shapes"), ("'4a'", "4a"), ("4a", "4a"), ("7x7", "7x7"),
     ("pool first", "pool first"), ("tiny-imagenet-200", "tiny-imagenet-200"), ("folder:/a/b", "folder:/a/b"),
-    ("", ""), ("a.b", "a.b"), ("2 + 3", "2 + 3"), ("1, 2", (1, 2)), ("[1, 2]", (1, 2)), ("()", ()), ("(2, 2, 1)", (2, 2, 1)),
+    ("", ""), ("a.b", "a.b"), ("2 + 3", "2 + 3"), ("1, 2", (1, 2)), ("[1, 2]", (1, 2)), ("()", ()),
+    ("(2, 2, 1)", (2, 2, 1)),
     ("fc", "fc"), ("f(1)[0]", "f(1)[0]"), ("__import__", "__import__"),
     ("RMSProp(epsilon=0.1)", experiments.RMSProp(epsilon=0.1)), ("RMSProp", experiments.RMSProp()),
     ("RMSProp()", experiments.RMSProp()), ("SGD(momentum=0.8, nesterov=True)", experiments.SGD(0.8, nesterov=True)),
@@ -63,7 +64,8 @@ def test_what_cannot_be_is_one_sentence(text: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "value"), [
-    ("none", ()), ("", ()), (None, ()), ("None", ()), ("4a", ("4a",)), ("4a,4d", ("4a", "4d")), ("4a, 4d", ("4a", "4d")),
+    ("none", ()), ("", ()), (None, ()), ("None", ()), ("4a", ("4a",)), ("4a,4d", ("4a", "4d")),
+    ("4a, 4d", ("4a", "4d")),
     (("4a",), ("4a",)), (["4a", "4d"], ("4a", "4d")), ((), ()), ("6e", ("6e",)), ("1,2,2", (1, 2, 2)), ("3", (3,)),
     ("area,flip", ("area", "flip")), ("theo", ("theo",)), ("AreaCrop(size=28),flip", (spec.AreaCrop(28), "flip")),
     ("pool first,2", ("pool first", 2))])

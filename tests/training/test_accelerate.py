@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from replication.errors import BadInput
 from replication.models import layers, ops
@@ -150,73 +152,154 @@ def test_what_does_not_compile_is_left_out_and_nothing_is_lost(tiny: Tiny, tmp_p
 
 
 # -- recorded -----------------------------------------------------------------------------------------------------
-class FakeDevice:
-    """CUDA's graphs on a CPU: what is called while one records is kept, not executed, and done at each replay."""
+class Recorder(TorchDispatchMode):
+    """Records like CUDA: what is called while it is on leaves no trace but the operations and the places of their
+    tensors, and `replay` does them again, on those places and no others."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, works: bool = True) -> None:
-        self.recording: list[Callable[[], None]] | None = None
-        device = self
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, Any, Any, list[Any]]] = []
 
-        class Graph:
-            def __init__(self) -> None:
-                self.calls: list[Callable[[], None]] = []
+    def __enter__(self) -> Recorder:
+        self.drawn = torch.get_rng_state()
+        return super().__enter__()
 
-            def replay(self) -> None:
-                for call in self.calls:
-                    call()
+    def __exit__(self, *problem: Any) -> None:
+        super().__exit__(*problem)
+        torch.set_rng_state(self.drawn)
 
-        class Stream:
-            def wait_stream(self, other: Any) -> None:
-                pass
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        kwargs = kwargs or {}
+        places = [part for part in tree_leaves((args, kwargs)) if isinstance(part, Tensor)]
+        before = [part.clone() for part in places] if func._schema.is_mutable else []
+        out = func(*args, **kwargs)
+        for place, value in zip(places, before, strict=False):
+            place.copy_(value)
+        self.calls.append((func, args, kwargs, tree_leaves(out)))
+        return out
 
-        @contextmanager
-        def graph(made: Graph) -> Iterator[None]:
-            device.recording = made.calls
-            try:
-                if not works:
-                    raise RuntimeError("cannot record")
-                yield
-            finally:
-                device.recording = None
+    @torch.no_grad()
+    def replay(self) -> None:
+        for func, args, kwargs, places in self.calls:
+            for place, value in zip(places, tree_leaves(func(*args, **kwargs)), strict=True):
+                if isinstance(place, Tensor) and place is not value:
+                    place.copy_(value)
 
-        @contextmanager
-        def stream(_: Any) -> Iterator[None]:
-            yield
 
-        for name, value in (("CUDAGraph", Graph), ("Stream", Stream), ("current_stream", Stream), ("graph", graph),
-                            ("stream", stream)):
-            monkeypatch.setattr(torch.cuda, name, value)
+class Stream:
+    def wait_stream(self, other: Any) -> None:
+        pass
 
-    def does(self, work: Callable[..., None]) -> Callable[..., None]:
-        def call(*batch: Tensor) -> None:
-            if self.recording is None:
-                work(*batch)
-            else:
-                self.recording.append(lambda: work(*batch))
-        return call
+
+class Event:
+    """Done at once, as all is on a CPU."""
+    def record(self) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        pass
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> list[Recorder]:
+    """Stands in for CUDA's graphs, streams and events; the graphs that are made."""
+    made: list[Recorder] = []
+
+    def graph() -> Recorder:
+        made.append(Recorder())
+        return made[-1]
+
+    for name, value in (("CUDAGraph", graph), ("Stream", Stream), ("current_stream", Stream), ("Event", Event),
+                        ("graph", lambda each: each), ("stream", lambda _: nullcontext())):
+        monkeypatch.setattr(torch.cuda, name, value)
+    return made
+
+
+def gathered(steps: int, parts: int, take: Callable[..., None] | None = None) -> tuple[Tensor, accelerate.Steps, Any]:
+    """What steps add up to on batches of their own, each weighed by its turn; the steps; the batches."""
+    total, turn = torch.zeros(2), torch.zeros(())
+
+    def add(*batch: Tensor) -> None:
+        turn.add_(1)
+        total.add_(turn * sum(part.float().flatten()[:2] for part in batch))
+
+    advance = accelerate.Steps(take or add, nn.Identity(), frozenset({"graph"}))
+    batches = [[torch.tensor([i, 10 * i]), torch.full((2, 1), i / 4)][:parts] for i in range(steps)]
+    for batch in batches:
+        advance(*batch)
+    return total, advance, batches
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-@pytest.mark.parametrize("works", [True, False])
-def test_every_step_is_taken_once_on_its_own_images(works: bool, parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_step_is_taken_once_on_its_own_images(recorder: list[Recorder], parts: int) -> None:
     """Of images that lie on the device, their numbers; of others, these and the images."""
-    device, taken = FakeDevice(monkeypatch, works), []
-    take = device.does(lambda *batch: taken.append([part.tolist() for part in batch]))
-    advance = accelerate.Steps(take, nn.Identity(), frozenset({"graph"}))
-    batches = [[torch.tensor([i, 10 * i]), torch.full((2, 1), i / 4)][:parts] for i in range(8)]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for batch in batches:
-            advance(*batch)
-    if works:
-        assert advance.graph is not None
-        assert (advance.how, caught) == ("graph", [])
-    else:
-        assert [str(w.message) for w in caught] == [
-            "graph does not work here and is left out (RuntimeError: cannot record)."]
-        assert advance.how == "as written (graph failed: RuntimeError: cannot record)"
-    assert taken == [[part.tolist() for part in batch] for batch in batches]
-    assert batches[3][0].tolist() == [3, 30]  # recorded over, were it not for the copy
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        total, advance, batches = gathered(8, parts)
+    assert len(recorder) == 1
+    assert advance.graph is recorder[0]
+    assert advance.how == "graph"
+    expected = sum(n * sum(part.float().flatten()[:2] for part in batch) for n, batch in enumerate(batches, 1))
+    assert torch.equal(total, expected)
+    assert batches[accelerate.WARM_UP][0].tolist() == [3, 30]  # recorded over, were it not for the copy
+
+
+def test_what_cannot_be_recorded_is_left_out_once_and_no_step_is_lost(recorder: list[Recorder]) -> None:
+    seen: list[float] = []
+    with pytest.warns(UserWarning, match="graph does not work here and is left out") as caught:
+        _, advance, _ = gathered(8, 1, take=lambda chosen: seen.append(chosen[0].item()))
+    assert len(caught) == len(recorder) == 1
+    assert advance.how == "as written (graph failed: RuntimeError: operation not permitted when stream is capturing)"
+    assert advance.graph is None
+    assert seen == list(range(8))
+
+
+def test_a_recorded_run_is_the_run(tiny: Tiny, tmp_path: Any, recorder: list[Recorder],
+                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flips, moving average, momentum and the falling rate: whatever a step reads lies where the recording reads it."""
+    made = small(tiny, epochs=2, average=experiments.Average(0.9))
+    plain = trained(made, monkeypatch, tmp_path, "none")
+    rate = accelerate.Rate
+
+    def standing(optimiser: torch.optim.Optimizer, device: torch.device) -> accelerate.Rate:
+        for group in optimiser.param_groups:  # as on a GPU
+            group["lr"] = torch.zeros(())
+        return rate(optimiser, device)
+
+    monkeypatch.setattr(accelerate, "Rate", standing)
+    monkeypatch.setattr(accelerate, "tricks", lambda *_: frozenset({"graph"}))
+    monkeypatch.setenv("REPLICATION_RESIDENT", "yes")
+    recorded = trained(made, monkeypatch, tmp_path, "graph")
+    assert recorded.provenance["fast"] == "graph"
+    assert len(recorder) == 1
+    for a, b in zip(plain.history, recorded.history, strict=True):
+        assert b == pytest.approx(a, rel=1e-4, nan_ok=True)
+
+
+def test_no_more_steps_are_queued_than_may_be(recorder: list[Recorder], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that does nothing before it is waited for: whoever waits for an event waits for all before it."""
+    queued: list[object] = []
+    longest = 0
+
+    class Late(Event):
+        def record(self) -> None:
+            self.after = len(done) + len(queued)
+
+        def synchronize(self) -> None:
+            while len(done) < self.after:
+                done.append(queued.pop(0))
+
+    done: list[object] = []
+    monkeypatch.setattr(torch.cuda, "Event", Late)
+    monkeypatch.setattr(Recorder, "replay", lambda self: queued.append(self))
+    advance = accelerate.Steps(lambda chosen: None, nn.Identity(), frozenset({"graph"}))
+    for i in range(40):
+        advance(torch.tensor([i]))
+        longest = max(longest, len(queued))
+    assert longest == accelerate.AHEAD
+    assert len(done) == 40 - accelerate.WARM_UP - accelerate.AHEAD
 
 
 def test_a_recorded_step_reads_the_rate_where_it_stands() -> None:
