@@ -120,7 +120,8 @@ def usual(data: Data, side: int) -> tuple[Augmentation, ...]:
     sound is moved by up to a tenth of a second, as kws_streaming does."""
     if data.features is not None:
         return (TimeShift(max(1, 100 // data.features.hop)),)
-    return (*((RandomCrop(side),) if side < data.resolution else ()), *(() if data.name == "digits" else (Flip(),)))
+    mirrors = data.name not in sets_of_data.KNOWN or sets_of_data.KNOWN[data.name].mirrors
+    return (*((RandomCrop(side),) if side < data.resolution else ()), *((Flip(),) if mirrors else ()))
 
 
 def _augmentation(asked: Any, data: Data, side: int) -> Augmentation:
