@@ -58,24 +58,25 @@ NAMES = tuple(each.name for each in fields(Setting))
 
 def setting(**parameters: Any) -> Setting:
     """A Setting from parameters. A name that is none of its own and stands for a field of the recipe, or of some
-    network, goes to `set`, unless it is None: `label_smoothing=0.1` is `set={"recipe.label_smoothing": 0.1}`.
+    network, goes to `set`, unless it is None: `label_smoothing=0.1` is `set={"recipe.label_smoothing": 0.1}`. A
+    path, "recipe.clip", goes there as it is, None too.
 
     Raises BadInput for a name that does not exist, with the near miss.
     """
-    own, more = {}, {}
+    own, more, paths = {}, {}, {}
     arguments = sorted({name for network in registry.NETWORKS for name in registry.arguments(network)})
     for name, value in parameters.items():
         if name in NAMES:
             own[name] = value
         elif "." in name:
-            more[name] = value
+            paths[name] = value
         elif name in RECIPE:
             more[f"recipe.{name}"] = value
         elif name in arguments:
             more[f"network.{name}"] = value
         else:
             raise unknown("parameter", name, (*NAMES, *RECIPE, *arguments))
-    if more := {name: value for name, value in more.items() if value is not None}:
+    if more := {**{name: value for name, value in more.items() if value is not None}, **paths}:
         own["set"] = {**own.get("set", {}), **more}
     return Setting(**own)
 

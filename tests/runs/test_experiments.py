@@ -203,8 +203,8 @@ def test_addresses_are_the_same_in_every_process_and_on_every_machine(python: An
     assert said[0].stdout == said[1].stdout
     found = json.loads(said[0].stdout.replace("'", '"'))
     assert len(found) == 2 * (2 + 6 + 8 + 8 + 4 + 3 + 6 + 5 + 5 + 3)
-    # v1.long's two, two of v1.head, two of bn.rate and one of v1.ablation are v1.aux with both heads; the other three
-    # of v1.ablation are of v1.head and v1.aux; v3.reduction's first is v3.recipe's
+    # v1.long's two, two of v1.head, two of bn.rate and one of v1.ablation are v1.aux with both heads; v1.ablation's
+    # other three are of v1.head and v1.aux; v3.reduction's first is v3.recipe's
     assert len(set(found)) == 2 * (0 + 6 + 8 + 6 + 0 + 3 + 4 + 5 + 5 + 2)
 
 

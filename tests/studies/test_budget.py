@@ -303,8 +303,8 @@ def test_what_is_left_takes_as_long_as_was_seen(tiny: Tiny, capsys: pytest.Captu
     workers._say_left(rest, 3, speed)
     took = estimate.clock(sum(experiments.work(made) for _, made, _ in rest) / 1e7)
     assert capsys.readouterr().out == (
-        "3 runs finished in this time. Of the 2 left, 1 have a checkpoint; the others were not begun, or too little time "
-        "was left to be worth it. The same command goes on" + about.format(took) + "\n")
+        "3 runs finished in this time. Of the 2 left, 1 have a checkpoint; the others were not begun, or too little "
+        "time was left to be worth it. The same command goes on" + about.format(took) + "\n")
 
 
 def test_a_finished_run_tells_how_long_the_rest_takes(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:

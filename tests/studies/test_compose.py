@@ -198,7 +198,8 @@ def test_parameters_that_there_are_not(parameters: dict[str, Any], says: str) ->
 
 def test_a_field_of_a_recipe_or_a_network_is_a_parameter_too() -> None:
     given = setting(label_smoothing=0.1, dropout=0.2, lr=0.5, **{"recipe.clip": None, "data.resolution": 32})
-    assert given.set == {"recipe.label_smoothing": 0.1, "network.dropout": 0.2, "data.resolution": 32}
+    assert given.set == {"recipe.label_smoothing": 0.1, "network.dropout": 0.2, "data.resolution": 32,
+                         "recipe.clip": None}
     assert given.lr == 0.5  # the setting's own
     assert setting(label_smoothing=None) == Setting()
 
