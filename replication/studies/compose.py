@@ -14,7 +14,7 @@ from typing import Any
 from replication.data import registry as sets_of_data
 from replication.data.spec import AreaCrop, Augmentation, Data, Flip, Photometric, RandomCrop, TimeShift
 from replication.errors import BadInput, check, unknown
-from replication.models import registry
+from replication.models import cost, registry
 from replication.models.ops import Network
 from replication.runs.experiments import Experiment, Recipe
 from replication.studies.setting import Setting
@@ -91,6 +91,7 @@ def _network(name: str, setting: Setting, data: Data, side: int, asked: dict[str
             raise BadInput(f"network.{field}={given[field]!r} does not fit the data, whose network has {own[field]}: "
                            f"leave it out, or change the data.")
     table = registry.NETWORKS[name](**{**own, **given})
+    cost.costs(table, None, aux=True)  # raises where it is too small, before anything is trained
     if data.features is None and table.channels != 3:
         raise BadInput(f"{name} takes images of one channel, and the images of every set here have three colours: use "
                        f"another network.")

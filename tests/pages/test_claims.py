@@ -274,9 +274,9 @@ def test_nothing_is_known_before_a_run(name: str) -> None:
 
 def ablated(name: str, without: Any, whole: Any) -> claims.Settled:
     """A claim settled on these errors, shuffled; every other arm is far away."""
-    arms = {"nothing": whole, "average": np.full(4, 9.0), "dropout": np.full(4, 8.0), "heads": np.full(4, 7.0),
+    arms = {"whole": whole, "average": np.full(4, 9.0), "dropout": np.full(4, 8.0), "heads": np.full(4, 7.0),
             ABLATED[name]: without}
-    rows = [{"without": arm, "seed": seed, "val_error": error} for arm, of in arms.items()
+    rows = [{"form": arm, "seed": seed, "val_error": error} for arm, of in arms.items()
             for seed, error in enumerate(of)]
     of = Grid().of(name)
     of.summary = lambda: pd.DataFrame(rows).sample(frac=1, random_state=0)  # type: ignore[method-assign]
