@@ -233,7 +233,7 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = ma
             coming = todo.get()
         if alone and not going:
             begin(alone.pop(0))
-        if asked() or time.monotonic() > until:
+        if waiting and (asked() or time.monotonic() > until):
             waiting = 0  # each writes its checkpoint
         elif waiting < len(going) - 1 and paces[going[0][0]].end > until:
             waiting += 1
