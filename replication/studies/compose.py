@@ -14,7 +14,7 @@ from typing import Any
 from replication.data import registry as sets_of_data
 from replication.data.spec import AreaCrop, Augmentation, Data, Flip, Photometric, RandomCrop, TimeShift
 from replication.errors import BadInput, check, unknown
-from replication.models import registry
+from replication.models import cost, registry
 from replication.models.ops import Network
 from replication.runs.experiments import Experiment, Recipe
 from replication.studies.setting import Setting
@@ -94,6 +94,7 @@ def _network(name: str, setting: Setting, data: Data, side: int, asked: dict[str
     if data.features is None and table.channels != 3:
         raise BadInput(f"{name} takes images of one channel, and the images of every set here have three colours: use "
                        f"another network.")
+    cost.costs(table, None, aux=True)  # raises where a map becomes too small
     return table
 
 

@@ -88,7 +88,7 @@ def test_networks_of_images_refuse_sound(name: str, dataset: str) -> None:
     assert "use the network kws_inception" in refused(lambda: made(name, dataset=dataset, resolution=None))
 
 
-@pytest.mark.parametrize(("name", "resolution"), [("inception_v3", 16), ("inception_v3_paper", 16), ("alexnet", 56),
+@pytest.mark.parametrize(("name", "resolution"), [("inception_v3", 16), ("inception_v3_paper", 16), ("alexnet", 32),
                                                   ("alexnet_torchvision", 56)])
 def test_too_small_an_image_is_refused_before_anything_is_trained(name: str, resolution: int) -> None:
     assert "small" in refused(lambda: made(name, resolution=resolution, stem=8))
@@ -246,7 +246,8 @@ def test_the_parts_of_v3_s_recipe_as_arms() -> None:
 # -- each of them learns ------------------------------------------------------------------------------------------
 LEARNS: dict[str, dict[str, Any]] = {
     "googlenet": {"dataset": "digits", "lr": 0.05},
-    "inception_v3": {"dataset": "digits", "resolution": 64, "width": 0.25, "batch": 10, "classes": 2, "stem": 8},
+    "inception_v3": {"dataset": "digits", "resolution": 64, "width": 0.25, "images": 20, "batch": 10, "classes": 2,
+                     "epochs": 10, "lr_bn": 0.02, "aux": ()},
     "bn_inception": {"dataset": "shapes", "resolution": 32, "stem": 2},
     "nin": {"dataset": "digits", "width": 0.25, "lr": 0.05},
     "alexnet": {"dataset": "digits", "resolution": 64, "width": 0.25, "lr": 0.05},
