@@ -47,7 +47,7 @@ def count(variable: str) -> int | None:
     return int(asked)
 
 
-def heads(aux: Sequence[str], rows: Iterable[str], example: tuple[str, ...]) -> list[str]:
+def aux_rows(aux: Sequence[str], rows: Iterable[str], example: tuple[str, ...]) -> list[str]:
     """The rows that carry an auxiliary head, in the order of `rows`, so that one set of heads is one network.
 
     Raises BadInput for what is no list, a row that is not in `rows`, and a row named twice.

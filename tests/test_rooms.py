@@ -243,18 +243,14 @@ def programs() -> Iterator[str]:
 
 # Public names that only tests and people read, and why they stand there.
 WEIGHTS = "README: weights in and out of files, for people who want a network and no book"
-TABLES = "a table of a paper that no study trains yet"
 MEASURES = "what is measured of runs that are here, for a page to come"
 FOR_PEOPLE = {
-    **dict.fromkeys(("models.weights.save", "models.weights.load", "models.weights.about",
-                     "models.weights.classifier_only", "models.onnx.save", "models.torchvision.from_torchvision"),
+    **dict.fromkeys(("models.weights.rebuilt", "models.weights.classifier_only",
+                     "models.torchvision.from_torchvision"),
                     WEIGHTS),
-    **dict.fromkeys(("models.factorised.googlenet_two_3x3", "models.factorised.googlenet_asymmetric",
-                     "models.inception_v3.TABLE2", "models.inception_v3.same_grids", "models.inception_v3.ladder",
-                     "models.kws.FLAGS"), TABLES),
-    **dict.fromkeys(("training.members.member", "training.logits.RULES", "training.logits.ensemble",
+    **dict.fromkeys(("training.logits.RULES", "training.logits.ensemble",
                      "training.logits.expected", "training.calibration.equal_mass", "training.localise.localise",
-                     "training.localise.localisation_errors", "pages.stats.mcnemar"), MEASURES),
+                     "training.localise.localisation_errors"), MEASURES),
     "data.colour.CONTRAST": "one of three that are numbered",
 }
 

@@ -3,7 +3,8 @@
     python book/_tools/execute.py cpu                     # all, with the parameters of profiles/cpu.yaml
     python book/_tools/execute.py cpu --only aux_heads    # these alone
 
-Each notebook takes of the profile what it declares. The index draws on the other notebooks and the page `reproduced`
+Each notebook takes of the profile what it declares; one whose cell of parameters is tagged `own-parameters` keeps its
+own, for it is an example and no result. The index draws on the other notebooks and the page `reproduced`
 on all, so they come last. A notebook that fails is left in out/failed/ to be read; nothing half-run gets to
 out/notebooks/. With REPLICATION_OUT set, it stands for out/.
 """
@@ -23,6 +24,7 @@ from typing import Any
 
 import nbformat
 import papermill
+import stage
 import toc
 
 from replication import paths
@@ -43,8 +45,10 @@ def shared_out(parameters: dict[str, Any], sources: list[Path]) -> dict[str, dic
         if not any(key in names for names in declared.values()):
             raise unknown("parameter in the profile:", key, sorted(set().union(*declared.values())))
     open_ = {key: value for key, value in asdict(Setting()).items() if key not in parameters and value != {}}
-    return {name: {**{k: v for k, v in parameters.items() if k in names},
-                   **{k: v for k, v in open_.items() if k in names and names[k] != v}}
+    own = {source.stem for source in sources
+           if any(stage.tagged(cell, "own-parameters") for cell in nbformat.read(source, 4).cells)}
+    return {name: {} if name in own else {**{k: v for k, v in parameters.items() if k in names},
+                                          **{k: v for k, v in open_.items() if k in names and names[k] != v}}
             for name, names in declared.items()}
 
 

@@ -8,17 +8,18 @@ import os
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from replication import paths, provenance
+from replication import files, paths, provenance
 from replication.training.device import device
 
 PHASES = ("train", "infer")
@@ -39,6 +40,18 @@ def begin(kind: str, quick: bool) -> tuple[torch.device, Path, dict[str, Any]]:
     }
     print(f"{name}, {common['threads']} threads, load {common['load']}", flush=True)
     return where, path, common
+
+
+def write(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    """The table so far, as a file that is there whole or not at all; given back as a frame."""
+    frame = pd.DataFrame(rows, columns=list(columns))
+    files.write(path, frame.to_csv(index=False, float_format="%.6g"))
+    return frame
+
+
+def shown(frame: pd.DataFrame, columns: Sequence[str]) -> str:
+    """Some columns of a table, for a terminal."""
+    return frame[list(columns)].to_string(index=False, float_format="{:.4g}".format, na_rep="–")
 
 
 # -- measuring ----------------------------------------------------------------------------------------------------

@@ -12,11 +12,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from replication import files
 from replication.benchmarks import harness
 from replication.models import cost, ops
 from replication.models.build import build
@@ -96,10 +94,9 @@ def run(quick: bool = False) -> Path:
         ceiling = max(ceiling[0], again[0]), max(ceiling[1], again[1])
     sums = {phase: works(network, batch, phase, dtype.itemsize) for phase in harness.PHASES}
     common |= {"resolution": network.resolution, "batch": batch, "precision": "bf16" if cuda else "fp32"}
-    frame = pd.DataFrame([{**common, **line(one, sums[one.phase][one.row], *ceiling)} for one in timed],
-                         columns=list(COLUMNS))
-    files.write(path, frame.to_csv(index=False, float_format="%.6g"))
-    print(frame[["row", "phase", "bound", "predicted_ms", "ms", "ratio", "status"]].to_string(index=False))
+    frame = harness.write(
+        path, [{**common, **line(one, sums[one.phase][one.row], *ceiling)} for one in timed], COLUMNS)
+    print(harness.shown(frame, ("row", "phase", "bound", "predicted_ms", "ms", "ratio", "status")))
     print(f"\nThis device at its best: matrices {ceiling[0]:.3g} TFLOP/s, copies {ceiling[1]:.3g} GB/s.\n{path}")
     return path
 

@@ -9,16 +9,13 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-import pandas as pd
 import torch
 
-from replication import files
 from replication.benchmarks import harness, throughput
 from replication.data.registry import resolve
 from replication.data.spec import Flip
@@ -48,7 +45,7 @@ def run(until: float = math.inf) -> Path:
 
     def note(**row: Any) -> None:
         rows.append({**{key: common[key] for key in ("device", "versions", "commit", "utc")}, **row})
-        files.write(path, pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False, float_format="%.6g"))
+        harness.write(path, rows, COLUMNS)
         print("  ".join(str(row.get(key, "")) for key in COLUMNS[1:10]), flush=True)
 
     note(case="LRN's gradient, against float64", **_attempt(lambda: {"against": lrn(where)}))
@@ -86,7 +83,8 @@ def whole(network: ops.Network, precision: str, asked: str) -> dict[str, Any]:
     heads = tuple(replace(head, ops=tuple(op for op in head.ops if not isinstance(op, ops.Dropout)))
                   for head in network.aux)
     recipe = experiments.Recipe(epochs=2, batch=128, lr=0.01, precision=precision, augment=(Flip(),))
-    with tempfile.TemporaryDirectory() as folder, _environment(REPLICATION_OUT=folder, REPLICATION_FAST=asked):
+    with tempfile.TemporaryDirectory() as folder, patch.dict(
+            os.environ, REPLICATION_OUT=folder, REPLICATION_FAST=asked):
         try:
             done = loop.train(experiments.Experiment(replace(network, rows=kept, aux=heads), data, recipe), 0)
         finally:  # what failed to compile must not be left as written for the cases to come
@@ -126,17 +124,3 @@ def waits(network: ops.Network, where: torch.device) -> dict[str, Any]:
     finally:
         torch.cuda.set_sync_debug_mode("default")
     return {}
-
-
-@contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value

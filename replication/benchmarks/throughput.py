@@ -18,7 +18,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 import torch.nn.functional as F
 import torchvision
@@ -28,7 +27,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler
 from torchvision import transforms
 
-from replication import files
 from replication.benchmarks import harness
 from replication.data import spec
 from replication.data.transforms import augment, evaluate_view, order
@@ -70,6 +68,9 @@ COLUMNS = (
     "tflops", "matmul_tflops", "matmul_share", "copy_gb_per_s", "copy_share", "peak_memory_mb", "first_step_s",
     "threads", "load", "versions", "commit", "utc",
 )
+SHOWN = ("network", "variant", "images_per_s", "images_per_s_low", "images_per_s_high", "ms_per_step",
+         *(f"ms_{part}" for part in PARTS), "tflops", "matmul_share", "peak_memory_mb", "times_reference",
+         "times_tuned", "status")
 
 
 def run(quick: bool = False, until: float = math.inf) -> Path:
@@ -102,10 +103,10 @@ def run(quick: bool = False, until: float = math.inf) -> Path:
                 again = harness.ceilings(where)
                 ceiling = max(ceiling[0], again[0]), max(ceiling[1], again[1])
                 now = [{**common, **row(entry, entries, *ceiling)} for entry in entries]
-                frame = pd.DataFrame(rows + now, columns=list(COLUMNS))
-                files.write(path, frame.to_csv(index=False, float_format="%.6g"))
+                frame = harness.write(path, rows + now, COLUMNS)
             rows += now
-            print(f"\n{_shown(now)}", flush=True)
+            print(f"\n{phase}, {size.resolution} px, batch {size.batch}, stem {size.stem}, {frame.turns.max()} turns\n"
+                  f"{harness.shown(frame[-len(now):], SHOWN)}", flush=True)
             del entries, entry
             harness.forget(cuda)
             if cuda:
@@ -253,35 +254,6 @@ def _traffic(network: ops.Network, phase: str) -> int:
     return cost.activation_bytes(network, aux=train) * (4 if train else 2)
 
 
-def _shown(rows: list[dict[str, Any]]) -> str:
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    first = frame.iloc[0]
-    head = (f"{first.phase}, {first.resolution} px, batch {first.batch}, stem {first.stem} "
-            f"(images a second: median, lowest and highest of {frame.turns.max()} turns; times: ours over theirs)")
-    shown = pd.DataFrame({
-        "network": frame.network, "variant": frame.variant,
-        "images/s": [_range(r, "images_per_s", 4) for _, r in frame.iterrows()],
-        **{part: frame[f"ms_{part}"].map(_short) for part in PARTS},
-        "ms": frame.ms_per_step.map(_short), "TFLOP/s": frame.tflops.map(_short),
-        "of matmul": frame.matmul_share.map(_short), "MB": frame.peak_memory_mb.map(_short),
-        "times reference": [_range(r, "times_reference", 3) for _, r in frame.iterrows()],
-        "times tuned": [_range(r, "times_tuned", 3) for _, r in frame.iterrows()],
-    })
-    failed = [f"{r.network}, {r.variant}: {r.status}" for _, r in frame.iterrows() if r.status != "ok"]
-    return "\n".join([head, shown.to_string(index=False), *failed])
-
-
-def _short(value: Any, digits: int = 3) -> str:
-    if pd.isna(value):
-        return "–"
-    return f"{value:.0f}" if value >= 10 ** digits else f"{value:.{digits}g}"
-
-
-def _range(line: Any, name: str, digits: int) -> str:
-    middle, low, high = (_short(line[f"{name}{end}"], digits) for end in ("", "_low", "_high"))
-    return middle if middle == "–" else f"{middle} [{low}, {high}]"
-
-
 # -- what is measured ---------------------------------------------------------------------------------------------
 def pictures(count: int, side: int) -> Tensor:
     """uint8 (count, 3, side, side), NHWC in memory: clouds of colour with grain, so that a JPEG is of a photograph's
@@ -359,12 +331,12 @@ def ours(entry: Entry, images: Tensor) -> harness.Program:
             yield evaluate_view(resident[part], recipe.augment), labels[part]
 
     @torch.inference_mode()
-    def look(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
+    def judge(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
         network(images).float()
         clock("forward")
 
     if entry.phase == "infer":
-        return harness.Program(views, look)
+        return harness.Program(views, judge)
     return harness.Program(batches, step, data=data if "graph" in tricks else None)
 
 
@@ -431,9 +403,9 @@ def theirs(entry: Entry, folder: Path) -> harness.Program:
         clock("optimiser")
 
     @torch.inference_mode()
-    def look(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
+    def judge(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
         with half():
             network(images)
         clock("forward")
 
-    return harness.Program(same if tuned else loaded, step if training else look, ahead)
+    return harness.Program(same if tuned else loaded, step if training else judge, ahead)

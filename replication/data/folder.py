@@ -7,11 +7,10 @@ and trained by their address. A folder that has changed since is refused, not qu
 """
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 
-from replication import paths
+from replication import files, paths
 from replication.data.listing import Listing, digest
 from replication.errors import BadInput
 
@@ -47,10 +46,7 @@ def remember(listing: Listing) -> None:
     """Notes where the folder of this content lies. Raises BadInput where the note cannot be written."""
     note = paths.data() / "folders" / listing.content
     try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        fresh = note.with_suffix(f".{os.getpid()}")
-        fresh.write_text(f"{listing.root}\n")
-        fresh.replace(note)
+        files.write(note, f"{listing.root}\n")
     except OSError as error:
         raise BadInput(f"{note} cannot be written ({error.strerror}); set REPLICATION_DATA to a folder of yours with "
                        f"some space.") from error

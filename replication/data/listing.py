@@ -1,10 +1,14 @@
-"""The files of a set, before anything is decoded."""
+"""The images of a set, before anything is decoded."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+# The names of the classes, and for each class the images to train on and those to validate: files, or uint8 (h, w, 3).
+ByClass = tuple[Sequence[str], Sequence[Sequence[Any]], Sequence[Sequence[Any]]]
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,10 @@ class Listing:
     train: tuple[tuple[Path, ...], ...]
     val: tuple[tuple[Path, ...], ...]
     content: str
+
+    @property
+    def by_class(self) -> ByClass:
+        return self.classes, self.train, self.val
 
 
 def digest(lines: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""From a value to tensors: one function a set, all of them on this screen."""
+"""From a value to tensors: sets that the registry says how to read, and those that need a function of their own."""
 from __future__ import annotations
 
 import warnings
@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from replication.data import cache, digits, folder, shapes, sound, spec, speech, subset, tiny_imagenet, vision
+from replication.data import cache, digits, folder, shapes, sound, spec, speech, subset, tiny_imagenet
 from replication.data.cache import Kept, Part, Source
-from replication.data.listing import Listing
-from replication.data.registry import NAMES, VALID, resolve
+from replication.data.listing import ByClass
+from replication.data.registry import KNOWN, NAMES, VALID, resolve
 from replication.errors import BadInput, unknown
 
 
@@ -63,16 +63,20 @@ def load(data: spec.Data) -> Loaded:
 
 
 def arrays(data: spec.Data) -> Kept:
-    """The arrays of a resolved value; `data.name` is one of the sets below. Raises BadInput as they do."""
+    """The arrays of a resolved value. Raises BadInput as what reads it does."""
     if data.name == "shapes":
         return _shapes(data)
     if data.name == "digits":
         return _digits(data)
     if data.name in speech.SETS:
         return _speech(data, speech.root(data.name))
-    by_name = {"tiny-imagenet-200": _tiny, "cifar10": _cifar, "cifar100": _cifar, "imagenette": _imagenette,
-               "folder": _folder}
-    return cache.keep(data, by_name[data.name])
+    return cache.keep(data, {"tiny-imagenet-200": _tiny, "folder": _folder}.get(data.name, _known))
+
+
+def _known(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
+    read = KNOWN[data.name].read
+    assert read is not None, f"{data.name} is made or read above"
+    return _by_class(data, read(data))
 
 
 def _shapes(data: spec.Data) -> Kept:
@@ -91,7 +95,7 @@ def _digits(data: spec.Data) -> Kept:
     chosen = _chosen(data, 10)
 
     def part(groups: list[list[int]], n: int | None) -> Part:
-        positions, relabelled = _take(data, [groups[c] for c in chosen], n)
+        positions, relabelled = _shared(data, [groups[c] for c in chosen], n)
         return images[positions], np.asarray(relabelled, np.int64), {}
 
     train, val = digits.halves(labels)
@@ -111,7 +115,7 @@ def _speech(data: spec.Data, root: Path) -> Kept:
     chosen = _chosen(data, len(found.classes))
 
     def part(groups: speech.Groups, n: int | None) -> Part:
-        clips, labels = _take(data, [groups[c] for c in chosen], n)
+        clips, labels = _shared(data, [groups[c] for c in chosen], n)
         return sound.features(sound.seconds(clips, of.rate), of), np.asarray(labels, np.int64), {}
 
     return Kept(tuple(found.classes[c] for c in chosen), part(found.train, data.train_images),
@@ -124,7 +128,7 @@ def _tiny(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
     if tiny_imagenet.content(listing) != data.content:
         raise BadInput(f"{listing.root} is not what this run names, which is {'a part' if data.content else 'all'} "
                        f"of it; unpack the rest of {tiny_imagenet.URL}, or ask for tiny-imagenet-200 anew.")
-    classes, train, val = _files(data, listing)
+    classes, train, val = _by_class(data, listing.by_class)
 
     def boxed(source: Source) -> Source:
         boxes = tiny_imagenet.boxes([f for f in source.images if isinstance(f, Path)], data.resolution)
@@ -133,36 +137,23 @@ def _tiny(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
     return classes, boxed(train), boxed(val)
 
 
-def _cifar(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
-    classes, train = vision.cifar(data.name, train=True)
-    _, val = vision.cifar(data.name, train=False)
-    chosen = _chosen(data, len(classes))
-    return (tuple(classes[c] for c in chosen), Source(*_take(data, [train[c] for c in chosen], data.train_images)),
-            Source(*_take(data, [val[c] for c in chosen], data.val_images)))
-
-
-def _imagenette(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
-    names, listing = vision.imagenette(data.resolution)
-    _, train, val = _files(data, listing)
-    return tuple(names[c] for c in _chosen(data, len(names))), train, val
-
-
 def _folder(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
-    return _files(data, folder.find(data.content or ""))
+    return _by_class(data, folder.find(data.content or "").by_class)
 
 
-def _files(data: spec.Data, listing: Listing) -> tuple[tuple[str, ...], Source, Source]:
-    chosen = _chosen(data, len(listing.classes))
-    train, val = [listing.train[c] for c in chosen], [listing.val[c] for c in chosen]
-    return (tuple(listing.classes[c] for c in chosen), Source(*_take(data, train, data.train_images)),
-            Source(*_take(data, val, data.val_images)))
+def _by_class(data: spec.Data, whole: ByClass) -> tuple[tuple[str, ...], Source, Source]:
+    """As many classes and images of a set as are asked for."""
+    classes, train, val = whole
+    chosen = _chosen(data, len(classes))
+    return (tuple(classes[c] for c in chosen), Source(*_shared(data, [train[c] for c in chosen], data.train_images)),
+            Source(*_shared(data, [val[c] for c in chosen], data.val_images)))
 
 
 def _chosen(data: spec.Data, n: int) -> list[int]:
     return subset.evenly(n, data.classes or n)
 
 
-def _take(data: spec.Data, groups: Sequence[Sequence[subset.T]], n: int | None) -> tuple[list[subset.T], list[int]]:
+def _shared(data: spec.Data, groups: Sequence[Sequence[subset.T]], n: int | None) -> tuple[list[subset.T], list[int]]:
     images, labels = subset.interleave(groups, n)
     if n is not None and len(images) < n:
         raise BadInput(f"{data.name} holds {len(images)} images where {n} are asked for; ask for fewer, or remove what "

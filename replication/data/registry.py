@@ -1,31 +1,36 @@
 """What a set is called, and what it is then: every default filled in. No torch, no numpy: `list` must be instant."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from replication.data import folder, spec, speech, subset, tiny_imagenet
+from replication.data import folder, spec, speech, subset, tiny_imagenet, vision
+from replication.data.listing import ByClass
 from replication.errors import BadInput, check, unknown
 
 
 @dataclass(frozen=True)
 class Known:
-    """A set's default resolution in px, its images of every class, and how many are taken unless said otherwise."""
+    """A set's default resolution in px, its images of every class, how many are taken unless said otherwise, and what
+    reads it; None where `load` has a function of its own for it. `mirrors`: whether an image mirrored left to right is
+    still of its class. To add a set, add a line with a `read`, which may import whatever it needs when it is called."""
     resolution: int
     train: tuple[int, ...]
     val: tuple[int, ...]
     default: tuple[int, int] | None = None
     content: str | None = None
+    read: Callable[[spec.Data], ByClass] | None = None
+    mirrors: bool = True
 
 
 KNOWN = {
     "shapes": Known(32, (50_000,) * 10, (50_000,) * 10, default=(3000, 2000)),
-    "digits": Known(32, (128, 132, 127, 133, 131, 132, 131, 129, 124, 130), (50,) * 10),
+    "digits": Known(32, (128, 132, 127, 133, 131, 132, 131, 129, 124, 130), (50,) * 10, mirrors=False),
     "tiny-imagenet-200": Known(64, (tiny_imagenet.TRAIN,) * 200, (tiny_imagenet.VAL,) * 200),
-    "cifar10": Known(32, (5000,) * 10, (1000,) * 10),
-    "cifar100": Known(32, (500,) * 100, (100,) * 100),
+    "cifar10": Known(32, (5000,) * 10, (1000,) * 10, read=vision.cifar),
+    "cifar100": Known(32, (500,) * 100, (100,) * 100, read=vision.cifar),
     "imagenette": Known(160, (963, 955, 993, 858, 941, 956, 961, 931, 951, 960),
-                        (387, 395, 357, 386, 409, 394, 389, 419, 399, 390)),
+                        (387, 395, 357, 386, 409, 394, 389, 419, 399, 390), read=vision.imagenette),
 }
 FOLDER = "folder:"
 NAMES = (*KNOWN, *speech.SETS, "folder")  # as a value has them

@@ -78,6 +78,20 @@ def content(listing: Listing) -> str | None:
     return None if whole else listing.content
 
 
+def words(wnids: Iterable[str]) -> tuple[str, ...]:
+    """What people call these classes: the first of the words that the set gives each. What it has none for, or the same
+    as for another, stays a wnid."""
+    wnids = list(wnids)
+    try:
+        lines = (root() / "words.txt").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    wanted = set(wnids)
+    called = {wnid: said.split(",")[0] for wnid, _, said in (line.partition("\t") for line in lines) if wnid in wanted}
+    names = [called.get(wnid) or wnid for wnid in wnids]
+    return tuple(name if names.count(name) == 1 else wnid for wnid, name in zip(wnids, names, strict=True))
+
+
 def boxes(files: Iterable[Path], side: int) -> list[Box]:
     """The object's box (x0, y0, x1, y1) in px of an image of `side` px, corners included; -1 where none is recorded."""
     tables: dict[Path, dict[str, Box]] = {}

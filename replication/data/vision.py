@@ -1,42 +1,49 @@
-"""CIFAR-10, CIFAR-100 and Imagenette, as torchvision brings them."""
+"""CIFAR-10, CIFAR-100 and Imagenette, as torchvision brings them, which is imported only once they are wanted."""
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from filelock import FileLock
-
 from replication import paths
 from replication.data import folder
-from replication.data.listing import Listing
+from replication.data.listing import ByClass
+from replication.data.spec import Data
 from replication.errors import BadInput
 
 
-def cifar(name: str, train: bool) -> tuple[tuple[str, ...], list[list[np.ndarray[Any, Any]]]]:
-    """Class names, and the images (32, 32, 3) of every class in the set's own order; `name` is cifar10 or cifar100."""
+def cifar(data: Data) -> ByClass:
+    """The images (32, 32, 3) of every class in the set's own order."""
     from torchvision import datasets
 
-    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    found = _fetched(name, lambda: kind(paths.data(), train=train, download=True))
-    labels = np.asarray(found.targets)
-    return tuple(found.classes), [[found.data[i] for i in np.flatnonzero(labels == c)]
-                                  for c in range(len(found.classes))]
+    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[data.name]
+
+    def part(train: bool) -> tuple[tuple[str, ...], list[list[Any]]]:
+        found = _fetched(data.name, lambda: kind(paths.data(), train=train, download=True))
+        groups: list[list[Any]] = [[] for _ in found.classes]
+        for image, label in zip(found.data, found.targets, strict=True):
+            groups[label].append(image)
+        return tuple(found.classes), groups
+
+    classes, train = part(train=True)
+    return classes, train, part(train=False)[1]
 
 
-def imagenette(side: int) -> tuple[tuple[str, ...], Listing]:
-    """Class names, and the files, of the smallest edition whose short side is at least `side` px."""
+def imagenette(data: Data) -> ByClass:
+    """The files of the smallest edition whose short side is at least the resolution."""
     from torchvision import datasets
 
+    side = data.resolution
     size, name = next(((f"{s}px", f"imagenette2-{s}") for s in (160, 320) if side <= s), ("full", "imagenette2"))
     root = paths.data() / name
     # Some versions of torchvision refuse `download` where the folder is there.
-    found = _fetched(name, lambda: datasets.Imagenette(paths.data(), size=size, download=not root.exists()))
+    found = _fetched(data.name, lambda: datasets.Imagenette(paths.data(), size=size, download=not root.exists()))
     listing = folder.read(root)
-    return tuple(names[0] for names in found.classes), listing
+    return tuple(names[0] for names in found.classes), listing.train, listing.val
 
 
 def _fetched(name: str, make: Callable[[], Any]) -> Any:
+    from filelock import FileLock
+
     try:
         paths.data().mkdir(parents=True, exist_ok=True)
         with FileLock(paths.data() / f"{name}.lock"):

@@ -22,7 +22,7 @@ from replication.models.ops import (
     TableConv,
     Tanh,
     TruncatedNormal,
-    VarianceScaling,
+    check_common,
     scaled,
 )
 
@@ -42,7 +42,7 @@ def alexnet(
 
     Raises BadInput for an input too small.
     """
-    _check(classes, width, resolution, dropout, init)
+    check_common(classes, width, resolution, dropout, init)
 
     def c(channels: int) -> int:
         return scaled(channels, width)
@@ -68,7 +68,7 @@ def alexnet_torchvision(
 
     Arguments and errors as for `alexnet`. torchvision starts it as torch does by default, U(±1/√fan_in).
     """
-    _check(classes, width, resolution, dropout, init)
+    check_common(classes, width, resolution, dropout, init)
 
     def c(channels: int) -> int:
         return scaled(channels, width)
@@ -176,15 +176,15 @@ def nin(
 
     Raises BadInput for an unknown head, and for an input too small.
     """
-    _check(classes, width, resolution, dropout, init)
+    check_common(classes, width, resolution, dropout, init)
     check("rectified", rectified, bool)
-    heads: dict[str, tuple[Row, ...]] = {
+    ends: dict[str, tuple[Row, ...]] = {
         "average": (Row("avgpool", AvgPool()),),
         "fc": (Row("fc", Linear(classes)),),
         "fc+dropout": (Row("dropout3", Dropout(dropout)), Row("fc", Linear(classes))),
     }
-    if head not in heads:
-        raise unknown("head", head, heads)
+    if head not in ends:
+        raise unknown("head", head, ends)
 
     def c(channels: int) -> int:
         return scaled(channels, width)
@@ -195,16 +195,8 @@ def nin(
         Row("conv2", Conv(c(192), 5)), Row("cccp3", Conv(c(192))), Row("cccp4", Conv(c(192))),
         Row("pool2", MaxPool(3, 2)), Row("dropout2", Dropout(dropout)),
         Row("conv3", Conv(c(192), 3)), Row("cccp5", Conv(c(192))), Row("cccp6", Conv(classes, relu=rectified)),
-        *heads[head],
+        *ends[head],
     ), resolution, init=init)
-
-
-def _check(classes: int, width: float, resolution: int, dropout: float, init: Init) -> None:
-    check("classes", classes, int, 2)
-    check("width", width, (int, float), 0.01)
-    check("resolution", resolution, int, 1)
-    check("dropout", dropout, (int, float), 0, 0.99)
-    check("init", init, (CaffeXavier, He, TruncatedNormal, VarianceScaling))
 
 
 ALEXNET = alexnet()

@@ -7,28 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from replication.errors import BadInput, unknown
-from replication.models import cost, init, layers
-from replication.models.ops import (
-    LRN,
-    RBF,
-    AdaptiveAvgPool,
-    AvgPool,
-    Conv,
-    Dropout,
-    Inception,
-    Linear,
-    MaxPool,
-    Network,
-    Op,
-    Separable,
-    Split,
-    Start,
-    Subsample,
-    TableConv,
-    Tanh,
-)
+from replication.models import cost, init, layers, ops
+from replication.models.ops import Network, Op
 
-# V1 Table 1's column heads; the third branch keeps its name whatever its kernel.
+# The layers of V1 Table 1's columns; the third branch keeps its name whatever its kernel.
 COLUMNS = (("1x1",), ("3x3_reduce", "3x3"), ("5x5_reduce", "5x5"), ("pool", "pool_proj"))
 
 
@@ -117,12 +99,12 @@ def build(network: Network) -> Net:
     return net
 
 
-def _chain(ops: Sequence[Op], shape: cost.Shape, network: Network, where: str) -> tuple[nn.Sequential, cost.Shape]:
+def _chain(chained: Sequence[Op], shape: cost.Shape, network: Network, where: str) -> tuple[nn.Sequential, cost.Shape]:
     """Ops one after the other, named after what they are: conv, fc, dropout, linear; conv2 for a second one."""
     chain = nn.Sequential()
-    for op in ops:
-        layer = op.op if isinstance(op, Start) else op
-        kind = "fc" if isinstance(layer, Linear) and layer.relu else type(layer).__name__.lower()
+    for op in chained:
+        layer = op.op if isinstance(op, ops.Start) else op
+        kind = "fc" if isinstance(layer, ops.Linear) and layer.relu else type(layer).__name__.lower()
         number = sum(name.rstrip("0123456789") == kind for name in chain._modules) + 1
         chain.add_module(kind if number == 1 else f"{kind}{number}", _module(op, shape, network, where))
         shape = cost.step(op, shape, network.norm).shape
@@ -132,44 +114,45 @@ def _chain(ops: Sequence[Op], shape: cost.Shape, network: Network, where: str) -
 def _module(op: Op, shape: cost.Shape, network: Network, where: str) -> nn.Module:
     c = shape[0]
     match op:
-        case Conv():
+        case ops.Conv():
             return layers.Conv(op, c, network.norm)
-        case Separable():
+        case ops.Separable():
             return layers.Separable(op, c, network.norm)
-        case TableConv():
+        case ops.TableConv():
             return layers.TableConv(op, c)
-        case Subsample():
+        case ops.Subsample():
             return layers.Subsample(op, c)
-        case MaxPool():
+        case ops.MaxPool():
             return nn.MaxPool2d(op.kernel, op.stride, op.pad, ceil_mode=op.ceil)
-        case AvgPool():
+        case ops.AvgPool():
             return nn.AdaptiveAvgPool2d(1) if op.kernel is None else nn.AvgPool2d(op.kernel, op.stride, op.pad)
-        case AdaptiveAvgPool():
+        case ops.AdaptiveAvgPool():
             return nn.AdaptiveAvgPool2d(op.out)
-        case LRN():
+        case ops.LRN():
             return layers.LRN(op, c)
-        case Dropout():
+        case ops.Dropout():
             return nn.Dropout(op.p)
-        case Tanh():
+        case ops.Tanh():
             return layers.ScaledTanh()
-        case Linear():
+        case ops.Linear():
             label = f"{network.name} for {network.resolution} px, {where}"
             return layers.Linear(op, shape[0] * shape[1] * shape[2], label)
-        case RBF():
+        case ops.RBF():
             return layers.RBF(op, shape[0] * shape[1] * shape[2])
-        case Start():
+        case ops.Start():
             module = _module(op.op, shape, network, where)
             for layer in module.modules():
                 if isinstance(layer, (layers.Conv, layers.Linear)):
                     layer.start = op.init
             return module
-        case Inception():
+        case ops.Inception():
             return _branches(op.split(), COLUMNS, shape, network, where)
-        case Split():
-            names = tuple(tuple(f"{b}_{i}" for i in range(len(ops))) for b, ops in enumerate(op.branches))
+        case ops.Split():
+            names = tuple(tuple(f"{b}_{i}" for i in range(len(branch))) for b, branch in enumerate(op.branches))
             return _branches(op, names, shape, network, where)
 
 
-def _branches(op: Split, names: Sequence[Sequence[str]], shape: cost.Shape, network: Network, where: str) -> nn.Module:
-    built = [_chain(ops, shape, network, where)[0] for ops in op.branches]
+def _branches(op: ops.Split, names: Sequence[Sequence[str]], shape: cost.Shape, network: Network,
+              where: str) -> nn.Module:
+    built = [_chain(branch, shape, network, where)[0] for branch in op.branches]
     return layers.Branches([dict(zip(ns, chain, strict=True)) for ns, chain in zip(names, built, strict=True)])

@@ -11,26 +11,8 @@ from math import prod
 from typing import Any
 
 from replication.errors import BadInput, check
-from replication.models.ops import (
-    LRN,
-    RBF,
-    AdaptiveAvgPool,
-    AvgPool,
-    BatchNorm,
-    Conv,
-    Dropout,
-    Inception,
-    Linear,
-    MaxPool,
-    Network,
-    Op,
-    Separable,
-    Split,
-    Start,
-    Subsample,
-    TableConv,
-    Tanh,
-)
+from replication.models import ops
+from replication.models.ops import Network, Op
 
 Shape = tuple[int, int, int]  # (C, H, W)
 
@@ -57,7 +39,7 @@ class _Vanished(Exception):
     """No window fits the map any more."""
 
 
-def window(op: Conv | MaxPool) -> tuple[tuple[int, int], tuple[int, int]]:
+def window(op: ops.Conv | ops.MaxPool) -> tuple[tuple[int, int], tuple[int, int]]:
     """((kernel height, width), (padding top and bottom, left and right)) in px."""
     kernel = op.kernel if isinstance(op.kernel, tuple) else (op.kernel, op.kernel)
     return kernel, (kernel[0] // 2, kernel[1] // 2) if op.pad is None else (op.pad, op.pad)
@@ -82,24 +64,24 @@ def _slide(side: int, kernel: int, stride: int, pad: int, ceil: bool = False) ->
     return out
 
 
-def _normed(channels: int, norm: BatchNorm | None) -> int:
+def _normed(channels: int, norm: ops.BatchNorm | None) -> int:
     """Trained parameters of a normalisation: beta of every channel, and gamma unless there is none."""
     if norm is None:
         return 0
     return channels if norm.scale is False else 2 * channels
 
 
-def step(op: Op, shape: Shape, norm: BatchNorm | None) -> Cost:
+def step(op: Op, shape: Shape, norm: ops.BatchNorm | None) -> Cost:
     """One op on a (C, H, W) map. Trained parameters only; ReLU, working in place, writes nothing of its own."""
     c, h, w = shape
     match op:
-        case Conv():
+        case ops.Conv():
             (kh, kw), (ph, pw) = window(op)
             out = (op.out, _slide(h, kh, op.stride, ph), _slide(w, kw, op.stride, pw))
             weights, normed = kh * kw * (c // op.groups) * op.out, norm is not None and op.norm
             return Cost(out, weights, 0 if normed else op.out, _normed(op.out, norm if op.norm else None),
                         weights * out[1] * out[2], prod(out) * (2 if normed else 1), 1, 0, 1)
-        case Separable():
+        case ops.Separable():
             wide = c * op.multiplier
             pad = op.kernel // 2
             out = (op.out, _slide(h, op.kernel, op.stride, pad), _slide(w, op.kernel, op.stride, pad))
@@ -107,41 +89,41 @@ def step(op: Op, shape: Shape, norm: BatchNorm | None) -> Cost:
             written = (wide + op.out * (2 if normed else 1)) * out[1] * out[2]
             return Cost(out, weights, 0 if normed else op.out, _normed(op.out, norm),
                         weights * out[1] * out[2], written, 1, 0, 1)
-        case TableConv():
+        case ops.TableConv():
             out = (len(op.table), _slide(h, op.kernel, 1, 0), _slide(w, op.kernel, 1, 0))
             weights = op.kernel ** 2 * sum(len(inputs) for inputs in op.table)
             return Cost(out, weights, out[0], 0, weights * out[1] * out[2], prod(out), 1, 0, 1)
-        case Subsample():
+        case ops.Subsample():
             out = (c, _slide(h, op.kernel, op.kernel, 0), _slide(w, op.kernel, op.kernel, 0))
             return Cost(out, c, c, 0, prod(out), prod(out), 1, 0, 1)
-        case MaxPool():
+        case ops.MaxPool():
             (kh, kw), _ = window(op)
             out = (c, *(_slide(s, k, op.stride, op.pad, op.ceil) for s, k in ((h, kh), (w, kw))))  # type: ignore[assignment]
             return Cost(out, outputs=prod(out), pools=1, blocks=1)
-        case AvgPool():
+        case ops.AvgPool():
             sides = (1, 1) if op.kernel is None else tuple(_slide(s, op.kernel, op.stride, op.pad) for s in (h, w))
             return Cost((c, sides[0], sides[1]), outputs=c * prod(sides), pools=1, blocks=1)
-        case AdaptiveAvgPool():
+        case ops.AdaptiveAvgPool():
             return Cost((c, op.out, op.out), outputs=c * op.out ** 2, pools=1, blocks=1)
-        case LRN() | Dropout() | Tanh():
+        case ops.LRN() | ops.Dropout() | ops.Tanh():
             return Cost(shape, outputs=prod(shape), blocks=1)
-        case Linear():
+        case ops.Linear():
             weights = prod(shape) * op.out
             return Cost((op.out, 1, 1), weights, op.out, 0, weights, op.out, 1, 0, 1)
-        case RBF():
+        case ops.RBF():
             return Cost((op.out, 1, 1), multiply_adds=prod(shape) * op.out, outputs=op.out, blocks=1)
-        case Split():
+        case ops.Split():
             return _side_by_side([chain(branch, shape, norm) for branch in op.branches])
-        case Inception():
+        case ops.Inception():
             return step(op.split(), shape, norm)
-        case Start():
+        case ops.Start():
             return step(op.op, shape, norm)
 
 
-def chain(ops: tuple[Op, ...], shape: Shape, norm: BatchNorm | None) -> Cost:
+def chain(chained: tuple[Op, ...], shape: Shape, norm: ops.BatchNorm | None) -> Cost:
     """Ops one after the other."""
     total = Cost(shape)
-    for op in ops:
+    for op in chained:
         new = step(op, total.shape, norm)
         total = Cost(new.shape, *(getattr(total, f) + getattr(new, f) for f in _ADDED))
     return total
@@ -173,9 +155,9 @@ def _walk(network: Network, resolution: int | None, aux: bool) -> Iterator[tuple
         yield head.at, f"aux {head.at}", _guarded(f"auxiliary head {head.at}", head.ops, at[head.at], network.norm)
 
 
-def _guarded(name: str, ops: tuple[Op, ...], shape: Shape, norm: BatchNorm | None) -> Cost:
+def _guarded(name: str, chained: tuple[Op, ...], shape: Shape, norm: ops.BatchNorm | None) -> Cost:
     try:
-        return chain(ops, shape, norm)
+        return chain(chained, shape, norm)
     except _Vanished:
         raise _Vanished(name, *shape[1:]) from None
 

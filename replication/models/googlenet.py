@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from replication.errors import BadInput, check, heads, unknown
+from replication.errors import BadInput, aux_rows, check, unknown
 from replication.models.cost import shapes
 from replication.models.ops import (
     LRN,
@@ -19,8 +19,8 @@ from replication.models.ops import (
     CaffeXavier,
     Conv,
     Dropout,
-    He,
     Inception,
+    Init,
     Linear,
     MaxPool,
     Network,
@@ -28,6 +28,7 @@ from replication.models.ops import (
     Separable,
     Split,
     TruncatedNormal,
+    check_common,
     scaled,
 )
 
@@ -92,7 +93,7 @@ MODULES: dict[str, Callable[[Inception], Inception | Split]] = {
 def googlenet(
     *, classes: int = 1000, width: float = 1.0, stem: int = 8, norm: BatchNorm | None = None,
     aux: Sequence[str] = ("4a", "4d"), head: str = "average", dropout: float = 0.4,
-    init: CaffeXavier | He | TruncatedNormal = CaffeXavier(),  # noqa: B008 (frozen)
+    init: Init = CaffeXavier(),  # noqa: B008 (frozen)
     resolution: int = 224, large: int = 5, module: str = "reduced", separable: int | None = None,
     pool1: bool | None = None, name: str = "GoogLeNet",
 ) -> Network:
@@ -117,13 +118,9 @@ def googlenet(
 
     Raises BadInput for an unknown head, module, stem or auxiliary row, and for an input too small.
     """
-    check("classes", classes, int, 2)
-    check("width", width, (int, float), 0.01)
-    check("dropout", dropout, (int, float), 0, 0.99)
-    check("resolution", resolution, int, 1)
+    check_common(classes, width, resolution, dropout, init)
     check("large", large, int, 1)
     check("norm", norm, (BatchNorm, type(None)))
-    check("init", init, (CaffeXavier, He, TruncatedNormal))
     check("separable", separable, (int, type(None)), 1)
     check("pool1", pool1, (bool, type(None)))
     if large % 2 == 0:
@@ -173,7 +170,7 @@ def googlenet(
     # V1 §5's list: pool, 128 1×1, 1024 rectified, 70 % dropout, linear.
     return replace(trunk, aux=tuple(
         Aux(at, (*aux_pool(grid[at]), Conv(c(128)), Linear(c(1024), relu=True), Dropout(0.7), Linear(classes)))
-        for at in heads(aux, INCEPTION, example=("4a", "4d"))
+        for at in aux_rows(aux, INCEPTION, example=("4a", "4d"))
     ))
 
 

@@ -5,20 +5,18 @@ inception.py, the same layers. Rows have slim's names, short: "1a" is its Conv2d
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from replication.errors import BadInput, check, heads, unknown
+from replication.errors import BadInput, aux_rows, check, unknown
 from replication.models.cost import shapes
 from replication.models.ops import (
     Aux,
     AvgPool,
     BatchNorm,
-    CaffeXavier,
     Conv,
     Dropout,
-    He,
     Init,
     Linear,
     MaxPool,
@@ -30,6 +28,7 @@ from replication.models.ops import (
     Start,
     TruncatedNormal,
     VarianceScaling,
+    check_common,
     scaled,
 )
 
@@ -161,21 +160,17 @@ def inception_v2(*, name: str = "Inception V2", **options: Any) -> Network:
 
     Arguments and errors as for `inception_v3_paper`.
     """
-    return inception_v3_paper(name=name, **(TABLE3[0].network | options))
+    return inception_v3_paper(name=name, **({"stem": "7x7", "aux_norm": "conv"} | options))
 
 
 def complete(table: tuple[Row, ...], name: str, *, classes: int, aux: Sequence[str], width: float, resolution: int,
              dropout: float, init: Init, reduction: str, aux_norm: str, aux_dropout: float) -> Network:
-    check("classes", classes, int, 2)
-    check("width", width, (int, float), 0.01)
-    check("dropout", dropout, (int, float), 0, 0.99)
+    check_common(classes, width, resolution, dropout, init)
     check("aux_dropout", aux_dropout, (int, float), 0, 0.99)
-    check("resolution", resolution, int, 1)
-    check("init", init, (CaffeXavier, He, TruncatedNormal, VarianceScaling))
     if aux_norm not in ("all", "conv", "none"):
         raise unknown("aux_norm", aux_norm, ("all", "conv", "none"))
     modules = [row.name for row in table if isinstance(row.op, Split)]
-    places = heads(aux, modules, example=("6b", "6e") if "6e" in modules else ("4a", "4d"))
+    places = aux_rows(aux, modules, example=("6b", "6e") if "6e" in modules else ("4a", "4d"))
     rows = (
         *(Row(row.name, widened(row.op, width)) for whole in table for row in reduced(whole, reduction)),
         Row("avgpool", AvgPool()), Row("dropout", Dropout(dropout)), Row("linear", Linear(classes)),
@@ -262,62 +257,3 @@ def side_head(grid: int, classes: int, width: float, norm: str = "all", dropout:
         *((Dropout(dropout),) if dropout else ()),
         Start(Linear(classes), TruncatedNormal(0.001)),
     )
-
-
-# -- the paper's comparisons ---------------------------------------------------------------------------------------
-class LowResolution(NamedTuple):
-    """A line of V3 Table 2: `strides` are the network's, `top1` is the accuracy printed, in %."""
-    resolution: int
-    strides: tuple[int, int, int]
-    top1: float
-
-
-# V3 Table 2, about equal in cost: 79 px give the first module 36×36 and need 6 % less; 77 would give 35×35.
-TABLE2 = (LowResolution(299, (2, 2, 2), 76.6), LowResolution(151, (1, 2, 2), 76.4), LowResolution(79, (1, 1, 2), 75.2))
-
-
-def same_grids(resolution: int) -> tuple[int, int, int]:
-    """Three sides in px whose maps are the same after the stem's first pool: `resolution`, the side for a first
-    convolution of stride 1, and the side without that pool either. 299, 151, 77; 64, 33, 18.
-
-    For V3's `strides` (2, 2, s), (1, 2, s), (1, 1, s). Raises BadInput below 11 px, where nothing is left to pool.
-    """
-    check("resolution", resolution, int, 11)
-    once = (resolution - 3) // 2 + 3  # 1a at stride 1 takes 2 from a side, and then gives what it gave at stride 2
-    return resolution, once, (once - 4 - 3) // 2 + 1 + 4  # 1a and 2a take 4
-
-
-class Rung(NamedTuple):
-    """A line of V3 Table 3: what it changes, as arguments of the network and as fields of the recipe, and what is
-    printed: errors of a single crop in %, operations in G."""
-    name: str
-    network: dict[str, Any]
-    recipe: dict[str, Any]
-    top1: float
-    top5: float | None
-    ops_g: float
-
-
-# V3 Table 3, each line on top of those before. V3 §8 has RMSProp with decay 0.9 and ε = 1.0. By its layers the
-# factorised 7×7 costs 0.4 G more, not the printed 1.0.
-TABLE3 = (
-    Rung("Inception-v2", {"stem": "7x7", "aux_norm": "conv"}, {}, 23.4, None, 3.8),
-    Rung("RMSProp", {}, {"optimiser": "RMSProp"}, 23.1, 6.3, 3.8),
-    Rung("Label smoothing", {}, {"label_smoothing": 0.1}, 22.8, 6.1, 3.8),
-    Rung("Factorised 7×7", {"stem": "3x3"}, {}, 21.6, 5.8, 4.8),
-    Rung("BN-auxiliary", {"aux_norm": "all"}, {}, 21.2, 5.6, 4.8),
-)
-
-
-def ladder(make: Callable[..., Network] = inception_v3_paper, **options: Any,
-           ) -> tuple[tuple[str, Network, dict[str, Any]], ...]:
-    """(line of V3 Table 3, its network, all the recipe's fields changed so far), from Inception-v2 to V3.
-
-    make: `inception_v3_paper`, or `inception_v3` for the code's layers; `options` are its arguments. Raises what it
-    raises.
-    """
-    network, recipe, lines = dict[str, Any](), dict[str, Any](), []
-    for rung in TABLE3:
-        network, recipe = network | rung.network, recipe | rung.recipe
-        lines.append((rung.name, make(**network, **options), recipe))
-    return tuple(lines)

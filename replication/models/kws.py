@@ -8,15 +8,10 @@ of four branches.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from replication.errors import BadInput, check
 from replication.models.cost import costs
 from replication.models.ops import AvgPool, BatchNorm, Conv, Dropout, He, Init, Linear, MaxPool, Network, Row, Split
-
-# The flags' own defaults; the arguments' are the 30 K experiment's.
-FLAGS: dict[str, Any] = {"cnn1": 24, "filters1": (10, 10, 16), "filters2": (10, 10, 16), "kernels": (5, 5, 5),
-                         "dropout": 0.2}
 
 
 def module(filters: int, kernel: int) -> Split:
@@ -33,8 +28,7 @@ def kws_inception(
     init: Init = He(),  # noqa: B008
     name: str = "KWS Inception",
 ) -> Network:
-    """The 30 K Inception: 30,234 trained parameters and 972 running statistics at 12 classes. `**FLAGS` makes the
-    smaller one that the code's flags default to.
+    """The 30 K Inception: 30,234 trained parameters and 972 running statistics at 12 classes.
 
     features:    numbers a frame, the input's channels; spec.LogMel.features says them.
     frames:      frames of an example, 49 in a second of 40 ms windows every 20 ms; only the arithmetic needs it.

@@ -6,6 +6,9 @@ everything else (cost, shapes, modules, addresses) is computed from the rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
+
+from replication.errors import check
 
 
 # -- operations ---------------------------------------------------------------------------------------------------
@@ -107,7 +110,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Inception:
-    """One module, in the column heads of V1's Table 1. `large` is the side of the 5×5 branch's kernel, `linear` whether
+    """One module, by the columns of V1's Table 1. `large` is the side of the 5×5 branch's kernel, `linear` whether
     its two reductions go without ReLU."""
     n1x1: int
     n3x3_reduce: int
@@ -208,3 +211,12 @@ class Network:
 def scaled(channels: int, width: float) -> int:
     """`channels` times `width`, to the nearest multiple of 8, at least 8."""
     return max(8, int(channels * width / 8 + 0.5) * 8)
+
+
+def check_common(classes: int, width: float, resolution: int, dropout: float, init: Init) -> None:
+    """The arguments that the networks' functions share. Raises BadInput for a wrong type and what is out of range."""
+    check("classes", classes, int, 2)
+    check("width", width, (int, float), 0.01)
+    check("resolution", resolution, int, 1)
+    check("dropout", dropout, (int, float), 0, 0.99)
+    check("init", init, get_args(Init))

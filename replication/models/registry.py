@@ -7,6 +7,7 @@ from typing import Any
 
 from replication.models.baselines import alexnet, alexnet_torchvision, lenet5, lenet5_dense, nin
 from replication.models.bn_inception import bn_inception
+from replication.models.factorised import googlenet_asymmetric, googlenet_two_3x3
 from replication.models.googlenet import (
     googlenet,
     googlenet_bn,
@@ -27,6 +28,8 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "googlenet_naive": googlenet_naive,
     "googlenet_torchvision": googlenet_torchvision,
     "googlenet_slim": googlenet_slim,
+    "googlenet_two_3x3": googlenet_two_3x3,
+    "googlenet_asymmetric": googlenet_asymmetric,
     "inception_v3": inception_v3,
     "inception_v3_paper": inception_v3_paper,
     "inception_v2": inception_v2,
@@ -41,10 +44,12 @@ NETWORKS: dict[str, Callable[..., Network]] = {
 
 # Without normalisation these hardly start from what their papers draw, least of all in small forms.
 START: dict[str, Init] = {name: He() for name in (
-    "googlenet", "googlenet_separable", "googlenet_bn", "googlenet_naive", "alexnet", "alexnet_torchvision", "nin")}
+    "googlenet", "googlenet_separable", "googlenet_bn", "googlenet_naive", "googlenet_two_3x3", "googlenet_asymmetric",
+    "alexnet", "alexnet_torchvision", "nin")}
 
 _FORMS_OF = {"googlenet_separable": "googlenet", "googlenet_bn": "googlenet", "googlenet_naive": "googlenet",
              "googlenet_torchvision": "googlenet", "googlenet_slim": "googlenet_torchvision",
+             "googlenet_two_3x3": "googlenet_bn", "googlenet_asymmetric": "googlenet_bn",
              "inception_v2": "inception_v3_paper"}  # whose other arguments they take
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from replication import files, provenance
 from replication.errors import BadInput, unknown
 from replication.models import cost, ops
-from replication.models.build import Net
+from replication.models.build import Net, build
 
 KEY = "replication"  # of the file's own text: what `about` gives
 
@@ -69,6 +70,32 @@ def load(network: Net, path: str | Path, classifier: str = "keep") -> Net:
                        f"give classifier=\"new\" to start from them all the same.")
     network.load_state_dict(carried)
     return network
+
+
+def rebuilt(path: str | Path) -> Net:
+    """The network in a file that `save` wrote, built from the table beside its tensors, with its weights, in training
+    mode. Raises BadInput as `load` does, and for a file of another make."""
+    said = about(path)
+    try:
+        table = _value(said["network"])
+        if not isinstance(table, ops.Network):
+            raise TypeError("it is another part of a table")
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise BadInput(f"{path} does not say which network its weights are of, as a file of weights.save does: build "
+                       f"the network, then weights.load(network, path).") from problem
+    return load(build(table), path)
+
+
+def _value(plain: Any) -> Any:
+    """The inverse of `files.plain` on tables."""
+    if isinstance(plain, list):
+        return tuple(map(_value, plain))
+    if not isinstance(plain, dict):
+        return plain
+    kind = getattr(ops, plain["is"])
+    if not is_dataclass(kind) or {*plain} - {"is", *(field.name for field in fields(kind))}:
+        raise TypeError(f"{plain['is']} is no part of a table, or has other fields")
+    return kind(**{field.name: _value(plain.get(field.name)) for field in fields(kind)})  # type: ignore[operator]
 
 
 def about(path: str | Path) -> dict[str, Any]:

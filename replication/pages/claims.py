@@ -14,10 +14,10 @@ import pandas as pd
 from replication.errors import unknown
 from replication.models import baselines, cost
 from replication.models.googlenet import googlenet, googlenet_naive
-from replication.models.ops import Conv, Network, Row
+from replication.models.ops import Conv
 from replication.pages import stats
 from replication.pages.googlenet_row_by_row import table1
-from replication.pages.network_in_network import factorisations, per_position, saving, widened
+from replication.pages.network_in_network import Branch, factorisations, per_position, saving, widened
 from replication.pages.stats import Interval
 from replication.studies.study import Grid
 
@@ -105,7 +105,7 @@ def _ablated(arm: str) -> Callable[[Grid], Interval | None]:
         runs = grid.summary()
         if runs.empty:
             return None
-        without, whole = (100 * runs[runs.without == key].val_error.dropna() for key in (arm, "nothing"))
+        without, whole = (100 * runs[runs.form == key].val_error.dropna() for key in (arm, "whole"))
         return stats.welch(without, whole) if min(len(without), len(whole)) > 1 else None
     return measure
 
@@ -119,18 +119,6 @@ def _louder(norm: str, init: str) -> Callable[[Grid], Interval | None]:
         start = start[(start.norm == norm) & (start.init == init)]
         return stats.geometric(start.grad_total / start.grad_main) if len(start) else None
     return measure
-
-
-def _reduced_5x5() -> Interval:
-    """28×28×192 → 32 by a 5×5, directly and through a 1×1 to 16: the branch of module 3a."""
-    def branch(*ops: Conv) -> int:
-        rows = tuple(Row(str(i), op) for i, op in enumerate(ops))
-        return cost.multiply_adds(Network("branch", rows, 28, channels=192))
-    return stats.exact(branch(Conv(32, 5)) / branch(Conv(16), Conv(32, 5)))
-
-
-def _naive() -> Interval:
-    return stats.exact(cost.multiply_adds(googlenet_naive()) / cost.multiply_adds(googlenet()))
 
 
 def _factorised(kernel: str, parts: str) -> Callable[[], Interval]:
@@ -172,9 +160,10 @@ CLAIMS = {claim.id: claim for claim in (
           "×", (4, 4), None, lambda: stats.exact(float(widened((1, 2))["second of two, ×"].iloc[1]))),
     Claim("V1-07", "1×1 reductions make the 5×5 convolutions affordable.", "V1 §4", "about 10× (lecture notes)",
           "multiply-adds of module 3a's 5×5 on its input over those with its reduction", "×", (9.5, 10.5), None,
-          _reduced_5x5),
+          lambda: stats.exact(Branch().direct.multiply_adds / Branch().reduced.multiply_adds)),
     Claim("V1-08", "Modules without reductions blow up within a few stages.", "V1 §4", "no number",
-          "multiply-adds of nine naive modules' network over GoogLeNet's", "×", (2, math.inf), None, _naive),
+          "multiply-adds of nine naive modules' network over GoogLeNet's", "×", (2, math.inf), None,
+          lambda: stats.exact(cost.multiply_adds(googlenet_naive()) / cost.multiply_adds(googlenet()))),
     Claim("V1-20", "Average pooling in place of a fully connected layer lowers the top-1 error, by about 0.6 points.",
           "V1 §5", "0.6 points", "error with a hidden layer of 1024 in its place less error with the average; BN, "
           "dropout in both, photographs", "points", (0, math.inf), "v1.ablation", _ablated("average")),

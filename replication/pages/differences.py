@@ -15,40 +15,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from replication.models import cost
+from replication.models import cost, ops
 from replication.models import googlenet as v1
 from replication.models import inception_v3 as v3
 from replication.models.bn_inception import bn_inception
-from replication.models.ops import (
-    LRN,
-    AdaptiveAvgPool,
-    AvgPool,
-    BatchNorm,
-    CaffeXavier,
-    Conv,
-    Dropout,
-    He,
-    Inception,
-    MaxPool,
-    Network,
-    Op,
-    Split,
-    Start,
-    TruncatedNormal,
-    VarianceScaling,
-)
+from replication.models.ops import Network, Op
 from replication.pages.html import Html, cards
 from replication.pages.network_in_network import MIDDLES, in_googlenet, savings
 
 
-class Fact(NamedTuple):
-    """What somebody prints or does, and where; `source` is a part of a paper, or an address to click on."""
-    text: str
-    source: str
-
-
 class Cell(NamedTuple):
-    """Parts of `text` are divided by semicolons; `differs`: whether each is not what the paper says there."""
+    """What somebody prints or does, in parts divided by semicolons, and where: `source` is a part of a paper, or an
+    address to click on. `differs`: whether each part is not what the paper says there."""
     text: str
     source: str = ""
     differs: tuple[bool, ...] = ()
@@ -59,9 +37,9 @@ class Aspect:
     """A line of a comparison: what the paper says (None: nothing), and how to read it off a network's table. `facts`
     stand in columns whose table does not say it. Not `compared`: the numbers are not of one kind."""
     name: str
-    paper: Fact | None
+    paper: Cell | None
     read: Callable[[Network], str]
-    facts: Mapping[str, Fact] = field(default_factory=dict)
+    facts: Mapping[str, Cell] = field(default_factory=dict)
     compared: bool = True
 
 
@@ -73,12 +51,12 @@ def compare(networks: Mapping[str, Network], aspects: Iterable[Aspect], paper: b
     """The cells of every aspect: with `paper` its column first, then the networks'."""
     found: Table = {}
     for aspect in aspects:
-        printed = aspect.paper
-        cells = {"paper": Cell(printed.text, printed.source) if printed else Cell(SILENT)} if paper else {}
+        cells = {"paper": aspect.paper or Cell(SILENT)} if paper else {}
         for name, network in networks.items():
-            text, source = aspect.facts.get(name) or Fact(aspect.read(network), "")
-            said = _parts(printed.text) if printed and aspect.compared else _parts(text)
-            cells[name] = Cell(text, source, tuple(part not in said[n:n + 1] for n, part in enumerate(_parts(text))))
+            cell = aspect.facts.get(name) or Cell(aspect.read(network))
+            said = _parts(aspect.paper.text if aspect.paper and aspect.compared else cell.text)
+            differs = tuple(part not in said[n:n + 1] for n, part in enumerate(_parts(cell.text)))
+            cells[name] = cell._replace(differs=differs)
         found[aspect.name] = cells
     return found
 
@@ -88,16 +66,16 @@ def _parts(text: str) -> list[str]:
 
 
 # -- reading a table ----------------------------------------------------------------------------------------------
-def _flat(ops: Iterable[Op]) -> Iterator[Op]:
+def _flat(chain: Iterable[Op]) -> Iterator[Op]:
     """Every op of a chain, those inside modules too."""
-    for op in ops:
+    for op in chain:
         match op:
-            case Inception():
+            case ops.Inception():
                 yield from _flat((op.split(),))
-            case Split():
+            case ops.Split():
                 for branch in op.branches:
                     yield from _flat(branch)
-            case Start():
+            case ops.Start():
                 yield op.op
             case _:
                 yield op
@@ -109,26 +87,26 @@ def _square(kernel: Any) -> str:
 
 def large(network: Network) -> str:
     """Kernel of the branch that V1 calls 5×5."""
-    return " and ".join(sorted({_square(row.op.large) for row in network.rows if isinstance(row.op, Inception)}))
+    return " and ".join(sorted({_square(row.op.large) for row in network.rows if isinstance(row.op, ops.Inception)}))
 
 
 def normalisation(network: Network) -> str:
     """Which, and the places of LRN or the settings of batch normalisation, whose momentum is PyTorch's."""
     if network.norm is None:
-        return f"LRN, {sum(isinstance(row.op, LRN) for row in network.rows)} places"
+        return f"LRN, {sum(isinstance(row.op, ops.LRN) for row in network.rows)} places"
     gamma = ", no γ" if network.norm.scale is False else ""
     return f"BN, ε {network.norm.eps:g}, momentum {network.norm.momentum:g}{gamma}"
 
 
 def last_pool(network: Network) -> str:
     """The last max-pool between modules."""
-    last = [row.op for row in network.rows if isinstance(row.op, MaxPool)][-1]
+    last = [row.op for row in network.rows if isinstance(row.op, ops.MaxPool)][-1]
     return f"{_square(last.kernel)}, stride {last.stride}"
 
 
 def dropout(network: Network) -> str:
     """Share dropped before the last layer."""
-    p = next(row.op.p for row in network.rows if isinstance(row.op, Dropout))
+    p = next(row.op.p for row in network.rows if isinstance(row.op, ops.Dropout))
     return f"{p:g}" if p else "none"
 
 
@@ -138,9 +116,9 @@ def heads(network: Network) -> str:
         return "none"
     places = f"on {' and '.join(aux.at for aux in network.aux)}"
     match network.aux[0].ops[0]:
-        case AvgPool(kernel, stride):
+        case ops.AvgPool(kernel, stride):
             return f"{places}; {_square(kernel)} average pool, stride {stride}"
-        case AdaptiveAvgPool(out):
+        case ops.AdaptiveAvgPool(out):
             return f"{places}; adaptive pool to {_square(out)}"
     return f"{places}; no pool"
 
@@ -148,13 +126,13 @@ def heads(network: Network) -> str:
 def init(network: Network) -> str:
     """The distribution of the initial weights."""
     match network.init:
-        case CaffeXavier():
+        case ops.CaffeXavier():
             return "uniform, ±√(3 / inputs)"
-        case He():
+        case ops.He():
             return "N(0, 2 / inputs)"
-        case TruncatedNormal(std):
+        case ops.TruncatedNormal(std):
             return f"N(0, {std:g}²), cut at ±2 deviations"
-        case VarianceScaling(factor):
+        case ops.VarianceScaling(factor):
             return f"N(0, {factor:g} / inputs), cut at ±2 deviations"
 
 
@@ -162,7 +140,7 @@ def bias(network: Network) -> str:
     """Whether convolutions have one, and where it starts."""
     if network.norm is not None:
         return "no"
-    return f"yes, starts at {network.init.bias if isinstance(network.init, CaffeXavier) else 0:g}"
+    return f"yes, starts at {network.init.bias if isinstance(network.init, ops.CaffeXavier) else 0:g}"
 
 
 def inference(network: Network) -> str:
@@ -180,26 +158,16 @@ def multiply_adds(network: Network) -> str:
     return f"{cost.multiply_adds(network) / 1e9:.3g} G"
 
 
-def evaluated(network: Network) -> str:
-    """The smallest image without heads."""
-    return f"{cost.smallest(network, aux=False)} px"
-
-
-def trained(network: Network) -> str:
-    """The smallest image with them."""
-    return f"{cost.smallest(network)} px"
-
-
 def stem(network: Network) -> str:
     """The rows before the first module: kernel, stride if not 1, channels."""
     parts = []
     for row in network.rows:
         match row.op:
-            case Split():
+            case ops.Split():
                 break
-            case Conv(out, kernel, stride):
+            case ops.Conv(out, kernel, stride):
                 parts.append(f"{_square(kernel)}{_over(stride)} to {out}")
-            case MaxPool(kernel, stride):
+            case ops.MaxPool(kernel, stride):
                 parts.append(f"max {_square(kernel)}{_over(stride)}")
     return "; ".join(parts)
 
@@ -208,10 +176,10 @@ def _over(stride: int) -> str:
     return f"/{stride}" if stride > 1 else ""
 
 
-def _modules(network: Network) -> list[tuple[int, Split]]:
+def _modules(network: Network) -> list[tuple[int, ops.Split]]:
     """(side of its map, module), without the reductions."""
     sides = {name: shape[1] for name, shape in cost.shapes(network)}
-    return [(sides[row.name], row.op) for row in network.rows if isinstance(row.op, Split)
+    return [(sides[row.name], row.op) for row in network.rows if isinstance(row.op, ops.Split)
             and all(getattr(op, "stride", 1) == 1 for op in _flat((row.op,)))]
 
 
@@ -225,13 +193,8 @@ def widest(network: Network) -> str:
     """The largest kernel of a convolution on the first grid of modules."""
     found = _modules(network)
     kernels = [op.kernel for side, module in found if side == found[0][0] for op in _flat((module,))
-               if isinstance(op, Conv) and isinstance(op.kernel, int)]
+               if isinstance(op, ops.Conv) and isinstance(op.kernel, int)]
     return _square(max(kernels))
-
-
-def deep(network: Network) -> str:
-    """Layers with weights, from the image to the logits."""
-    return str(cost.depth(network))
 
 
 # -- GoogLeNet ----------------------------------------------------------------------------------------------------
@@ -239,18 +202,18 @@ CAFFE = "ours, as Caffe"  # models/bvlc_googlenet/train_val.prototxt of BVLC/caf
 TORCHVISION = "github.com/pytorch/vision/blob/main/torchvision/models/googlenet.py"
 
 GOOGLENET = (
-    Aspect("“5×5” branch", Fact("5×5", "Table 1"), large),
-    Aspect("normalisation", Fact("LRN, 2 places", "Fig. 3"), normalisation),
-    Aspect("last max-pool", Fact("3×3, stride 2", "Table 1"), last_pool),
-    Aspect("dropout", Fact("0.4", "Table 1"), dropout),
-    Aspect("auxiliary heads", Fact("on 4a and 4d; 5×5 average pool, stride 3", "§5"), heads),
+    Aspect("“5×5” branch", Cell("5×5", "Table 1"), large),
+    Aspect("normalisation", Cell("LRN, 2 places", "Fig. 3"), normalisation),
+    Aspect("last max-pool", Cell("3×3, stride 2", "Table 1"), last_pool),
+    Aspect("dropout", Cell("0.4", "Table 1"), dropout),
+    Aspect("auxiliary heads", Cell("on 4a and 4d; 5×5 average pool, stride 3", "§5"), heads),
     Aspect("initial weights", None, init, {
         # trunc_normal_ with a=-2, b=2, which are bounds on the weight, 200 deviations away
-        "torchvision": Fact("N(0, 0.01²), not cut", TORCHVISION)}),
+        "torchvision": Cell("N(0, 0.01²), not cut", TORCHVISION)}),
     Aspect("bias of convolutions", None, bias),
     Aspect("parameters at inference", None, inference),
     Aspect("parameters with heads", None, training),
-    Aspect("multiply-adds at 224 px", Fact("1.5 G", "§1"), multiply_adds),
+    Aspect("multiply-adds at 224 px", Cell("1.5 G", "§1"), multiply_adds),
 )
 
 
@@ -270,52 +233,50 @@ WEIAICUNZAI = "github.com/weiaicunzai/pytorch-cifar100/blob/master/models/google
 EPSILON = "github.com/weiaicunzai/pytorch-cifar100/issues/96"  # BatchNorm2d(n5x5, n5x5): the second argument is ε
 MENG = "github.com/meng1994412/GoogLeNet_from_scratch"
 
-_SMALL: dict[str, tuple[str, str, str]] = {  # in the order of SMALL_CODES
-    "images": ("CIFAR-10, 32 px", "CIFAR-100, 32 px", "Tiny-ImageNet, 64 px"),
-    "stem": ("3×3 to 192; no pool", "three 3×3 to 192; one pool", "5×5; two pools"),
-    "“5×5” branch": ("two 3×3, both of full width", "two 3×3, both of full width", "5×5"),
-    "normalisation": ("BN", "BN, one of each module with ε = its channels", "BN"),
-    "last max-pool": ("3×3, stride 2", "3×3, stride 2", "3×3, stride 2"),
-    "dropout": ("none", "0.4, as Dropout2d", "0.4"),
-    "auxiliary heads": ("none", "none", "none"),
-    "bias of convolutions": ("yes", "in modules, not in the stem", "yes"),
-    "parameters": ("6,166,250", "6,402,564", "–"),
+_SMALL: dict[str, tuple[Cell, Cell, Cell]] = {  # kuangliu, weiaicunzai, meng1994412
+    "images": (Cell("CIFAR-10, 32 px", KUANGLIU), Cell("CIFAR-100, 32 px", WEIAICUNZAI),
+               Cell("Tiny-ImageNet, 64 px", MENG)),
+    "stem": (Cell("3×3 to 192; no pool"), Cell("three 3×3 to 192; one pool"), Cell("5×5; two pools")),
+    "“5×5” branch": (Cell("two 3×3, both of full width"), Cell("two 3×3, both of full width"), Cell("5×5")),
+    "normalisation": (Cell("BN"), Cell("BN, one of each module with ε = its channels", EPSILON), Cell("BN")),
+    "last max-pool": (Cell("3×3, stride 2"),) * 3,
+    "dropout": (Cell("none"), Cell("0.4, as Dropout2d"), Cell("0.4")),
+    "auxiliary heads": (Cell("none"),) * 3,
+    "bias of convolutions": (Cell("yes"), Cell("in modules, not in the stem"), Cell("yes")),
+    "parameters": (Cell("6,166,250"), Cell("6,402,564"), Cell("–")),
 }
-SMALL_CODES = {"kuangliu": KUANGLIU, "weiaicunzai": WEIAICUNZAI, "meng1994412": MENG}
 
 
 def small_codes() -> Table:
     """GoogLeNet's popular forms for small images; all of it read in their code."""
-    table = {aspect: dict(zip(SMALL_CODES, map(Cell, texts), strict=True)) for aspect, texts in _SMALL.items()}
-    table["images"] = {name: Cell(cell.text, SMALL_CODES[name]) for name, cell in table["images"].items()}
-    table["normalisation"]["weiaicunzai"] = Cell(_SMALL["normalisation"][1], EPSILON)
-    return table
+    return {aspect: dict(zip(("kuangliu", "weiaicunzai", "meng1994412"), cells, strict=True))
+            for aspect, cells in _SMALL.items()}
 
 
-def two_3x3() -> tuple[float, float]:
-    """(least, most) over the modules: multiply-adds of V1's 5×5 branch once its 5×5 is two 3×3 that are both as wide
-    as its output, over those of the 5×5. V3 §3.1 saves 28 % where input and output are equally wide; here they are
-    not."""
+def two_3x3() -> dict[str, float]:
+    """The least and the most over the modules: multiply-adds of V1's 5×5 branch once its 5×5 is two 3×3 that are both
+    as wide as its output, over those of the 5×5. V3 §3.1 saves 28 % where input and output are equally wide; here they
+    are not."""
     saved = savings(in_googlenet())[MIDDLES["full"]][:-1]  # the last is of all modules together
-    return 1 - saved.max() / 100, 1 - saved.min() / 100
+    return {"least": 1 - saved.max() / 100, "most": 1 - saved.min() / 100}
 
 
-def shrunk() -> tuple[float, float]:
-    """(least, most) over the modules: what of a map of variance one is left, as a factor, where ε is the number of
-    channels."""
+def shrunk() -> dict[str, float]:
+    """The least and the most over the modules: what of a map of variance one is left, as a factor, where ε is the
+    number of channels."""
     left = [1 / math.sqrt(1 + m.n5x5) for m in v1.INCEPTION.values()]
-    return min(left), max(left)
+    return {"least": min(left), "most": max(left)}
 
 
 # -- Inception V3 -------------------------------------------------------------------------------------------------
 INCEPTION_V3 = (
-    Aspect("stem", Fact("3×3/2 to 32; 3×3 to 32; 3×3 to 64; max 3×3/2; 3×3 to 80; 3×3/2 to 192; 3×3 to 288", "Table 1"),
+    Aspect("stem", Cell("3×3/2 to 32; 3×3 to 32; 3×3 to 64; max 3×3/2; 3×3 to 80; 3×3/2 to 192; 3×3 to 288", "Table 1"),
            stem),
-    Aspect("modules", Fact("3 at 35×35; 5 at 17×17; 2 at 8×8", "Table 1"), modules),
-    Aspect("largest kernel at 35×35", Fact("3×3", "Fig. 5"), widest),
-    Aspect("layers deep", Fact("42", "§6"), deep),
-    Aspect("multiply-adds at 299 px", Fact("4.8 G", "Table 3"), multiply_adds),
-    Aspect("parameters at inference", Fact("fewer than 25 M", "abstract"), inference, compared=False),
+    Aspect("modules", Cell("3 at 35×35; 5 at 17×17; 2 at 8×8", "Table 1"), modules),
+    Aspect("largest kernel at 35×35", Cell("3×3", "Fig. 5"), widest),
+    Aspect("layers deep", Cell("42", "§6"), lambda network: str(cost.depth(network))),
+    Aspect("multiply-adds at 299 px", Cell("4.8 G", "Table 3"), multiply_adds),
+    Aspect("parameters at inference", Cell("fewer than 25 M", "abstract"), inference, compared=False),
     Aspect("parameters with head", None, training),
 )
 
@@ -332,27 +293,27 @@ KERAS_V3 = "github.com/keras-team/keras-applications/blob/master/keras_applicati
 
 CODES_V3 = (
     Aspect("auxiliary head", None, heads, {
-        "timm": Fact("only if asked for; then in evaluation too", TIMM_V3)}),
+        "timm": Cell("only if asked for; then in evaluation too", TIMM_V3)}),
     Aspect("dropout", None, dropout),
     Aspect("normalisation", None, normalisation),
     Aspect("padding of average pools", None, lambda network: "", {
-        "slim": Fact("left out", SLIM_V3), "torchvision": Fact("counts as zeros", TORCHVISION_V3),
-        "timm": Fact("counts as zeros", TIMM_V3), "Keras": Fact("left out", KERAS_V3)}),
+        "slim": Cell("left out", SLIM_V3), "torchvision": Cell("counts as zeros", TORCHVISION_V3),
+        "timm": Cell("counts as zeros", TIMM_V3), "Keras": Cell("left out", KERAS_V3)}),
     Aspect("parameters at inference", None, inference),
     Aspect("parameters with head", None, training),
-    Aspect("smallest image, evaluated", None, evaluated),
-    Aspect("smallest image, trained", None, trained, {
+    Aspect("smallest image, evaluated", None, lambda network: f"{cost.smallest(network, aux=False)} px"),
+    Aspect("smallest image, trained", None, lambda network: f"{cost.smallest(network)} px", {
         # its head's 5×5 convolution shrinks with the map, its 5×5 pool does not: the map must have 5×5
-        "slim": Fact("107 px", SLIM_V3)}),
+        "slim": Cell("107 px", SLIM_V3)}),
 )
 
 
 def v3_codes() -> dict[str, Network]:
     """The columns of `inception_v3_codes`. slim's and Keras's have no γ."""
     plain = v3.inception_v3(aux=(), dropout=0.0)
-    return {"slim": replace(v3.inception_v3(dropout=0.2), norm=BatchNorm(momentum=3e-4, scale=False)),
+    return {"slim": replace(v3.inception_v3(dropout=0.2), norm=ops.BatchNorm(momentum=3e-4, scale=False)),
             "torchvision": v3.inception_v3(), "timm": plain,
-            "Keras": replace(plain, norm=BatchNorm(momentum=0.01, scale=False))}
+            "Keras": replace(plain, norm=ops.BatchNorm(momentum=0.01, scale=False))}
 
 
 def inception_v3_codes() -> Table:
@@ -438,16 +399,12 @@ def numbers() -> dict[str, Any]:
         "googlenet": {"ours": _counts(v1.googlenet()), "torchvision": _counts(v1.googlenet_torchvision())},
         "saved_m": {"large": (all_ - cost.multiply_adds(v1.googlenet(large=3))) / 1e6,
                     "separable": (all_ - cost.multiply_adds(v1.googlenet_separable())) / 1e6},
-        "two_3x3": _ends(two_3x3()), "shrunk": _ends(shrunk()),
+        "two_3x3": two_3x3(), "shrunk": shrunk(),
         "v3": {"code": _counts(v3.inception_v3()), "paper": _counts(v3.inception_v3_paper())},
         "same_weights": {**SAME_WEIGHTS, "apart": SAME_WEIGHTS["timm"] - SAME_WEIGHTS["torchvision"]},
         "rmsprop": {"longest": first.max(), "shortest": first.min(), "many": many.min(),
                     "no_epsilon": over_tensorflow(np.array([1e-3]), epsilon=1e-10)[0]},
     }
-
-
-def _ends(pair: tuple[float, float]) -> dict[str, float]:
-    return {"least": pair[0], "most": pair[1]}
 
 
 def _counts(network: Network) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
+import warnings
 from typing import Any
 
 import matplotlib as mpl
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
 
 from replication.models.ops import Conv
 from replication.pages import speed
@@ -27,9 +29,9 @@ PALETTE = ["#0173b2", "#d55e00", "#029e73", "#cc78bc", "#949494"]
 LOOKS: list[tuple[str, Any]] = [  # colour and dashes of the arms of a factor, in the order declared
     (PALETTE[0], ""), (PALETTE[1], (4, 1.5)), (PALETTE[2], (1, 1)), (PALETTE[3], (3, 1.25, 1.5, 1.25)),
     (PALETTE[4], (5, 1, 1, 1, 1, 1))]
+DOTTED: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": ":"}  # a line to compare with
 INKS = ("<style>svg{color:#24292f;color-scheme:light dark}"
         "@media (prefers-color-scheme:dark){svg{color:#d5dae0}}</style>")
-
 
 NOT_STORED = "no run of it is stored here"
 NOT_MEASURED = "not yet measured"
@@ -47,7 +49,9 @@ class Nothing:
 def svg(figure: Figure) -> str:
     """SVG text: no date, fixed ids, ink by the page's colour scheme (inside <img> too)."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # it is the browser's font that draws the letters
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     text = re.sub(r"<\?xml.*?\?>\s*<!DOCTYPE.*?>\s*|<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S)
     return re.sub(r"(<svg[^>]*>)", r"\1" + INKS, text.replace(INK, "currentColor"), count=1)
 
@@ -75,8 +79,7 @@ def style() -> None:
 def table1_bars(table: pd.DataFrame) -> Figure:
     """Parameters, operations and memory of every row of V1's Table 1: printed and recomputed, side by side."""
     parts = (("parameters", "weights, K"), ("operations", "multiply-adds, M"))
-    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
-    axes = figure.subplots(1, 3, sharey=True)
+    figure, axes = _canvas(4.4, 1, 3, sharey=True)
     for axis, (name, unit) in zip(axes, parts, strict=False):
         tall = table.melt("row", [f"{name}_printed", name], var_name="source", value_name=unit)
         tall["source"] = tall.source.map({f"{name}_printed": "printed", name: "from the filters"})
@@ -96,8 +99,7 @@ def table1_bars(table: pd.DataFrame) -> Figure:
 
 def relatives_bars(table: pd.DataFrame) -> Figure:
     """Parameters and multiply-adds of GoogLeNet and its neighbours, on logarithmic axes."""
-    figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
+    figure, axes = _canvas(2.4, 1, 2, sharey=True)
     for axis, column, colour in zip(axes, ("parameters", "multiply-adds"), PALETTE, strict=False):
         sns.barplot(table, y="network", x=column, ax=axis, color=colour)
         axis.set(ylabel="", xscale="log")
@@ -110,13 +112,12 @@ def reduction(of: Branch) -> Figure:
     top = 1.2 * max(of.break_even, of.reduction)
     one, both = of.through(Conv(1)).multiply_adds / 1e6, of.reduced_to(1).multiply_adds / 1e6
     lines = (("1×1", one, (1, 1)), (f"{of.kernel}×{of.kernel} after it", both - one, (4, 1.5)), ("together", both, ""))
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
-    axis = figure.subplots()
+    figure, (axis,) = _canvas(3.2)
     for (name, slope, dashes), colour in zip(lines, (PALETTE[1], PALETTE[2], PALETTE[0]), strict=True):
         sns.lineplot(x=[0, top], y=[0, top * slope], color=colour, label=name, linewidth=2, ax=axis,
                      **({"dashes": dashes} if dashes else {}))
     direct = of.direct.multiply_adds / 1e6
-    axis.axhline(direct, color=INK, linewidth=1, linestyle=":")
+    axis.axhline(direct, **DOTTED)
     axis.annotate("without a reduction", (0.01, direct), xycoords=("axes fraction", "data"), xytext=(0, -3),
                   textcoords="offset points", va="top", color=INK, fontsize="small")
     for width, price, words in ((of.break_even, direct, f"{of.break_even:.0f}: no gain"),
@@ -130,8 +131,7 @@ def reduction(of: Branch) -> Figure:
 
 def growth(modules: pd.DataFrame) -> Figure:
     """Channels after each module and its multiply-adds, a line a form of the module."""
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
-    axes = figure.subplots(1, 2)
+    figure, axes = _canvas(3.2, 1, 2)
     shown = modules.assign(**{"multiply-adds, G": modules["multiply-adds"] / 1e9})
     for axis, column in zip(axes, ("channels", "multiply-adds, G"), strict=True):
         sns.lineplot(shown, x="module", y=column, hue="form", style="form", markers=["o", "X", "s"], ax=axis,
@@ -142,13 +142,12 @@ def growth(modules: pd.DataFrame) -> Figure:
 
 def saved(table: pd.DataFrame) -> Figure:
     """What two 3×3 save in place of each module's 5×5, by the width between them. Dotted: nothing, and V3's 28 %."""
-    figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
-    axis = figure.subplots()
+    figure, (axis,) = _canvas(3.6)
     tall = table.melt(["module", "α"], var_name="between the two", value_name="saved, %")
     for (name, part), marker, colour in zip(tall.groupby("between the two", sort=False), "osD", PALETTE, strict=False):
         axis.plot(part["saved, %"], part.module, marker, color=colour, label=name)
     for x, words in ((0, "as dear as the 5×5"), (28, "28 % at α = 1")):  # V3 §3.1
-        axis.axvline(x, color=INK, linewidth=1, linestyle=":")
+        axis.axvline(x, **DOTTED)
         axis.annotate(words, (x, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", color=INK,
                       fontsize="small")
     axis.set(xlabel="saved, %", ylabel="module")
@@ -158,8 +157,7 @@ def saved(table: pd.DataFrame) -> Figure:
 
 def counted_and_printed(table: pd.DataFrame) -> Figure:
     """Parameters and multiply-adds of the networks called GoogLeNet or Inception: as counted, and as papers print."""
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
+    figure, axes = _canvas(3.2, 1, 2, sharey=True)
     for axis, column in zip(axes, ("parameters, M", "multiply-adds, G"), strict=True):
         sns.barplot(table, y="network", x=column, ax=axis, color=PALETTE[0], label="counted", legend=False)
         axis.plot(table[f"{column}: printed"], range(len(table)), "D", color=PALETTE[1], markersize=6, label="printed")
@@ -170,10 +168,9 @@ def counted_and_printed(table: pd.DataFrame) -> Figure:
 
 def torch_over_tensorflow(ratios: pd.DataFrame) -> Figure:
     """Length of torch's RMSProp step over TensorFlow's, by the size of the gradient."""
-    figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
-    axis = figure.subplots()
+    figure, (axis,) = _canvas(2.8)
     sns.lineplot(ratios, x="gradient", y="ratio", hue="when", style="when", linewidth=2, ax=axis)
-    axis.axhline(1, color=INK, linewidth=1, linestyle=":")
+    axis.axhline(1, **DOTTED)
     axis.set(xscale="log", ylabel="torch's step ÷ TensorFlow's")
     axis.xaxis.set_major_formatter("{x:g}")
     axis.grid(axis="y")
@@ -189,11 +186,36 @@ def learning_curves(grid: Grid) -> Figure | Nothing:
     for axis, title, part in panels:
         _lines(grid, part, "epoch", "error", axis)
         chance = 100 * part.chance.iloc[0]
-        axis.axhline(chance, color=INK, linewidth=1, linestyle=":")
+        axis.axhline(chance, **DOTTED)
         axis.annotate("chance", (0.99, chance), xycoords=("axes fraction", "data"), ha="right",
                       va="bottom", color=INK, fontsize="small")
         axis.set(title=title, ylabel="top-1 error, %", ylim=(0, None))
     return _legend_below(figure, panels[-1][0])
+
+
+def training_curves(grid: Grid) -> Figure | Nothing:
+    """Error and loss over epochs, of the training images as they were trained on and of the validation images; a thin
+    line a seed where there are several. What is no number is not drawn."""
+    history = grid.history()
+    if history.empty:
+        return Nothing(NOT_STORED)
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    axes = figure.subplots(1, 2)
+    for axis, (column, title, times) in zip(axes, (("error", "top-1 error, %", 100), ("loss", "loss", 1)), strict=True):
+        for (part, name), (colour, dashes) in zip((("train", "training"), ("val", "validation")), LOOKS, strict=False):
+            values = history.assign(y=times * history[f"{part}_{column}"])
+            for _, run in values.groupby("seed"):
+                axis.plot(run.epoch, run.y, color=colour, linewidth=0.7, alpha=0.4)
+            mean = values.groupby("epoch").y.mean()
+            axis.plot(mean.index, mean, color=colour, linewidth=2, dashes=dashes or (None, None), label=name,
+                      marker="o", markersize=3)
+        axis.set(xlabel="epoch", title=title, ylim=(0, None))
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    chance = 100 * history.chance.iloc[0]
+    axes[0].axhline(chance, color=INK, linewidth=1, linestyle=":")
+    axes[0].annotate("chance", (0.99, chance), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=INK,
+                     fontsize="small")
+    return _legend_below(figure, axes[0])
 
 
 def gradient_at_start(grid: Grid) -> Figure | Nothing:
@@ -204,8 +226,7 @@ def gradient_at_start(grid: Grid) -> Figure | Nothing:
     start = history[history.epoch == 0].melt(["norm", "init", "seed"], ["grad_main", "grad_aux"], var_name="from",
                                              value_name="gradient norm at conv1")
     start["from"] = start["from"].map({"grad_main": "main loss", "grad_aux": "auxiliary losses × weight"})
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
-    axes = figure.subplots(1, start.norm.nunique(), sharey=True, squeeze=False)[0]
+    figure, axes = _canvas(3.2, 1, start.norm.nunique(), sharey=True)
     for axis, (name, part) in zip(axes, start.groupby("norm", sort=False), strict=True):
         sns.stripplot(part, x="init", y="gradient norm at conv1", hue="from", dodge=True, ax=axis, jitter=False,
                       size=7, legend=axis is axes[-1])
@@ -225,7 +246,7 @@ def gradient_in_training(grid: Grid) -> Figure | Nothing:
     panels[0][0].set_yscale("log")  # before any line: seaborn then takes its means of the logarithms
     for axis, title, part in panels:
         _lines(grid, part, "epoch", "ratio", axis)
-        axis.axhline(1, color=INK, linewidth=1, linestyle=":")
+        axis.axhline(1, **DOTTED)
         axis.set(title=title, ylabel="gradient at conv1, heads ÷ main")
     return _legend_below(figure, panels[-1][0])
 
@@ -257,9 +278,8 @@ def images_per_second(tables: speed.Tables) -> Figure | Nothing:
         return Nothing(NOT_MEASURED)
     sizes = {device: [*dict.fromkeys(map(speed.size, table.itertuples()))] for device, table in tables.items()}
     tall = [0.6 * len(of) + 0.6 for of in sizes.values()]
-    figure = Figure(figsize=(WIDTH, sum(tall) + 1), layout="constrained")
-    axes = figure.subplots(len(tables), 2, squeeze=False, sharey="row", gridspec_kw={"height_ratios": tall})
-    for (device, table), line in zip(tables.items(), axes, strict=True):
+    figure, axes = _canvas(sum(tall) + 1, len(tables), 2, sharey="row", gridspec_kw={"height_ratios": tall})
+    for (device, table), line in zip(tables.items(), axes.reshape(-1, 2), strict=True):
         labels = pd.Series([speed.label(row) for row in table.itertuples()], index=table.index)
         for axis, (phase, name) in zip(line, speed.PHASES.items(), strict=True):
             for n, (variant, (colour, marker)) in enumerate(BENCH.items()):
@@ -268,17 +288,17 @@ def images_per_second(tables: speed.Tables) -> Figure | Nothing:
                 spread = (part.images_per_s - part.images_per_s_low, part.images_per_s_high - part.images_per_s)
                 axis.errorbar(part.images_per_s, y, xerr=spread, fmt=marker, color=colour, markersize=4, label=variant)
             axis.set(title=f"{device}, {name}" if len(tables) > 1 else name, xlabel="images a second", xscale="log")
+            axis.set_visible((table.phase == phase).any())
             axis.grid(axis="x")
         line[0].set(yticks=range(len(sizes[device])), yticklabels=sizes[device], ylim=(len(sizes[device]) - 0.5, -0.5))
-    return _legend_below(figure, axes[0, 0], columns=2)
+    return _legend_below(figure, axes[0], columns=2)
 
 
 def roofline(tables: speed.Tables) -> Figure | Nothing:
     """Operations a second over operations a byte, a panel a device: its roof, and the rows that calculate."""
     if not tables:
         return Nothing(NOT_MEASURED)
-    figure = Figure(figsize=(WIDTH, 3.4 * len(tables) + 0.4), layout="constrained")
-    axes = figure.subplots(len(tables), 1, squeeze=False)[:, 0]
+    figure, axes = _canvas(3.4 * len(tables) + 0.4, len(tables), 1)
     for axis, (device, table) in zip(axes, tables.items(), strict=True):
         done = table[(table.operations > 0) & (table.status == "ok")]
         matmul, copy = table.matmul_tflops.max(), table.copy_gb_per_s.max() / 1e3
@@ -301,19 +321,21 @@ def over_bound(tables: speed.Tables) -> Figure | Nothing:
     """Measured over predicted time of every row, a panel a device; 1 is the bound."""
     if not tables:
         return Nothing(NOT_MEASURED)
-    figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
-    axes = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
+    figure, axes = _canvas(4.6, 1, len(tables), sharey=True)
     for axis, (device, table) in zip(axes, tables.items(), strict=True):
         sns.stripplot(table.replace({"phase": WAYS}), y="row", x="ratio", hue="phase", jitter=False, ax=axis,
                       hue_order=WAYS.values(), palette=PALETTE[:2], legend=axis is axes[-1])
-        axis.axvline(1, color=INK, linewidth=1, linestyle=":")
+        axis.axvline(1, **DOTTED)
         axis.set(title=device, xscale="log", xlabel="measured ÷ predicted", ylabel="")
         _plain(axis.xaxis)
         axis.grid(axis="x")
     return _legend_below(figure, axes[-1])
 
 
-
+def _canvas(height: float, rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, NDArray[Any]]:
+    """A figure of the page's width, `height` inches tall, and its axes in reading order; `shared` as for subplots."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **shared).ravel()
 
 
 def _plain(axis: Axis) -> None:
@@ -328,8 +350,7 @@ def _panels(grid: Grid, frame: pd.DataFrame) -> tuple[Figure, list[tuple[Any, st
     factor = next(iter(grid.study.factors), "") if len(grid.study.factors) > 1 else ""
     parts = [(arm.label, frame[frame[factor] == key]) for key, arm in grid.study.factors[factor].items()
              if (frame[factor] == key).any()] if factor else [("", frame)]
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
-    axes = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
+    figure, axes = _canvas(3.2, 1, len(parts), sharey=True)
     return figure, [(axis, title, part) for axis, (title, part) in zip(axes, parts, strict=True)]
 
 

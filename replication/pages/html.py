@@ -52,10 +52,10 @@ def neat(frame: pd.DataFrame, digits: int = 2) -> Styler:
             .set_uuid("t").set_table_attributes('class="dataframe"'))
 
 
-def cards(heads: Sequence[str], lines: Iterable[Sequence[str]], kind: str = "claims") -> str:
+def cards(columns: Sequence[str], lines: Iterable[Sequence[str]], kind: str = "claims") -> str:
     """A row a line of cells, which are HTML; a narrow screen shows it as a card."""
     # roles: a screen reader loses the table where the style sheet shows its rows as cards
-    labels = [escape(head) for head in heads]
+    labels = [escape(head) for head in columns]
     head = "".join(f'<th role="columnheader" scope="col">{label}</th>' for label in labels)
     body = "\n".join('<tr role="row">' + "".join(f'<td role="cell" data-label="{label}">{cell}</td>' for label, cell in
                                                  zip(labels, cells, strict=True)) + "</tr>" for cells in lines)
@@ -63,13 +63,13 @@ def cards(heads: Sequence[str], lines: Iterable[Sequence[str]], kind: str = "cla
             f'<tbody role="rowgroup">\n{body}\n</tbody></table>')
 
 
-def grouped(heads: tuple[str, ...], groups: Groups) -> str:
+def grouped(columns: tuple[str, ...], groups: Groups) -> str:
     """The last cell of a short line spans what is left of it."""
-    head = "".join(f'<th scope="col">{name}</th>' if name else "<td></td>" for name in heads)
+    head = "".join(f'<th scope="col">{name}</th>' if name else "<td></td>" for name in columns)
     bodies = []
     for name, lines in groups.items():
-        title = f'<tr><th colspan="{len(heads)}" scope="rowgroup">{name}</th></tr>\n' if name else ""
-        body = "\n".join(f"<tr>{_cells(cells, len(heads))}</tr>" for cells in lines)
+        title = f'<tr><th colspan="{len(columns)}" scope="rowgroup">{name}</th></tr>\n' if name else ""
+        body = "\n".join(f"<tr>{_cells(cells, len(columns))}</tr>" for cells in lines)
         bodies.append(f"<tbody>\n{title}{body}\n</tbody>")
     return f'<table class="dataframe speed"><thead><tr>{head}</tr></thead>\n' + "\n".join(bodies) + "\n</table>"
 
@@ -83,8 +83,8 @@ def _cells(cells: list[str], wide: int) -> str:
 # -- claims -------------------------------------------------------------------------------------------------------
 def claims_table(lines: Iterable[tuple[Claim, dict[str, Any]]]) -> Html:
     """A row a claim and its record (`metrics`)."""
-    heads = ("Claim", "Paper", "Measured", "95 % interval", "Verdict")
-    return Html(cards(heads, [
+    columns = ("Claim", "Paper", "Measured", "95 % interval", "Verdict")
+    return Html(cards(columns, [
         (f"<strong>{claim.id}</strong> {text(claim.sentence)} <small>{text(claim.where)}</small>", text(claim.printed),
          f"{measured(record)}<br><small>{text(claim.quantity)}</small>", interval(record), verdict(record))
         for claim, record in lines]))

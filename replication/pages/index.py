@@ -9,7 +9,7 @@ from replication.pages.claims import CLAIMS, CONTRADICTED, NOT_RUN, SUPPORTED, U
 from replication.pages.metrics import Record, read
 
 
-def settled(pages: Sequence[str]) -> dict[str, Record]:
+def verdicts(pages: Sequence[str]) -> dict[str, Record]:
     """Every claim some page settled, by id, in the order of CLAIMS; what no page has is "not yet run"."""
     found: dict[str, Record] = {}
     for page in pages:
@@ -19,7 +19,7 @@ def settled(pages: Sequence[str]) -> dict[str, Record]:
 
 def tally(pages: Sequence[str]) -> dict[str, Any]:
     """How many claims were settled and how, and the runs and devices behind them."""
-    found = [record["verdict"] for record in settled(pages).values()]
+    found = [record["verdict"] for record in verdicts(pages).values()]
     made = [record["provenance"] for page in pages if (record := read(page))]
     return {"settled": sum(verdict != NOT_RUN for verdict in found),
             **{kind: found.count(word) for kind, word in (("supported", SUPPORTED), ("contradicted", CONTRADICTED),
@@ -31,4 +31,4 @@ def tally(pages: Sequence[str]) -> dict[str, Any]:
 
 def claims_table(pages: Sequence[str]) -> html.Html:
     """Every claim with its verdict so far."""
-    return html.claims_table((CLAIMS[name], record) for name, record in settled(pages).items())
+    return html.claims_table((CLAIMS[name], record) for name, record in verdicts(pages).items())

@@ -31,7 +31,8 @@ def write_page(page: str, ids: Sequence[str] = (), grids: Sequence[Grid] = (), m
     more: Record = {"parameters": _given(grids[0]) if grids else {}, "device": measured_on}
     if len(runs):
         more |= {"device": ", ".join(sorted(set(runs.device))), "runs": len(runs), "seconds": float(runs.seconds.sum()),
-                 "run_commits": sorted({commit for commit in runs.commit if commit})}
+                 "run_commits": sorted({commit for commit in runs.commit if commit}),
+                 "addresses": sorted(set(runs.address))}
     path = paths.mine() / "metrics" / f"{page}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     records = {s.claim.id: _record(s) for s in settled}

@@ -112,7 +112,7 @@ def _kind(op: Op) -> str:
     return ""
 
 
-def heads() -> pd.DataFrame:
+def classifiers() -> pd.DataFrame:
     """What stands after the last convolution or pool of the trunk: its parameters, and their share of the network's."""
     networks = (
         *(("NIN, 10 classes", head, baselines.nin(head=head), "cccp6") for head in ("average", "fc", "fc+dropout")),
@@ -139,10 +139,10 @@ def widened(factors: tuple[int, ...] = (1, 2, 4)) -> pd.DataFrame:
         second = cost.step(Conv(64 * k, 3), first.shape, None)
         return first.multiply_adds, second.multiply_adds, cost.multiply_adds(googlenet(width=k))
 
-    ones = prices(1)
-    names = ("first of two, ×", "second of two, ×", "GoogLeNet, ×")
-    return pd.DataFrame([{"filters, ×": k, **dict(zip(names, (a / b for a, b in zip(prices(k), ones, strict=True)),
-                                                      strict=True))} for k in factors])
+    times = pd.DataFrame([prices(k) for k in factors], columns=["first of two, ×", "second of two, ×", "GoogLeNet, ×"])
+    times /= list(prices(1))
+    times.insert(0, "filters, ×", factors)
+    return times
 
 
 FORMS = {"reduced": "as published", "unreduced": "no reductions", "naive": "naive"}  # keys of googlenet.MODULES
@@ -192,10 +192,10 @@ def in_googlenet() -> pd.DataFrame:
     rows = []
     for name, module in INCEPTION.items():
         seen = (module.n5x5_reduce, *arriving[name][1:])
-        forms = {"5×5": None, **{label: middle for middle, label in MIDDLES.items()}}
-        rows.append({"module": name, "α": module.n5x5 / module.n5x5_reduce, **{
-            label: cost.chain(factorised.two_3x3(module, middle).branches[2][1:], seen, None).multiply_adds
-            for label, middle in forms.items()}})
+        forms = {"5×5": module.split(), **{label: factorised.two_3x3(module, key) for key, label in MIDDLES.items()}}
+        rows.append({"module": name, "α": module.n5x5 / module.n5x5_reduce,
+                     **{label: cost.chain(form.branches[2][1:], seen, None).multiply_adds
+                        for label, form in forms.items()}})
     frame = pd.DataFrame(rows)
     return pd.concat([frame, pd.DataFrame([{"module": "all", **frame.drop(columns=["module", "α"]).sum()}])],
                      ignore_index=True)
@@ -217,7 +217,7 @@ def numbers(of: Branch) -> dict[str, Any]:
     """The numbers that *Network in Network and the price of a convolution* quotes besides its claims."""
     before, table = of.through(Conv(of.reduction)), nin()
     ones = table[table.layer == "1×1"]
-    ends = heads().set_index(["network", "head"])["parameters of the head"]
+    ends = classifiers().set_index(["network", "head"])["parameters of the head"]
     modules = growth()
     sums = modules.groupby("form")[["multiply-adds", "weights"]].sum()
     factorised = savings(in_googlenet())  # what all save together lies between what each does

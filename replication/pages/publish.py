@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from replication import paths, provenance
 from replication.errors import BadInput
-from replication.pages import figures
+from replication.pages import figures, metrics
 from replication.runs import store
 from replication.studies import study
 from replication.studies.profiles import Profile
@@ -18,8 +18,8 @@ OWN = "reproduced"  # the page a reader's book has and the published one has not
 
 
 def publish(profile: Profile) -> None:
-    """Copies every finished run that some profile asks for, every table, executed notebook and page's numbers, and
-    draws the README's picture.
+    """Copies every finished run that some profile asks for or a page's numbers come from, every table, executed
+    notebook and page's numbers, and draws the README's picture.
 
     Raises BadInput, before anything is written, when the profile is not finished, when a run or page came from code
     that was not committed, or when a published run of the same address says something else.
@@ -32,6 +32,8 @@ def publish(profile: Profile) -> None:
         raise BadInput("The code differs from the last commit: commit it, then make reproduce and publish again.")
     wanted = {cell.address for path in (paths.ROOT / "profiles").glob("*.yaml")
               for grid in study.of_profile(profile_of(path.stem)) for cell in grid.cells}
+    for page in metrics.pages():
+        wanted |= set((metrics.read(page) or {}).get("provenance", {}).get("addresses", ()))
     runs = [run for run in store.everything(paths.mine()) if run.address in wanted]
     for run in runs:
         if run.provenance.get("dirty") or not run.provenance.get("commit"):

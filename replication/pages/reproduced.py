@@ -51,8 +51,8 @@ def _overlap(a: Record, b: Record) -> bool:
 
 def compared_table(pages: Sequence[str]) -> html.Html:
     """*Reproduced here* as HTML."""
-    heads = ("Claim", "Published", "Here", "Numbers", "Verdict", "Verdict here")
-    table = html.cards(heads, [
+    columns = ("Claim", "Published", "Here", "Numbers", "Verdict", "Verdict here")
+    table = html.cards(columns, [
         (f"<strong>{row['id']}</strong> {html.text(CLAIMS[row['id']].sentence)}",
          f"{html.measured(row['published'])}<br><small>{html.interval(row['published'])}</small>",
          f"{html.measured(row['mine'])}<br><small>{html.interval(row['mine'])}</small>",

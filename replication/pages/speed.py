@@ -96,8 +96,8 @@ def parts(tables: Tables) -> Html:
                 [escape(label(line)), *map(digits, (line.ms_data, line.ms_forward, line.ms_backward, line.ms_optimiser,
                                             line.tflops, 100 * line.matmul_share, line.peak_memory_mb))])
         return found
-    heads = ("", "data, ms", "forward", "backward", "optimiser", "TFLOP/s", "% of matrices", "MB")
-    return by_device(tables, heads, groups)
+    columns = ("", "data, ms", "forward", "backward", "optimiser", "TFLOP/s", "% of matrices", "MB")
+    return by_device(tables, columns, groups)
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ TARGETS = (
 )
 
 
-def settled(tables: Tables) -> list[tuple[Target, str, float]]:
+def against_targets(tables: Tables) -> list[tuple[Target, str, float]]:
     """(target, where, value) of every line of a GPU's table that a target is asked of: of `ours`, not its variants."""
     return [(target, f"{size(line)}, {label(line).removeprefix('ours, ')}, {device}", target.value(line))
             for target in TARGETS for device, table in tables.items()
@@ -141,7 +141,7 @@ def settled(tables: Tables) -> list[tuple[Target, str, float]]:
 def targets(tables: Tables) -> Html:
     """A group a target, a line for each place where it was measured."""
     words = {"met": "supported", "missed": "contradicted"}
-    found, groups = settled(tables), Groups()
+    found, groups = against_targets(tables), Groups()
     for target in TARGETS:
         groups[target.sentence] = [
             [escape(where), f"{digits(value)}{target.unit}",
@@ -153,7 +153,7 @@ def targets(tables: Tables) -> Html:
 
 def tally(tables: Tables) -> dict[str, int]:
     """Devices measured, GPUs among them, and how often a target was met and missed there."""
-    verdicts = [target.verdict(value) for target, _, value in settled(tables)]
+    verdicts = [target.verdict(value) for target, _, value in against_targets(tables)]
     return {"devices": len(tables), "gpus": sum(map(gpu, tables.values())),
             "met": verdicts.count("met"), "missed": verdicts.count("missed")}
 
@@ -162,8 +162,8 @@ def lines_of(table: pd.DataFrame) -> list[Any]:
     return list(table.itertuples())
 
 
-def by_device(tables: Tables, heads: tuple[str, ...], groups: Callable[[pd.DataFrame], Groups]) -> Html:
-    return Html("\n".join(f"<p>{_about(table)}</p>\n{grouped(heads, groups(table))}" for table in tables.values()))
+def by_device(tables: Tables, columns: tuple[str, ...], groups: Callable[[pd.DataFrame], Groups]) -> Html:
+    return Html("\n".join(f"<p>{_about(table)}</p>\n{grouped(columns, groups(table))}" for table in tables.values()))
 
 
 def _about(table: pd.DataFrame) -> str:

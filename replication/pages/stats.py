@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from replication.errors import BadInput
-
 
 @dataclass(frozen=True)
 class Interval:
@@ -51,25 +49,6 @@ def geometric(values: ArrayLike, level: float = 0.95) -> Interval:
     """Geometric mean of positive values, its interval computed on the logarithms."""
     of_log = mean(np.log(np.asarray(values, dtype=float)), level)
     return Interval(math.exp(of_log.value), math.exp(of_log.low), math.exp(of_log.high), of_log.n)
-
-
-@dataclass(frozen=True)
-class Discordant:
-    """Of two runs over the same images: how many only the first got right, how many only the second, and the
-    two-sided p of the two being equally likely."""
-    first: int
-    second: int
-    p: float
-
-
-def mcnemar(first: ArrayLike, second: ArrayLike) -> Discordant:
-    """McNemar's exact test on which images two runs got right, booleans (N,) in the same order: the images on which
-    they differ fall to either side like a fair coin. Raises BadInput for different numbers of images."""
-    a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
-    if a.shape != b.shape:
-        raise BadInput(f"One run has {a.size} images and the other {b.size}; compare runs over the same images.")
-    only = int((a & ~b).sum()), int((b & ~a).sum())
-    return Discordant(*only, min(1.0, 2 * float(stats.binom.cdf(min(only), sum(only), 0.5))))
 
 
 def seeds_needed(interval: Interval, margin: float, level: float = 0.95) -> int | None:

@@ -49,8 +49,11 @@ class ClipValue:
 
 @dataclass(frozen=True)
 class Average:
-    """Looks at, and keeps, a running average of the weights (V1 §6, V3 §8) as TensorFlow's: step t of training counts
-    1 - min(decay, (1 + t) / (10 + t)). The decay is that of Google's published V3 code (research/inception)."""
+    """Evaluates and stores a running average of the weights in place of the last weights (V1 §6, V3 §8).
+
+    After step t, from 1: average ← d average + (1 - d) weights with d = min(`decay`, (1 + t) / (10 + t)), as TensorFlow
+    does it. The default is that of Google's V3 code (research/inception).
+    """
     decay: float = 0.9999
 
 

@@ -22,7 +22,7 @@ from replication.errors import BadInput
 
 FORMAT = 1  # of the files in a run's folder
 
-Row = dict[str, float]
+Epoch = dict[str, float]  # a line of history.csv: what was measured, by name
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Run:
     """One finished run. `history` has a row per epoch, row 0 the untrained network; `summary` its last state."""
     address: str
     record: dict[str, Any]
-    history: tuple[Row, ...]
+    history: tuple[Epoch, ...]
     summary: dict[str, Any]
     provenance: dict[str, Any]
 
@@ -121,7 +121,7 @@ def lease(address: str, wait: bool = True) -> Iterator[bool]:
         lock.release()
 
 
-def commit(address: str, record: dict[str, Any], history: list[Row], summary: dict[str, Any],
+def commit(address: str, record: dict[str, Any], history: list[Epoch], summary: dict[str, Any],
            provenance: dict[str, Any]) -> Run:
     """Writes a finished run, `summary.json` last. Raises BadInput when the disk is full."""
     path = folder(address)
@@ -156,12 +156,12 @@ def _foreign(path: Path) -> BadInput:
     return BadInput(f"{path} does not hold a run's record: delete the folder {path.parent} to train it again.")
 
 
-def _csv(history: list[Row]) -> str:
+def _csv(history: list[Epoch]) -> str:
     columns = list(history[0])
     return "\n".join([",".join(columns), *(",".join(f"{row[c]:.9g}" for c in columns) for row in history)]) + "\n"
 
 
-def _history(path: Path) -> tuple[Row, ...]:
+def _history(path: Path) -> tuple[Epoch, ...]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = tuple({k: float(v) for k, v in row.items()} for row in csv.DictReader(file))

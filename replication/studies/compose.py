@@ -91,6 +91,7 @@ def _network(name: str, setting: Setting, data: Data, side: int, asked: dict[str
             raise BadInput(f"network.{field}={given[field]!r} does not fit the data, whose network has {own[field]}: "
                            f"leave it out, or change the data.")
     table = registry.NETWORKS[name](**{**own, **given})
+    cost.costs(table, None, aux=True)  # raises where it is too small, before anything is trained
     if data.features is None and table.channels != 3:
         raise BadInput(f"{name} takes images of one channel, and the images of every set here have three colours: use "
                        f"another network.")
@@ -121,7 +122,8 @@ def usual(data: Data, side: int) -> tuple[Augmentation, ...]:
     sound is moved by up to a tenth of a second, as kws_streaming does."""
     if data.features is not None:
         return (TimeShift(max(1, 100 // data.features.hop)),)
-    return (*((RandomCrop(side),) if side < data.resolution else ()), *(() if data.name == "digits" else (Flip(),)))
+    mirrors = data.name not in sets_of_data.KNOWN or sets_of_data.KNOWN[data.name].mirrors
+    return (*((RandomCrop(side),) if side < data.resolution else ()), *((Flip(),) if mirrors else ()))
 
 
 def _augmentation(asked: Any, data: Data, side: int) -> Augmentation:

@@ -65,8 +65,8 @@ STUDIES = {study.name: study for study in (
     Study("v1.aux", "Do auxiliary heads help?", "googlenet", {"norm": NORM, "aux": HEADS}),
     Study("v1.head", "Does average pooling do better than a fully connected layer, and is dropout needed?", "googlenet",
           {"norm": NORM, "head": each("network.head", "average", "fc"), "dropout": each("network.dropout", 0.4, 0.0)}),
-    Study("v1.ablation", "What of the network keeps it from overfitting?", "googlenet", {"without": {
-        "nothing": Arm("as it is"),
+    Study("v1.ablation", "What of the network keeps it from overfitting?", "googlenet", {"form": {
+        "whole": Arm("as it is"),
         "average": Arm("fully connected layer for the average", {"network.head": "fc"}),
         "dropout": Arm("no dropout", {"network.dropout": 0.0}),
         "heads": Arm("no auxiliary heads", {"network.aux": ()})}}, {"network.norm": BatchNorm()}),

@@ -32,6 +32,7 @@ from replication.training import distributed
 
 START = 15.0   # seconds until a new process takes its first step: imports, images, the look at the untrained network
 USEFUL = 20.0  # seconds of training, as long as between two checkpoints, that are worth beginning a run for
+SETTLED = 4.0  # seconds after which a run's pace is believed
 MARGIN = 10.0  # seconds a worker has, once asked, to end its step, write its checkpoint and go
 
 
@@ -206,7 +207,8 @@ def _say_left(rest: list[Job], done: int, speed: float) -> None:
 def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = math.inf,
           asked: Callable[[], bool] = lambda: False) -> None:
     """Trains what `todo` names until it says None, or to a checkpoint once time is up (time.monotonic is the machine's,
-    the same in every process) or the parent has asked to stop. On a GPU several runs take turns (`lanes`)."""
+    the same in every process) or the parent has asked to stop. On a GPU several runs take turns (`lanes`); where the
+    oldest would not end in time, the youngest wait: one run that ends is worth more than two that are begun."""
     import torch
 
     from replication.training import lanes
@@ -217,16 +219,27 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = ma
     going: list[tuple[int, Generator[None, None, store.Run], lanes.Lane]] = []
     free: list[lanes.Lane] = []
     alone: list[int] = []  # what did not fit beside others
+    paces = [_Pace() for _ in jobs]
+    waiting = 0  # of the youngest
+
+    def begin(i: int) -> None:
+        run = _one(jobs[i], partial(_tell, news, i, paces[i]), until, asked)
+        going.append((i, run, free.pop() if free else lanes.Lane(device())))
+
     coming = todo.get()
     while coming is not None or going or alone:
-        while coming is not None and len(going) < _together(jobs[coming][1]):
-            going.append((coming, _one(jobs[coming], partial(_tell, news, coming), until, asked),
-                          free.pop() if free else lanes.Lane(device())))
+        while coming is not None and not waiting and len(going) < _together(jobs[coming][1]):
+            begin(coming)
             coming = todo.get()
         if alone and not going:
-            i = alone.pop(0)
-            going.append((i, _one(jobs[i], partial(_tell, news, i), until, asked), free.pop()))
-        for turn in list(going):
+            begin(alone.pop(0))
+        if waiting and (asked() or time.monotonic() > until):
+            waiting = 0  # each writes its checkpoint
+        elif waiting < len(going) - 1 and paces[going[0][0]].end > until:
+            waiting += 1
+            for pace in paces:
+                pace.anew()
+        for turn in going[:len(going) - waiting]:
             i, run, lane = turn
             try:
                 with lane():
@@ -247,6 +260,27 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = ma
                 news.put(("failed", i, traceback.format_exc()))
             going.remove(turn)
             free.append(lane)
+            waiting = 0
+            for pace in paces:
+                pace.anew()
+
+
+class _Pace:
+    """How fast a run goes, and when it will end if it goes on so: known once it was heard of for some seconds."""
+
+    def __init__(self) -> None:
+        self.anew()
+
+    def anew(self) -> None:
+        """From now on, since more or fewer take turns."""
+        self.first: tuple[float, int] | None = None
+        self.end = 0.0
+
+    def hear(self, progress: Any) -> None:
+        now = time.monotonic()
+        since, images = self.first = self.first or (now, progress.images)
+        if now - since > SETTLED and progress.images > images:
+            self.end = now + (progress.total - progress.images) * (now - since) / (progress.images - images)
 
 
 def _together(experiment: experiments.Experiment) -> int:
@@ -283,5 +317,6 @@ def _follow() -> None:
         os._exit(1)
 
 
-def _tell(news: Any, i: int, progress: Any) -> None:
+def _tell(news: Any, i: int, pace: _Pace, progress: Any) -> None:
+    pace.hear(progress)
     news.put(("progress", i, progress))

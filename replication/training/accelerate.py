@@ -1,15 +1,13 @@
-"""How the steps of a run are made faster without changing what they compute; none of it is in a run's address.
+"""Three tricks that make the steps of a run faster. None changes what a step computes, so none is in a run's address.
 
-Three tricks, each of which can be left out:
+compile     torch.compile fuses the small operations between convolutions. Compiling takes a minute or two, which only
+            a long run earns back.
+graph       A whole step, from the crops to the new weights, is recorded once as a CUDA graph and then replayed. Python
+            then no longer launches some thousand kernels a step. GPU only.
+merge       The 1×1 convolutions of a module that read the same map are computed as one.
 
-compile     torch.compile fuses the small operations between convolutions. It takes a minute or two before the first
-            step, which a short run does not earn back.
-graph       a whole step, from cutting crops to moving weights, is recorded once as a CUDA graph and then replayed: the
-            device no longer waits for Python to name the next of some thousand kernels. GPU only.
-merge       the 1×1 convolutions of a module that read the same map are computed as one.
-
-REPLICATION_FAST names them ("compile,graph"), or says "none" or "auto": on a GPU graph, and compile for runs of at
-least COMPILE_FROM multiply-adds; on a CPU nothing. What does not work on a machine is left out once, with a warning,
+REPLICATION_FAST chooses: names ("compile,graph"), "none", or "auto". On a CPU auto is none. On a GPU it is graph, and
+for runs of at least COMPILE_FROM multiply-adds compile too. A trick that fails on a machine is left out with a warning,
 and the run's provenance says so.
 """
 from __future__ import annotations
@@ -35,7 +33,11 @@ WARM_UP = 3    # steps before one is recorded: libraries choose their kernels, o
 
 
 def tricks(device: str, work: float, asked: str | None = None) -> frozenset[str]:
-    """Which tricks a run of `work` multiply-adds gets on a device ("cuda", "cpu"); `asked` is REPLICATION_FAST's value.
+    """The tricks of one run.
+
+    device:  "cuda" or "cpu".
+    work:    multiply-adds of the whole run, by which auto decides on compile.
+    asked:   names, "none" or "auto"; by default what REPLICATION_FAST says.
 
     Raises BadInput for a trick that does not exist, and for a graph without a GPU.
     """

@@ -23,7 +23,7 @@ class State:
     step: int = 0
     seconds: float = 0.0
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    history: list[store.Row] = field(default_factory=list)
+    history: list[store.Epoch] = field(default_factory=list)
 
     @property
     def finite(self) -> bool:

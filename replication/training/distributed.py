@@ -55,7 +55,7 @@ def fabric(device: str, precision: Any = "32-true") -> Fabric:
 
 
 def told(make: Callable[[], T]) -> T:
-    """What `make` gives the first process, in all of them; nowhere else is it called."""
+    """Calls `make` in the first process alone and gives its result to all of them. Every process must call this."""
     if world() == 1:
         return make()
     import torch.distributed as dist

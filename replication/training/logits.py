@@ -1,6 +1,6 @@
-"""What is done with logits: views and networks combined, heads compared, errors counted. No torch.
+"""Logits after the network: kept in files, averaged over views and networks, turned into errors. No torch.
 
-Logits are arrays (N, classes). Errors are fractions. A tie goes to the class that comes first.
+Logits are arrays (N, classes), errors fractions of the N images. Of equal logits the class that comes first wins.
 """
 from __future__ import annotations
 
@@ -29,15 +29,22 @@ MOST = 12  # members of which every subset is looked at: 4,095 of them
 
 @dataclass(frozen=True)
 class Scores:
-    """What one network says of a split: `logits` (N, classes) by head, "main" among them, `labels` int64 (N,), and
-    `images`, which two splits share that are the same images in the same order."""
+    """What one network says of a split.
+
+    logits: (N, classes) of every head by its name; "main" is among them.
+    labels: int64 (N,).
+    images: a name for the images and their order (see `images`); Scores of the same name can be combined.
+    """
     logits: dict[str, Logits]
     labels: NDArray[np.int64]
     images: str
 
 
 def images(data: spec.Data, labels: NDArray[np.int64]) -> str:
-    """Twelve hex digits that name the validation images of a resolved value, their order and their labels."""
+    """Twelve hex digits for the validation images of a data set, in their order and with their labels (N,).
+
+    Two values that differ in their training images alone get the same digits. `data` is resolved (`data.registry`).
+    """
     what = {**files.plain(data), "labels": hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest()}
     what.pop("train_images", None)
     return files.digest(what)

@@ -102,100 +102,125 @@ def steps(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
     Raises BadInput for what cannot be trained (a batch larger than the data set or not to be shared by all processes,
     a full disk, data that is not there).
     """
-    recipe, address = experiment.recipe, experiments.address(experiment, seed)
-    rank, world = distributed.rank(), distributed.world()
-    if recipe.batch % world:
-        raise BadInput(f"batch={recipe.batch} does not divide over {world} processes: use a multiple of {world}, or "
-                       f"another number of processes.")
-    which = accelerate.tricks(device(), experiments.work(experiment))
-    fabric, data, bare, network, optimiser = _begin(experiment, seed, which)
-    images, labels = data.train.images, data.train.labels
-    if world > 1 or not loader.resident(images, fabric.device):
-        which -= {"graph"}  # recorded is what one process does, alone, with what lies on the device
-    per_epoch = len(labels) // recipe.batch
-    if recipe.epochs and not per_epoch:
-        raise BadInput(f"batch={recipe.batch} is more than the {len(labels)} training images: use a smaller batch.")
-    every = per_epoch * recipe.epochs
-
-    average = optim.RunningAverage(bare, recipe.average)
-    state = checkpoint.resume(address, bare, optimiser, average, fabric.device)
-    set_rate = accelerate.Rate(optimiser, fabric.device)
-    sums = torch.tensor(state.sums, device=fabric.device, dtype=torch.float64)
-    began = saved = seen = time.monotonic()
-    before = state.seconds
-
-    def judged() -> Tensor:
-        with average.applied(), fabric.autocast(), accelerate.as_written(which):
-            return evaluate.logits(bare, data.val, recipe.augment)
-
-    def look(epoch: int) -> None:
-        """Adds a row to the history: the state after `epoch` epochs."""
-        torch.manual_seed(stream(seed, "probe"))
-        total, wrong = (value / (per_epoch * recipe.batch) if epoch else math.nan for value in sums.tolist())
-        some = images[:PROBE].to(fabric.device)
-        state.history.append(distributed.told(lambda: {
-            "epoch": epoch, "lr": optim.rate(recipe, max(0, state.step - 1), every) if every else math.nan,
-            "train_loss": total, "train_error": wrong,
-            **evaluate.errors(judged(), data.val.labels),
-            **evaluate.first_gradient(bare, evaluate.evaluate_view(some, recipe.augment), labels[:PROBE], recipe),
-        }))
-        sums.zero_()
-
-    def save() -> None:
-        state.sums, state.seconds = sums.tolist(), before + time.monotonic() - began
-        if rank == 0:
-            checkpoint.save(store.checkpoint(address), {"model": bare.state_dict(), "optimiser": optimiser.state_dict(),
-                                                        "average": average.state_dict(), "state": vars(state),
-                                                        "record": address})
-
-    def take(chosen: Tensor, *sent: Tensor) -> None:
-        batch = augment(sent[0] if sent else images[chosen], recipe.augment, rank, world)
-        if world > 1:
-            torch.manual_seed(stream(seed, "step", state.step, rank))  # each image its own dropout
-        main, wrong = step(fabric, network, optimiser, batch, labels[chosen], recipe)
-        average.update()
-        sums.add_(distributed.total(torch.stack([main.double() * len(chosen), wrong.double()])))
-
-    advance = accelerate.Steps(take, bare, which)
-    if not state.history:
-        look(0)
-    mine = loader.plan(len(labels), recipe.batch, seed, range(state.step, every), images.device, rank, world)
-    with closing(loader.batches(images, mine, fabric.device)) as batches:
-        for epoch in range(state.step // per_epoch if per_epoch else 0, recipe.epochs):
-            if not state.finite:
+    run = _Run(experiment, seed)
+    saved = seen = time.monotonic()
+    if not run.state.history:
+        run.note(0)
+    with closing(run.batches()) as batches:
+        for epoch in range(run.state.step // run.per_epoch if run.per_epoch else 0, experiment.recipe.epochs):
+            if not run.state.finite:
                 break
-            network.train()
-            for i in range(state.step % per_epoch, per_epoch):
+            run.network.train()
+            for i in range(run.state.step % run.per_epoch, run.per_epoch):
                 if distributed.any_of(stop()):
-                    save()
+                    run.save()
                     raise Stopped
-                batch = next(batches)
-                torch.manual_seed(stream(seed, "step", state.step))
-                set_rate(optim.rate(recipe, state.step, every))
-                advance(*batch)
-                state.step += 1
+                run.step(next(batches))
                 now = time.monotonic()
                 if now - seen > WATCH_EVERY:
                     seen = now
-                    total, errors = (value / ((i + 1) * recipe.batch) for value in sums.tolist())
-                    watch(Progress(address, state.step * recipe.batch, every * recipe.batch, epoch + 1, total, errors))
-                if now - saved > CHECKPOINT_EVERY and i + 1 < per_epoch:  # an epoch's end is saved with its row
+                    watch(run.progress(epoch + 1, i + 1))
+                if now - saved > CHECKPOINT_EVERY and i + 1 < run.per_epoch:  # an epoch's end is saved with its row
                     saved = now
-                    save()
+                    run.save()
                 yield
-            look(epoch + 1)
-            save()
+            run.note(epoch + 1)
+            run.save()
             saved = time.monotonic()
+    images = run.steps * experiment.recipe.batch
+    watch(Progress(run.address, images, images, experiment.recipe.epochs))
+    run.save()
+    return distributed.told(run.commit)
 
-    watch(Progress(address, every * recipe.batch, every * recipe.batch, recipe.epochs))
-    save()
 
-    def end() -> store.Run:
-        with average.applied():
-            with fabric.autocast():
-                said = views.of_network(bare, experiment, data.val)
-            return _commit(experiment, seed, bare, data, state, said, advance.how)
-    return distributed.told(end)
+class _Run:
+    """A run under way: what it needs on its device, and where it is. Raises BadInput as `steps` does."""
+
+    def __init__(self, experiment: experiments.Experiment, seed: int) -> None:
+        self.experiment, self.seed, self.recipe = experiment, seed, experiment.recipe
+        self.address = experiments.address(experiment, seed)
+        self.rank, self.world = distributed.rank(), distributed.world()
+        if self.recipe.batch % self.world:
+            raise BadInput(f"batch={self.recipe.batch} does not divide over {self.world} processes: use a multiple of "
+                           f"{self.world}, or another number of processes.")
+        self.tricks = accelerate.tricks(device(), experiments.work(experiment))
+        self.fabric, self.data, self.bare, self.network, self.optimiser = _begin(experiment, seed, self.tricks)
+        self.images, self.labels = self.data.train.images, self.data.train.labels
+        if self.world > 1 or not loader.resident(self.images, self.fabric.device):
+            self.tricks -= {"graph"}  # recorded is what one process does, alone, with what lies on the device
+        self.per_epoch = len(self.labels) // self.recipe.batch
+        if self.recipe.epochs and not self.per_epoch:
+            raise BadInput(f"batch={self.recipe.batch} is more than the {len(self.labels)} training images: use a "
+                           f"smaller batch.")
+        self.steps = self.per_epoch * self.recipe.epochs
+        self.average = optim.RunningAverage(self.bare, self.recipe.average)
+        self.state = checkpoint.resume(self.address, self.bare, self.optimiser, self.average, self.fabric.device)
+        self.set_rate = accelerate.Rate(self.optimiser, self.fabric.device)
+        self.sums = torch.tensor(self.state.sums, device=self.fabric.device, dtype=torch.float64)
+        self.began, self.before = time.monotonic(), self.state.seconds
+        self.advance = accelerate.Steps(self._take, self.bare, self.tricks)
+
+    def batches(self) -> Generator[tuple[Tensor, ...]]:
+        """What is left of the run, step by step, for this process."""
+        plan = loader.plan(len(self.labels), self.recipe.batch, self.seed, range(self.state.step, self.steps),
+                           self.images.device, self.rank, self.world)
+        return loader.batches(self.images, plan, self.fabric.device)
+
+    def step(self, batch: tuple[Tensor, ...]) -> None:
+        torch.manual_seed(stream(self.seed, "step", self.state.step))
+        self.set_rate(optim.rate(self.recipe, self.state.step, self.steps))
+        self.advance(*batch)
+        self.state.step += 1
+
+    def _take(self, chosen: Tensor, *sent: Tensor) -> None:
+        """What happens on the device in a step, which may be recorded: nothing here waits for it."""
+        batch = augment(sent[0] if sent else self.images[chosen], self.recipe.augment, self.rank, self.world)
+        if self.world > 1:
+            torch.manual_seed(stream(self.seed, "step", self.state.step, self.rank))  # each image its own dropout
+        main, wrong = step(self.fabric, self.network, self.optimiser, batch, self.labels[chosen], self.recipe)
+        self.average.update()
+        self.sums.add_(distributed.total(torch.stack([main.double() * len(chosen), wrong.double()])))
+
+    def progress(self, epoch: int, steps: int) -> Progress:
+        """After so many steps of an epoch."""
+        loss, error = (value / (steps * self.recipe.batch) for value in self.sums.tolist())
+        return Progress(self.address, self.state.step * self.recipe.batch, self.steps * self.recipe.batch, epoch, loss,
+                        error)
+
+    def note(self, epoch: int) -> None:
+        """Adds a row to the history: the state after `epoch` epochs."""
+        torch.manual_seed(stream(self.seed, "probe"))
+        seen = self.per_epoch * self.recipe.batch
+        loss, error = (value / seen if epoch else math.nan for value in self.sums.tolist())
+        some = self.images[:PROBE].to(self.fabric.device)
+        view = evaluate.evaluate_view(some, self.recipe.augment)
+        self.state.history.append(distributed.told(lambda: {
+            "epoch": epoch,
+            "lr": optim.rate(self.recipe, max(0, self.state.step - 1), self.steps) if self.steps else math.nan,
+            "train_loss": loss, "train_error": error, **evaluate.errors(self._judged(), self.data.val.labels),
+            **evaluate.first_gradient(self.bare, view, self.labels[:PROBE], self.recipe),
+        }))
+        self.sums.zero_()
+
+    def _judged(self) -> Tensor:
+        """Logits of the validation images."""
+        with self.average.applied(), self.fabric.autocast(), accelerate.as_written(self.tricks):
+            return evaluate.logits(self.bare, self.data.val, self.recipe.augment)
+
+    def save(self) -> None:
+        """Writes the checkpoint."""
+        self.state.sums, self.state.seconds = self.sums.tolist(), self.before + time.monotonic() - self.began
+        if self.rank == 0:
+            checkpoint.save(store.checkpoint(self.address), {
+                "model": self.bare.state_dict(), "optimiser": self.optimiser.state_dict(),
+                "average": self.average.state_dict(), "state": vars(self.state), "record": self.address})
+
+    def commit(self) -> store.Run:
+        """Writes the finished run, its weights and what it says of the validation images."""
+        with self.average.applied():
+            with self.fabric.autocast():
+                said = views.of_network(self.bare, self.experiment, self.data.val)
+            return _commit(self.experiment, self.seed, self.bare, self.data, self.state, said, self.advance.how)
 
 
 def _begin(experiment: experiments.Experiment, seed: int, which: frozenset[str] = frozenset(),

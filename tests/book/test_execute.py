@@ -65,3 +65,15 @@ def test_what_a_profile_leaves_open_is_the_same_for_its_runs_and_its_pages() -> 
     assert "images" not in given  # nobody's to say
     everything = dict(profiles.profile("cpu").parameters)
     assert execute.shared_out(everything, sources)["aux_heads"] == everything
+
+
+def test_a_page_that_is_an_example_keeps_its_own_parameters(tmp_path: Path) -> None:
+    sys.path.insert(0, str(ROOT / "book" / "_tools"))
+    import execute
+    for name in ("example", "result"):
+        notebook(tmp_path / f"{name}.ipynb", "# Page", "epochs = 1")
+    made = nbformat.read(tmp_path / "example.ipynb", 4)
+    made.cells[1].metadata["tags"].append("own-parameters")
+    nbformat.write(made, tmp_path / "example.ipynb")
+    shared = execute.shared_out({"epochs": 9}, sorted(tmp_path.glob("*.ipynb")))
+    assert shared == {"example": {}, "result": {"epochs": 9}}

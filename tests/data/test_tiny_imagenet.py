@@ -154,3 +154,11 @@ def test_the_real_set(real_tiny, tiny):
 def test_official_numbers():
     known = registry.KNOWN["tiny-imagenet-200"]
     assert (sum(known.train), sum(known.val), len(known.train)) == (100_000, 10_000, 200)
+
+
+def test_classes_are_called_by_their_first_word(tmp_path, monkeypatch):
+    monkeypatch.setenv("REPLICATION_DATA", str(tmp_path))
+    assert tiny_imagenet.words(["n1", "n2"]) == ("n1", "n2")
+    tiny_imagenet.root().mkdir()
+    (tiny_imagenet.root() / "words.txt").write_text("n1\tice lolly, lolly\nn2\tcrane\nn3\tcrane, bird\nn5\tsky\n")
+    assert tiny_imagenet.words(iter(["n1", "n2", "n3", "n4"])) == ("ice lolly", "n2", "n3", "n4")

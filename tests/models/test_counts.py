@@ -1,6 +1,7 @@
 """Totals from the papers and from implementations that are not ours; our arithmetic against torch's own counting."""
 import pytest
 import torch
+from table1 import MODULES
 from torch.utils.flop_counter import FlopCounterMode
 
 from replication.errors import BadInput
@@ -52,20 +53,11 @@ def test_torchvision_totals():
     assert cost.parameters(googlenet_torchvision(classes=7)) == sum(p.numel() for p in theirs.parameters())
 
 
-# V1 Table 1: grid, 1×1, 3×3 reduce, 3×3, 5×5 reduce, 5×5, pool proj.
-MODULES = {
-    "3a": (28, 64, 96, 128, 16, 32, 32), "3b": (28, 128, 128, 192, 32, 96, 64), "4a": (14, 192, 96, 208, 16, 48, 64),
-    "4b": (14, 160, 112, 224, 24, 64, 64), "4c": (14, 128, 128, 256, 24, 64, 64), "4d": (14, 112, 144, 288, 32, 64, 64),
-    "4e": (14, 256, 160, 320, 32, 128, 128), "5a": (7, 256, 160, 320, 32, 128, 128),
-    "5b": (7, 384, 192, 384, 48, 128, 128),
-}
-
-
 def modules(table):
     """Their rows, checked against each other: weights count once a place."""
     rows = {row["name"]: row for row in cost.table(table) if row["name"] in MODULES}
-    for name, (grid, *_) in MODULES.items():
-        assert rows[name]["multiply_adds"] == rows[name]["weights"] * grid ** 2
+    for name, module in MODULES.items():
+        assert rows[name]["multiply_adds"] == rows[name]["weights"] * module.side ** 2
     return rows
 
 
@@ -86,9 +78,9 @@ def test_naive_modules():
     # V1 §4: without reductions and projections, the pooled channels pile up. At 3a it costs 2.4 times as much.
     rows, reduced = modules(googlenet_naive()), modules(googlenet())
     channels = [192]
-    for name, (_, n1, _, n3, _, n5, _) in MODULES.items():
-        assert rows[name]["weights"] == channels[-1] * (n1 + 9 * n3 + 25 * n5)
-        channels.append(channels[-1] + n1 + n3 + n5)
+    for name, m in MODULES.items():
+        assert rows[name]["weights"] == channels[-1] * (m.n1 + 9 * m.n3 + 25 * m.n5)
+        channels.append(channels[-1] + m.n1 + m.n3 + m.n5)
         assert rows[name]["output"][0] == channels[-1]
     assert (channels[:3], channels[-1]) == ([192, 416, 832], 4944)
     assert total(rows, "multiply_adds") / 1e9 == pytest.approx(12.09, abs=0.005)
@@ -102,9 +94,9 @@ def test_naive_modules():
 
 def test_modules_without_reductions_but_with_projections():
     rows, channels = modules(googlenet(module="unreduced")), 192
-    for name, (_, n1, _, n3, _, n5, proj) in MODULES.items():
-        assert rows[name]["weights"] == channels * (n1 + 9 * n3 + 25 * n5 + proj)
-        assert rows[name]["biases"] == (channels := n1 + n3 + n5 + proj) == rows[name]["output"][0]
+    for name, m in MODULES.items():
+        assert rows[name]["weights"] == channels * (m.n1 + 9 * m.n3 + 25 * m.n5 + m.pool)
+        assert rows[name]["biases"] == (channels := m.n1 + m.n3 + m.n5 + m.pool) == rows[name]["output"][0]
     assert total(rows, "multiply_adds") / 1e9 == pytest.approx(3.95, abs=0.005)
     assert total(rows, "weights") / 1e6 == pytest.approx(24.2, abs=0.05)
 
@@ -141,8 +133,8 @@ def test_stems(resolution, stem, pool1):
     assert tuple(rows[name]["output"][1] for name in ("3a", "4a", "5a")) == grids
     conv1 = resolution // (1 if stem == 2 or pool1 else 2)
     by_hand = 9408 * conv1 ** 2 + 114_688 * (2 * grids[0]) ** 2 + 1024 * 200
-    for name, (published, *_) in MODULES.items():
-        by_hand += rows[name]["weights"] * {28: grids[0], 14: grids[1], 7: grids[2]}[published] ** 2
+    for name, module in MODULES.items():
+        by_hand += rows[name]["weights"] * {28: grids[0], 14: grids[1], 7: grids[2]}[module.side] ** 2
     assert cost.multiply_adds(net) == by_hand
     other = googlenet_separable(resolution=resolution, stem=stem, pool1=pool1, classes=200)
     assert cost.shapes(other) == cost.shapes(net)

@@ -1,21 +1,10 @@
 """V1 Table 1, typed again from the paper, against the values and the arithmetic of the package."""
 import pytest
+from table1 import MODULES
 
 from replication.models import cost
 from replication.models.googlenet import TABLE1_PRINTED, aux_pool, googlenet
 
-# Rows of Table 1: input channels, grid, #1×1, #3×3 reduce, #3×3, #5×5 reduce, #5×5, pool proj; printed K and M.
-MODULES = {
-    "3a": (192, 28, 64, 96, 128, 16, 32, 32, 159, 128),
-    "3b": (256, 28, 128, 128, 192, 32, 96, 64, 380, 304),
-    "4a": (480, 14, 192, 96, 208, 16, 48, 64, 364, 73),
-    "4b": (512, 14, 160, 112, 224, 24, 64, 64, 437, 88),
-    "4c": (512, 14, 128, 128, 256, 24, 64, 64, 463, 100),
-    "4d": (512, 14, 112, 144, 288, 32, 64, 64, 580, 119),
-    "4e": (528, 14, 256, 160, 320, 32, 128, 128, 840, 170),
-    "5a": (832, 7, 256, 160, 320, 32, 128, 128, 1072, 54),
-    "5b": (832, 7, 384, 192, 384, 48, 128, 128, 1388, 71),
-}
 # The column "output size", and the maps between its rows: height and width, channels.
 SHAPES = {
     "conv1": (112, 64), "pool1": (56, 64), "norm1": (56, 64), "conv2_reduce": (56, 64), "conv2": (56, 192),
@@ -37,12 +26,11 @@ def rows():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_module_costs_what_its_filters_say(rows, name):
-    c, grid, n1, r3, n3, r5, n5, pp, _, _ = MODULES[name]
-    weights = c * n1 + c * r3 + 9 * r3 * n3 + c * r5 + 25 * r5 * n5 + c * pp
-    assert rows[name]["weights"] == weights
-    assert rows[name]["biases"] == n1 + r3 + n3 + r5 + n5 + pp
-    assert rows[name]["multiply_adds"] == weights * grid * grid
-    assert rows[name]["output"] == (n1 + n3 + n5 + pp, grid, grid)
+    m = MODULES[name]
+    assert rows[name]["weights"] == m.weights
+    assert rows[name]["biases"] == sum(m.filters)
+    assert rows[name]["multiply_adds"] == m.weights * m.side ** 2
+    assert rows[name]["output"] == (m.n1 + m.n3 + m.n5 + m.pool, m.side, m.side)
 
 
 def test_rows_outside_the_modules(rows):
@@ -66,7 +54,7 @@ def test_output_sizes():
 
 
 def test_printed_values():
-    expected = {name: (row[8], row[9]) for name, row in MODULES.items()}
+    expected = {name: (row.params_k, row.ops_m) for name, row in MODULES.items()}
     expected |= {"conv1": (2.7, 34), "conv2": (112, 360), "linear": (1000, 1)}
     assert dict(TABLE1_PRINTED) == expected
 
@@ -92,7 +80,7 @@ def test_auxiliary_pool_leaves_small_maps(grid):
 
 def test_width_scales_everything_but_the_classes():
     net = googlenet(width=0.25, classes=10)
-    filters = [n for row in MODULES.values() for n in row[2:8]]
+    filters = [n for row in MODULES.values() for n in row.filters]
     scaled = [n for row in net.rows if row.name in MODULES
               for n in (row.op.n1x1, row.op.n3x3_reduce, row.op.n3x3, row.op.n5x5_reduce, row.op.n5x5,
                         row.op.pool_proj)]

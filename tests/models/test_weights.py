@@ -1,5 +1,6 @@
 """Weights out of a network and into another, whatever may be wrong with the file, and a linear fine-tune."""
 import builtins
+import json
 import os
 import pickle
 import struct
@@ -331,3 +332,23 @@ def test_through_torch_hub_from_another_folder(tmp_path):
                           text=True)
     assert done.returncode == 0, done.stderr
     torch.testing.assert_close(torch.load(tmp_path / "logits.pt"), net.eval()(torch.ones(1, 3, 32, 32)))
+
+
+# -- built from the file alone ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("make", [
+    lambda: googlenet(**SMALL), lambda: googlenet(**SMALL, norm=ops.BatchNorm(), separable=8, module="naive", aux=()),
+    lambda: inception_v3(classes=3, width=0.125, resolution=75), lambda: kws_inception(), lambda: baselines.lenet5()])
+def test_a_network_comes_out_of_its_file_alone(make, tmp_path):
+    net = build(make())
+    again = weights.rebuilt(weights.save(net, tmp_path / "x"))
+    assert again.network == net.network
+    assert same(again, state(net))
+
+
+@pytest.mark.parametrize("table", [None, {"name": "x"}, {"is": "Popen", "args": "ls"}, {"is": "dataclass"},
+                                   {"is": "Network", "name": "x", "rows": [], "later": 1}, {"is": "Conv", "out": 3}])
+def test_a_file_that_names_no_network_is_told(table, tmp_path):
+    said = {} if table is None else {weights.KEY: json.dumps({"network": table})}
+    save_file(small().state_dict(), tmp_path / "x", said)
+    with pytest.raises(BadInput, match="does not say which network"):
+        weights.rebuilt(tmp_path / "x")

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp, ttest_ind, ttest_rel
+from table1 import MODULES
 
 from replication.errors import BadInput
 from replication.pages import claims, stats
@@ -83,24 +84,14 @@ def test_no_seeds_are_asked_for_where_it_is_resolved_or_undefined() -> None:
 
 
 # -- arithmetic, again --------------------------------------------------------------------------------------------
-# V1 Table 1: side, input channels, 1×1, 3×3 reduce, 3×3, 5×5 reduce, 5×5, pool projection; printed K and M.
-MODULES = {
-    "3a": (28, 192, 64, 96, 128, 16, 32, 32, 159, 128), "3b": (28, 256, 128, 128, 192, 32, 96, 64, 380, 304),
-    "4a": (14, 480, 192, 96, 208, 16, 48, 64, 364, 73), "4b": (14, 512, 160, 112, 224, 24, 64, 64, 437, 88),
-    "4c": (14, 512, 128, 128, 256, 24, 64, 64, 463, 100), "4d": (14, 512, 112, 144, 288, 32, 64, 64, 580, 119),
-    "4e": (14, 528, 256, 160, 320, 32, 128, 128, 840, 170), "5a": (7, 832, 256, 160, 320, 32, 128, 128, 1072, 54),
-    "5b": (7, 832, 384, 192, 384, 48, 128, 128, 1388, 71)}
-
-
 def googlenet() -> tuple[list[tuple[int, int, float, float]], int]:
     """(weights, multiply-adds, printed K, printed M) of Table 1's twelve lines, and all parameters with biases."""
     lines = [(49 * 3 * 64, 49 * 3 * 64 * 112 ** 2, 2.7, 34),
              (64 * 64 + 9 * 64 * 192, (64 * 64 + 9 * 64 * 192) * 56 ** 2, 112, 360)]
     biases = 64 + 64 + 192 + 1000
-    for side, c, n1, r3, n3, r5, n5, pool, k, m in MODULES.values():
-        weights = c * n1 + c * r3 + 9 * r3 * n3 + c * r5 + 25 * r5 * n5 + c * pool
-        lines.append((weights, weights * side * side, k, m))
-        biases += n1 + r3 + n3 + r5 + n5 + pool
+    for m in MODULES.values():
+        lines.append((m.weights, m.weights * m.side ** 2, m.params_k, m.ops_m))
+        biases += sum(m.filters)
     lines.append((1024 * 1000, 1024 * 1000, 1000, 1))
     return lines, sum(weights for weights, *_ in lines) + biases
 
@@ -113,9 +104,9 @@ def alexnet() -> int:
 
 def naive() -> int:
     macs, channels = 49 * 3 * 64 * 112 ** 2 + (64 * 64 + 9 * 64 * 192) * 56 ** 2, 192
-    for side, _, n1, _, n3, _, n5, *_ in MODULES.values():
-        macs += side * side * channels * (n1 + 9 * n3 + 25 * n5)
-        channels += n1 + n3 + n5
+    for m in MODULES.values():
+        macs += m.side ** 2 * channels * (m.n1 + 9 * m.n3 + 25 * m.n5)
+        channels += m.n1 + m.n3 + m.n5
     assert channels == 4944  # V1 §4: the nine modules' channels, added up by hand
     return macs + channels * 1000
 
@@ -123,9 +114,9 @@ def naive() -> int:
 def two_3x3() -> float:
     """Percent saved over the nine 5×5, with √α times as many maps between two 3×3, rounded."""
     before = after = 0
-    for side, *_, seen, given, _, _, _ in MODULES.values():
-        before += side * side * 25 * seen * given
-        after += side * side * 9 * round(math.sqrt(seen * given)) * (seen + given)
+    for m in MODULES.values():
+        before += m.side ** 2 * 25 * m.r5 * m.n5
+        after += m.side ** 2 * 9 * round(math.sqrt(m.r5 * m.n5)) * (m.r5 + m.n5)
     return 100 * (1 - after / before)
 
 
@@ -283,9 +274,9 @@ def test_nothing_is_known_before_a_run(name: str) -> None:
 
 def ablated(name: str, without: Any, whole: Any) -> claims.Settled:
     """A claim settled on these errors, shuffled; every other arm is far away."""
-    arms = {"nothing": whole, "average": np.full(4, 9.0), "dropout": np.full(4, 8.0), "heads": np.full(4, 7.0),
+    arms = {"whole": whole, "average": np.full(4, 9.0), "dropout": np.full(4, 8.0), "heads": np.full(4, 7.0),
             ABLATED[name]: without}
-    rows = [{"without": arm, "seed": seed, "val_error": error} for arm, of in arms.items()
+    rows = [{"form": arm, "seed": seed, "val_error": error} for arm, of in arms.items()
             for seed, error in enumerate(of)]
     of = Grid().of(name)
     of.summary = lambda: pd.DataFrame(rows).sample(frac=1, random_state=0)  # type: ignore[method-assign]

@@ -148,16 +148,17 @@ def test_two_3x3_cost_more_than_the_5x5() -> None:
 
     ratios = [weights(nn.Conv2d(r, n, 3), nn.Conv2d(n, n, 3)) / weights(nn.Conv2d(r, n, 5))
               for r, n in ((16, 32), (32, 64), (24, 64), (32, 96), (16, 48), (48, 128), (32, 128))]
-    assert differences.two_3x3() == pytest.approx((min(ratios), max(ratios)))
-    assert differences.two_3x3() == pytest.approx((1.08, 1.80))  # r + n over 25/9 r, for the modules' n / r of 2 to 4
+    assert differences.two_3x3() == pytest.approx({"least": min(ratios), "most": max(ratios)})
+    # r + n over 25/9 r, for the modules' n / r of 2 to 4
+    assert differences.two_3x3() == pytest.approx({"least": 1.08, "most": 1.80})
 
 
 def test_what_an_epsilon_of_channels_leaves() -> None:
     torch.manual_seed(0)
     maps = torch.randn(256, 32, 8, 8, dtype=torch.float64)
     left = nn.BatchNorm2d(32, 32).double()(maps).std().item()
-    assert differences.shrunk()[1] == pytest.approx(left, rel=0.01)
-    assert differences.shrunk()[0] == pytest.approx(1 / math.sqrt(129))
+    assert differences.shrunk()["most"] == pytest.approx(left, rel=0.01)
+    assert differences.shrunk()["least"] == pytest.approx(1 / math.sqrt(129))
 
 
 # -- Inception V3 -------------------------------------------------------------------------------------------------
@@ -337,7 +338,7 @@ def test_every_cell_is_shown_under_its_name() -> None:
 
 
 def test_marks_sources_and_escapes() -> None:
-    aspect = differences.Aspect("a < b", differences.Fact("x & y", "§2"), lambda network: network.name)
+    aspect = differences.Aspect("a < b", differences.Cell("x & y", "§2"), lambda network: network.name)
     made = googlenet(name="<em>")
     shown = differences.shown(differences.compare({"n": made}, [aspect]))
     assert "x &amp; y <small>§2</small>" in shown

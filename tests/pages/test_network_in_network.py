@@ -7,19 +7,12 @@ from typing import Any
 
 import nbformat
 import pytest
+from table1 import MODULES
 
 from replication import paths
 from replication.errors import BadInput
 from replication.pages import figures, network_in_network
 from replication.pages.network_in_network import Branch
-
-# V1 Table 1: side and channels of the input, 1×1, 3×3 reduce, 3×3, 5×5 reduce, 5×5, pool projection.
-MODULES = {
-    "3a": (28, 192, 64, 96, 128, 16, 32, 32), "3b": (28, 256, 128, 128, 192, 32, 96, 64),
-    "4a": (14, 480, 192, 96, 208, 16, 48, 64), "4b": (14, 512, 160, 112, 224, 24, 64, 64),
-    "4c": (14, 512, 128, 128, 256, 24, 64, 64), "4d": (14, 512, 112, 144, 288, 32, 64, 64),
-    "4e": (14, 528, 256, 160, 320, 32, 128, 128), "5a": (7, 832, 256, 160, 320, 32, 128, 128),
-    "5b": (7, 832, 384, 192, 384, 48, 128, 128)}
 
 
 # -- the example ----------------------------------------------------------------------------------------------------
@@ -34,9 +27,10 @@ def test_the_example_on_paper() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_branches_of_the_table(module: str) -> None:
-    side, c, *_, r, n, _ = MODULES[module]
-    assert network_in_network.large_branch(module).multiply_adds == side * side * (c * r + 25 * r * n)
-    assert network_in_network.large_branch(module) == Branch(side, c, n, 5, r).reduced
+    m = MODULES[module]
+    branch = network_in_network.large_branch(module)
+    assert branch.multiply_adds == m.side ** 2 * (m.channels * m.r5 + 25 * m.r5 * m.n5)
+    assert branch == Branch(m.side, m.channels, m.n5, 5, m.r5).reduced
 
 
 @pytest.mark.parametrize("given", [
@@ -94,16 +88,16 @@ def test_network_in_network() -> None:
 def test_heads() -> None:
     fc = 1024 * 49 * 1024 + 1024 + 1024 * 1000 + 1000
     alexnet = 9216 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000
-    found = network_in_network.heads().set_index(["network", "head"])["parameters of the head"].to_dict()
+    found = network_in_network.classifiers().set_index(["network", "head"])["parameters of the head"].to_dict()
     assert found == {
         ("NIN, 10 classes", "average"): 0, ("NIN, 10 classes", "fc"): 640 * 10 + 10,
         ("NIN, 10 classes", "fc+dropout"): 640 * 10 + 10,
         ("NIN, 100 classes", "average"): 0, ("NIN, 100 classes", "fc"): 6400 * 100 + 100,
         ("GoogLeNet", "average"): 1_025_000, ("GoogLeNet", "nin"): 1_025_000, ("GoogLeNet", "fc"): fc,
         ("AlexNet", "fc, three layers"): alexnet}
-    work = network_in_network.heads().set_index(["network", "head"])["multiply-adds of the head"]
+    work = network_in_network.classifiers().set_index(["network", "head"])["multiply-adds of the head"]
     assert work["GoogLeNet", "nin"] == 49 * work["GoogLeNet", "average"] == 49 * 1_024_000
-    share = network_in_network.heads().set_index("network")["of the network's, %"]["AlexNet"]
+    share = network_in_network.classifiers().set_index("network")["of the network's, %"]["AlexNet"]
     assert share == pytest.approx(100 * alexnet / 60_965_224)
 
 
@@ -121,7 +115,7 @@ def test_widening_costs_the_square() -> None:
 def own_growth(form: str) -> list[tuple[int, int]]:
     """(channels after, multiply-adds) of the nine modules."""
     found, channels = [], 192
-    for side, _, n1, r3, n3, r5, n5, pool in MODULES.values():
+    for side, _, n1, r3, n3, r5, n5, pool, *_ in MODULES.values():
         c = channels
         kernels = n1 + 9 * n3 + 25 * n5
         price = {"naive": c * kernels, "no reductions": c * (kernels + pool),
@@ -165,7 +159,7 @@ def test_what_googlenets_own_modules_save() -> None:
     paper = {"root": lambda a: 1 - 9 * (1 + a) / (25 * a ** 0.5), "full": lambda a: 1 - 9 * (1 + a) / 25,
              "reduce": lambda a: 1 - 9 * (1 + a) / (25 * a)}
     table = network_in_network.savings(network_in_network.in_googlenet())
-    alphas = [n / r for *_, r, n, _ in MODULES.values()]
+    alphas = [m.n5 / m.r5 for m in MODULES.values()]
     assert table["α"].to_list()[:-1] == alphas
     for middle, label in network_in_network.MIDDLES.items():  # the middle is a whole number of maps
         assert table[label].to_list()[:-1] == pytest.approx([100 * paper[middle](a) for a in alphas],
@@ -178,8 +172,8 @@ def test_what_googlenets_own_modules_save() -> None:
 @pytest.mark.parametrize("middle", network_in_network.MIDDLES)
 def test_the_saving_in_all(middle: str) -> None:
     between = {"root": lambda r, n: round((r * n) ** 0.5), "full": lambda r, n: n, "reduce": lambda r, n: r}[middle]
-    before = sum(side ** 2 * 25 * r * n for side, *_, r, n, _ in MODULES.values())
-    after = sum(side ** 2 * 9 * between(r, n) * (r + n) for side, *_, r, n, _ in MODULES.values())
+    before = sum(m.side ** 2 * 25 * m.r5 * m.n5 for m in MODULES.values())
+    after = sum(m.side ** 2 * 9 * between(m.r5, m.n5) * (m.r5 + m.n5) for m in MODULES.values())
     assert network_in_network.saving(middle) == pytest.approx(100 * (1 - after / before))
 
 

@@ -86,7 +86,7 @@ def test_one_sentence_says_where_it_was_measured() -> None:
 # -- targets ------------------------------------------------------------------------------------------------------
 def verdicts(*lines: dict[str, Any], device: str = H200) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for target, _, value in speed.settled({device: frame(*lines)}):
+    for target, _, value in speed.against_targets({device: frame(*lines)}):
         found.setdefault(target.sentence.split()[0], []).append(f"{value:g} {target.verdict(value)}")
     return found
 

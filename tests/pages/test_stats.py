@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from replication.errors import BadInput
 from replication.pages import stats
 
 RNG = np.random.default_rng(0)
@@ -79,35 +78,3 @@ def test_seeds_needed_is_none_where_no_number_can_be_said(interval: stats.Interv
 
 def test_fewer_than_two_never_do() -> None:
     assert stats.seeds_needed(stats.Interval(0, -1e-9, 1e-9, 5), 0.5) == 2
-
-
-def correct(both: int, first: int, second: int, neither: int) -> tuple[list[bool], list[bool]]:
-    return ([True] * both + [True] * first + [False] * second + [False] * neither,
-            [True] * both + [False] * first + [True] * second + [False] * neither)
-
-
-@pytest.mark.parametrize(("first", "second"), [(1, 5), (5, 1), (0, 4), (10, 10), (59, 6), (3, 4), (300, 371)])
-def test_mcnemar_is_the_sign_test_of_the_images_that_differ(first: int, second: int) -> None:
-    found = stats.mcnemar(*correct(40, first, second, 7))
-    assert (found.first, found.second) == (first, second)
-    assert found.p == pytest.approx(reference.binomtest(first, first + second, 0.5).pvalue)
-
-
-def test_mcnemar_by_hand() -> None:
-    """One against five: 2 (1 + 6) / 2⁶. Whatever both get right or wrong says nothing."""
-    assert stats.mcnemar(*correct(0, 1, 5, 0)).p == pytest.approx(14 / 64)
-    assert stats.mcnemar(*correct(10_000, 1, 5, 2000)).p == pytest.approx(14 / 64)
-    assert stats.mcnemar(*correct(5, 3, 3, 0)).p == 1  # twice the tail would be 1.3
-    assert stats.mcnemar(*correct(9, 0, 0, 1)) == stats.Discordant(0, 0, 1.0)
-
-
-def test_mcnemar_rejects_as_often_as_its_level_allows() -> None:
-    """Two runs that differ by chance alone: at 5 % at most 5 % are told apart, the exact test's promise."""
-    p = [stats.mcnemar(*RNG.random((2, 60)) < 0.7).p for _ in range(2000)]
-    assert np.mean(np.array(p) < 0.05) < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)
-    assert np.mean(np.array(p) < 0.3) > 0.15, "and not never"
-
-
-def test_mcnemar_needs_the_same_images() -> None:
-    with pytest.raises(BadInput, match="One run has 3 images and the other 2"):
-        stats.mcnemar([True] * 3, [True] * 2)

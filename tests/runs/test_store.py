@@ -21,7 +21,7 @@ from replication.runs import store
 
 pytestmark = pytest.mark.usefixtures("out")
 
-HISTORY: list[store.Row] = [{"epoch": 0.0, "loss": math.inf, "error": 0.9},
+HISTORY: list[store.Epoch] = [{"epoch": 0.0, "loss": math.inf, "error": 0.9},
                             {"epoch": 1.0, "loss": 1e-9, "error": 0.125}]
 SUMMARY: dict[str, Any] = {"status": "done", "val_error": 0.125, "parts": [{"low": 1, "error": 0.5}], "x": None,
                            "é": "×"}
