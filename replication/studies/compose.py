@@ -95,7 +95,6 @@ def _network(name: str, setting: Setting, data: Data, side: int, asked: dict[str
     if data.features is None and table.channels != 3:
         raise BadInput(f"{name} takes images of one channel, and the images of every set here have three colours: use "
                        f"another network.")
-    cost.costs(table, None, aux=True)  # raises where a map becomes too small
     return table
 
 
