@@ -246,7 +246,8 @@ def test_the_parts_of_v3_s_recipe_as_arms() -> None:
 # -- each of them learns ------------------------------------------------------------------------------------------
 LEARNS: dict[str, dict[str, Any]] = {
     "googlenet": {"dataset": "digits", "lr": 0.05},
-    "inception_v3": {"dataset": "digits", "resolution": 64, "width": 0.25, "batch": 10, "classes": 2, "stem": 4},
+    "inception_v3": {"dataset": "digits", "resolution": 64, "width": 0.25, "images": 20, "batch": 10, "classes": 2,
+                     "epochs": 10, "lr_bn": 0.02, "aux": ()},
     "bn_inception": {"dataset": "shapes", "resolution": 32, "stem": 2},
     "nin": {"dataset": "digits", "width": 0.25, "lr": 0.05},
     "alexnet": {"dataset": "digits", "resolution": 64, "width": 0.25, "lr": 0.05},
