@@ -12,16 +12,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from replication.data import registry as sets_of_data
-from replication.data.spec import AreaCrop, Augmentation, Data, Flip, Photometric, RandomCrop, TimeShift
+from replication.data.spec import AreaCrop, Augmentation, Data, Flip, LogMel, Photometric, RandomCrop, TimeShift
 from replication.errors import BadInput, check, unknown
 from replication.models import cost, registry
 from replication.models.ops import Network
 from replication.runs.experiments import Experiment, Recipe
-from replication.studies.setting import Setting
+from replication.studies.setting import RECIPE, Setting
 from replication.studies.values import fits, listed, read
 
 DATA = tuple(inspect.signature(sets_of_data.resolve).parameters)
-RECIPE = tuple(field.name for field in fields(Recipe))
 TYPES = typing.get_type_hints(Recipe)
 RANGES: dict[str, tuple[float, float | None]] = {
     "epochs": (0, None), "batch": (1, None), "lr": (0, 10), "warmup": (0, 1), "clip": (0, None),
@@ -120,15 +119,19 @@ def usual(data: Data, side: int) -> tuple[Augmentation, ...]:
     """What is done to a set's training examples unless a study says otherwise. A mirrored digit is another sign, and
     sound is moved by up to a tenth of a second, as kws_streaming does."""
     if data.features is not None:
-        return (TimeShift(max(1, 100 // data.features.hop)),)
+        return (_shift(data.features),)
     mirrors = data.name not in sets_of_data.KNOWN or sets_of_data.KNOWN[data.name].mirrors
     return (*((RandomCrop(side),) if side < data.resolution else ()), *((Flip(),) if mirrors else ()))
 
 
+def _shift(of: LogMel) -> TimeShift:
+    return TimeShift(max(1, 100 // of.hop))
+
+
 def _augmentation(asked: Any, data: Data, side: int) -> Augmentation:
-    """By its word, with the sizes of the setting, or as it is."""
-    made: dict[str, Augmentation] = {"crop": RandomCrop(side), "flip": Flip(), "area": AreaCrop(side),
-                                     "photometric": Photometric(), "shift": TimeShift(5)}
+    """By its word, of those that the data can take and with the sizes of the setting, or as it is."""
+    made: dict[str, Augmentation] = {"shift": _shift(data.features)} if data.features is not None else {
+        "crop": RandomCrop(side), "flip": Flip(), "area": AreaCrop(side), "photometric": Photometric()}
     asked = read(asked)
     if isinstance(asked, (RandomCrop, Flip, AreaCrop, Photometric, TimeShift)):
         return asked

@@ -30,9 +30,9 @@ def clock(seconds: float) -> str:
 
 
 def speed(machine: str | None = None) -> tuple[str, float] | None:
-    """A machine (see `where`) and the multiply-adds a second (cost.whole_run) it gave a run: the median of those that
-    finished there, of those that looked without training only where no other has. By default that of the newest run.
-    None before any has."""
+    """The machine and the multiply-adds a second (cost.whole_run) that its runs reached: the median over the runs that
+    finished there. Runs that trained nothing count only where no other has finished. `machine`, as `where` names it, is
+    by default that of the newest run. None before any has finished."""
     found: list[tuple[str, str, bool, float]] = []
     with warnings.catch_warnings(action="ignore"):  # whoever reads a run that cannot be trusted says so
         runs = [run for place in paths.stores() for run in store.everything(place)]

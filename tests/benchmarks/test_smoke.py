@@ -1,0 +1,43 @@
+"""The smoke test's table: a line a case, and what fails is a line too."""
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from replication.benchmarks import smoke
+from replication.models import ops
+
+pytestmark = pytest.mark.usefixtures("out", "one_thread")
+
+
+def small(channels: int = 3) -> ops.Network:
+    rows = (ops.Row("conv", ops.Conv(4, 3, 4)), ops.Row("drop", ops.Dropout(0.5)), ops.Row("linear", ops.Linear(10)))
+    return ops.Network("small", rows, 64, init=ops.He(), channels=channels)
+
+
+def test_what_works_and_what_fails_are_lines(monkeypatch: Any) -> None:
+    """A network of one channel cannot take the digits' three: its reason stands in the table and the rest goes on."""
+    monkeypatch.setattr(smoke, "NETWORKS", {"wrong": lambda: small(1), "right": small})
+    monkeypatch.setattr(smoke, "WAYS", (("fp32", "none"), ("fp32", "merge"), ("fp32", "graph")))  # no graph on a CPU
+    table = pd.read_csv(smoke.run()).set_index(["case", "asked"])
+    assert len(table) == 1 + 2 * 2
+    for asked in ("none", "merge"):
+        assert table.status["wrong", asked].startswith("failed: BadInput: small takes (N, 1, ")
+        assert table.status["right", asked] == "ok"
+    assert table.against["right", "none"] == 0
+    assert table.against["right", "merge"] == pytest.approx(0, abs=1e-5)
+    assert table.train_loss["right", "none"] > 0
+
+
+def test_no_case_begins_when_time_is_up(monkeypatch: Any) -> None:
+    monkeypatch.setattr(smoke, "NETWORKS", {"right": small})
+    status = pd.read_csv(smoke.run(until=0.0)).status
+    assert set(status[1:]) == {"left out: time is up"}
+
+
+def test_lrn_s_gradient_is_within_bf16_of_float64_s() -> None:
+    """LRN itself runs in fp32 under autocast; its input and gradient are rounded to 8 bits."""
+    assert 0 < smoke.lrn(torch.device("cpu")) < 2 ** -8
