@@ -50,7 +50,7 @@ def load(data: spec.Data) -> Loaded:
         raise unknown("data set", data.name, VALID)
     if None in (data.classes, data.train_images, data.val_images):
         data = resolve(data.name, data.resolution, data.classes, data.train_images, data.val_images, data.features,
-                       data.held)
+                       data.held, data.part)
 
     def split(part: Part) -> Split:
         images, labels, extra = part
@@ -87,7 +87,8 @@ def _shapes(data: spec.Data) -> Kept:
         images, labels, radius = shapes.split(n, seed, data.resolution, classes)
         return images, labels, {"radius": radius}
 
-    return Kept(classes, part(data.train_images or 0, shapes.TRAIN_SEED), part(data.val_images or 0, shapes.VAL_SEED))
+    train, val = shapes.SEEDS[data.part]
+    return Kept(classes, part(data.train_images or 0, train), part(data.val_images or 0, val))
 
 
 def _digits(data: spec.Data) -> Kept:
@@ -98,7 +99,7 @@ def _digits(data: spec.Data) -> Kept:
         positions, relabelled = _shared(data, [groups[c] for c in chosen], n)
         return images[positions], np.asarray(relabelled, np.int64), {}
 
-    train, val = digits.halves(labels)
+    train, val = _parted(data, *digits.halves(labels))
     return Kept(tuple(str(c) for c in chosen), part(train, data.train_images), part(val, data.val_images))
 
 
@@ -118,8 +119,8 @@ def _speech(data: spec.Data, root: Path) -> Kept:
         clips, labels = _shared(data, [groups[c] for c in chosen], n)
         return sound.features(sound.seconds(clips, of.rate), of), np.asarray(labels, np.int64), {}
 
-    return Kept(tuple(found.classes[c] for c in chosen), part(found.train, data.train_images),
-                part(found.val, data.val_images))
+    train, val = _parted(data, found.train, found.val)
+    return Kept(tuple(found.classes[c] for c in chosen), part(train, data.train_images), part(val, data.val_images))
 
 
 def _tiny(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
@@ -143,10 +144,15 @@ def _folder(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
 
 def _by_class(data: spec.Data, whole: ByClass) -> tuple[tuple[str, ...], Source, Source]:
     """As many classes and images of a set as are asked for."""
-    classes, train, val = whole
+    classes, train, val = whole[0], *_parted(data, *whole[1:])
     chosen = _chosen(data, len(classes))
     return (tuple(classes[c] for c in chosen), Source(*_shared(data, [train[c] for c in chosen], data.train_images)),
             Source(*_shared(data, [val[c] for c in chosen], data.val_images)))
+
+
+def _parted(data: spec.Data, train: Sequence[Sequence[subset.T]], val: Sequence[Sequence[subset.T]],
+            ) -> tuple[Sequence[Sequence[subset.T]], Sequence[Sequence[subset.T]]]:
+    return subset.pilot(train) if data.part else (train, val)
 
 
 def _chosen(data: spec.Data, n: int) -> list[int]:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from replication.data import folder, spec, speech, subset, tiny_imagenet, vision
 from replication.data.listing import ByClass
@@ -33,23 +33,27 @@ KNOWN = {
                         (387, 395, 357, 386, 409, 394, 389, 419, 399, 390), read=vision.imagenette),
 }
 FOLDER = "folder:"
+PILOT = "pilot"
 NAMES = (*KNOWN, *speech.SETS, "folder")  # as a value has them
 VALID = (*KNOWN, *speech.SETS, "folder:PATH")  # as a person gives them
 
 
 def resolve(name: str, resolution: int | None = None, classes: int | None = None, train_images: int | None = None,
             val_images: int | None = None, features: spec.LogMel | None = None,
-            held: Sequence[str] | None = None) -> spec.Data:
+            held: Sequence[str] | None = None, part: str | None = None) -> spec.Data:
     """The value that says which images: `None` becomes what it stands for, so that an address says everything.
 
     `classes` are evenly spaced in the sorted list; images are an equal share of every class. Of a Tiny-ImageNet that is
     only partly there, `None` is what is there, and `content` tells it from the whole. Of `folder:PATH`, `content` is a
     digest of the relative paths and sizes, and the path itself is remembered beside the data, not in the value
     (see `folder.remember`). Of sound, `features` say what is heard, and the frames they give are the resolution; `held`
-    is what is held out for validation: speakers of fsdd, "validation" or "testing" of speech-commands.
+    is what is held out for validation: speakers of fsdd, "validation" or "testing" of speech-commands. `part="pilot"`
+    is training images alone, to choose settings by; of shapes it is others than are ever drawn without it.
     Raises BadInput for unknown names and for numbers of the wrong type or out of range.
     """
     check("dataset", name, str)
+    if part not in (None, PILOT):
+        raise unknown("part", part, (PILOT,))
     if name in speech.SETS:
         features, held = _heard(name, features, held)
         known = _speech(name, features, held, resolution)
@@ -64,19 +68,22 @@ def resolve(name: str, resolution: int | None = None, classes: int | None = None
     else:
         raise unknown("data set", name, VALID)
 
+    if part and name != "shapes":
+        train = tuple(subset.pilot_train(n) for n in known.train)
+        known = replace(known, train=train, val=tuple(n - k for n, k in zip(known.train, train, strict=True)))
     resolution = known.resolution if resolution is None else resolution
     check("resolution", resolution, int, 8, 1024)
     classes = len(known.train) if classes is None else classes
     check("classes", classes, int, 2, len(known.train))
     chosen = subset.evenly(len(known.train), classes)
     there = sum(known.train[c] for c in chosen), sum(known.val[c] for c in chosen)
-    train, val = known.default or there
-    train_images = train if train_images is None else train_images
-    val_images = val if val_images is None else val_images
+    some, few = known.default or there
+    train_images = some if train_images is None else train_images
+    val_images = few if val_images is None else val_images
     check("train_images", train_images, int, classes, there[0])
     check("val_images", val_images, int, classes, there[1])
     return spec.Data(name, resolution, classes, train_images, val_images, known.content, features,
-                     None if held is None else tuple(held))
+                     None if held is None else tuple(held), part)
 
 
 def _folder(path: str) -> Known:

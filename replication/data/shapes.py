@@ -33,7 +33,8 @@ class Difficulty:
 # easy enough that the published one, which starts slowly, is far above chance by then.
 DIFFICULTY = Difficulty(radius=(0.17, 0.47), noise=(0.0, 0.08), contrast=(0.3, 0.8), clutter=2, background=0.10)
 
-TRAIN_SEED, VAL_SEED = 1000, 2000
+# Of the training and the validation images, by the part of the set (`spec.Data`).
+SEEDS = {None: (1000, 2000), "pilot": (3000, 4000)}
 # Part of what is drawn, not a tuning knob: the generator starts anew for every chunk, which makes a set a prefix of
 # any longer one.
 CHUNK = 64

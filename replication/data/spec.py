@@ -42,7 +42,8 @@ class LogMel:
 class Data:
     """Which images; `None` is "all there are". `content` is a digest where the name does not say what is in it.
     Of sound, `resolution` is the frames a second that `features` give, and `held` what validation holds out: speakers
-    of FSDD, official lists of Speech Commands."""
+    of FSDD, official lists of Speech Commands. `part`: None is what verdicts are made of, "pilot" what settings are
+    chosen on, whose validation images are no others' (see `subset.pilot`)."""
     name: str
     resolution: int
     classes: int | None = None
@@ -51,6 +52,7 @@ class Data:
     content: str | None = None
     features: LogMel | None = None
     held: tuple[str, ...] | None = None
+    part: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,17 @@ def evenly(n: int, k: int) -> list[int]:
     return [i * n // k for i in range(k)]
 
 
+def pilot(train: Sequence[Sequence[T]]) -> tuple[list[Sequence[T]], list[Sequence[T]]]:
+    """What a pilot trains on and judges by: of each class's training images the first four fifths, and the rest."""
+    at = [pilot_train(len(group)) for group in train]
+    return [group[:n] for group, n in zip(train, at, strict=True)], [group[n:] for group, n in zip(train, at, strict=True)]
+
+
+def pilot_train(n: int) -> int:
+    """How many of a class's n training images a pilot trains on."""
+    return n - n // 5
+
+
 def interleave(groups: Sequence[Sequence[T]], n: int | None = None) -> tuple[list[T], list[int]]:
     """The first `n` images and their labels, taking the first of every class, then the second of every class, and on.
 

@@ -115,9 +115,9 @@ def _module(op: Op, shape: cost.Shape, network: Network, where: str) -> nn.Modul
     c = shape[0]
     match op:
         case ops.Conv():
-            return layers.Conv(op, c, network.norm)
+            return layers.Conv(op, c, network.norm, network.activation)
         case ops.Separable():
-            return layers.Separable(op, c, network.norm)
+            return layers.Separable(op, c, network.norm, network.activation)
         case ops.TableConv():
             return layers.TableConv(op, c)
         case ops.Subsample():
@@ -136,7 +136,7 @@ def _module(op: Op, shape: cost.Shape, network: Network, where: str) -> nn.Modul
             return layers.ScaledTanh()
         case ops.Linear():
             label = f"{network.name} for {network.resolution} px, {where}"
-            return layers.Linear(op, shape[0] * shape[1] * shape[2], label)
+            return layers.Linear(op, shape[0] * shape[1] * shape[2], label, network.activation)
         case ops.RBF():
             return layers.RBF(op, shape[0] * shape[1] * shape[2])
         case ops.Start():

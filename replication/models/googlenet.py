@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from replication.errors import BadInput, aux_rows, check, unknown
+from replication.models import mixtures
 from replication.models.cost import shapes
 from replication.models.ops import (
     LRN,
@@ -95,7 +96,7 @@ def googlenet(
     aux: Sequence[str] = ("4a", "4d"), head: str = "average", dropout: float = 0.4,
     init: Init = CaffeXavier(),  # noqa: B008 (frozen)
     resolution: int = 224, large: int = 5, module: str = "reduced", separable: int | None = None,
-    pool1: bool | None = None, name: str = "GoogLeNet",
+    pool1: bool | None = None, mix: str | None = None, activation: str | None = None, name: str = "GoogLeNet",
 ) -> Network:
     """GoogLeNet as V1 Table 1 and Fig. 3 print it; every argument away from its default is a departure.
 
@@ -116,7 +117,10 @@ def googlenet(
     separable:  the first convolution's depth multiplier; None is a plain 7×7. 8 gives what Table 1 prints for the row.
     pool1:      whether the first pool is there. None: as `stem` says. With stem=4 it may be, after a stride-1 7×7.
 
-    Raises BadInput for an unknown head, module, stem or auxiliary row, and for an input too small.
+    mix:        the modules' channels otherwise at (nearly) the same multiply-adds, any of mixtures.MIXES; None is Table 1.
+    activation: "sigmoid" in place of every ReLU.
+
+    Raises BadInput for an unknown head, module, stem, mix, activation or auxiliary row, and for an input too small.
     """
     check_common(classes, width, resolution, dropout, init)
     check("large", large, int, 1)
@@ -129,14 +133,18 @@ def googlenet(
         raise unknown("stem", stem, (8, 4, 2))
     if module not in MODULES:
         raise unknown("module", module, MODULES)
+    if activation not in (None, "sigmoid"):
+        raise unknown("activation", activation, ("sigmoid",))
+    if mix is not None and mix not in mixtures.MIXES:
+        raise unknown("mix", mix, mixtures.MIXES)
 
     def c(channels: int) -> int:
         return scaled(channels, width)
 
-    def inception(name: str) -> Row:
-        m = INCEPTION[name]
-        return Row(name, MODULES[module](Inception(
-            c(m.n1x1), c(m.n3x3_reduce), c(m.n3x3), c(m.n5x5_reduce), c(m.n5x5), c(m.pool_proj), large)))
+    filters = mixtures.scale(INCEPTION, width) if mix is None else mixtures.mixed(INCEPTION, mix, width)
+
+    def inception(at: str) -> Row:
+        return Row(at, MODULES[module](replace(filters[at], large=large)))
 
     pooled = stem == 8 if pool1 is None else pool1
     stride, rest = divmod(stem, 4 if pooled else 2)
@@ -165,7 +173,7 @@ def googlenet(
         Row("pool4", pool), *map(inception, ("5a", "5b")),
         *ends[head],
     )
-    trunk = Network(name, rows, resolution, (), norm, init)
+    trunk = Network(name, rows, resolution, (), norm, init, activation=activation)
     grid = {row: shape[1] for row, shape in shapes(trunk)}
     # V1 §5's list: pool, 128 1×1, 1024 rectified, 70 % dropout, linear.
     return replace(trunk, aux=tuple(

@@ -18,7 +18,7 @@ class Conv(nn.Conv2d):
     """Convolution, normalisation if any, ReLU if any, as one layer: `weight`, `bias`, `norm.*` under its row's name."""
     start: ops.Init | None = None  # in place of the network's
 
-    def __init__(self, op: ops.Conv, channels: int, norm: ops.BatchNorm | None) -> None:
+    def __init__(self, op: ops.Conv, channels: int, norm: ops.BatchNorm | None, activation: str | None = None) -> None:
         kernel, pad = cost.window(op)
         normed = op.norm and norm is not None
         super().__init__(channels, op.out, kernel, op.stride, pad, groups=op.groups, bias=not normed)
@@ -26,7 +26,7 @@ class Conv(nn.Conv2d):
         if self.norm is not None and norm is not None and norm.scale is False:
             del self.norm.weight  # cuDNN wants one: ones, neither trained nor kept
             self.norm.register_buffer("weight", torch.ones(op.out), persistent=False)
-        self.relu = op.relu
+        self.relu, self.sigmoid = op.relu and activation is None, op.relu and activation == "sigmoid"
 
     def reset_parameters(self) -> None:
         """Left to `initialise`: torch's start would draw from the global generator, as often as there are layers."""
@@ -38,7 +38,7 @@ class Conv(nn.Conv2d):
         """What comes after the convolution."""
         if self.norm is not None:
             x = self.norm(x)
-        return F.relu(x, inplace=True) if self.relu else x
+        return x.sigmoid() if self.sigmoid else F.relu(x, inplace=True) if self.relu else x
 
     @property
     def pointwise(self) -> bool:
@@ -49,12 +49,13 @@ class Conv(nn.Conv2d):
 class Separable(nn.Module):
     """`depthwise`, then `pointwise` with the normalisation and the ReLU."""
 
-    def __init__(self, op: ops.Separable, channels: int, norm: ops.BatchNorm | None) -> None:
+    def __init__(self, op: ops.Separable, channels: int, norm: ops.BatchNorm | None,
+                 activation: str | None = None) -> None:
         super().__init__()
         wide = channels * op.multiplier
         self.depthwise = Conv(ops.Conv(wide, op.kernel, op.stride, groups=channels, relu=False), channels, None)
         self.depthwise.bias = None
-        self.pointwise = Conv(ops.Conv(op.out), wide, norm)
+        self.pointwise = Conv(ops.Conv(op.out), wide, norm, activation)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.pointwise(self.depthwise(x))
@@ -64,9 +65,10 @@ class Linear(nn.Linear):
     """On the flattened (C, H, W) map. `where` completes the sentence when a map of another size arrives."""
     start: ops.Init | None = None
 
-    def __init__(self, op: ops.Linear, features: int, where: str) -> None:
+    def __init__(self, op: ops.Linear, features: int, where: str, activation: str | None = None) -> None:
         super().__init__(features, op.out)
-        self.relu, self.where = op.relu, where
+        self.relu, self.sigmoid = op.relu and activation is None, op.relu and activation == "sigmoid"
+        self.where = where
 
     def reset_parameters(self) -> None:
         """Left to `initialise`."""
@@ -77,7 +79,7 @@ class Linear(nn.Linear):
             raise BadInput(f"{self.where}: takes {self.in_features} numbers an image and {x.shape[1]} arrived; "
                            f"give images of that side, or build the network with resolution= the side of yours.")
         x = super().forward(x)
-        return F.relu(x, inplace=True) if self.relu else x
+        return x.sigmoid() if self.sigmoid else F.relu(x, inplace=True) if self.relu else x
 
 
 class LRN(nn.Module):

@@ -195,7 +195,7 @@ Init = CaffeXavier | He | TruncatedNormal | VarianceScaling
 @dataclass(frozen=True)
 class Network:
     """A table and what holds for all of it. `resolution` is the input side in px the table was printed for; of sound
-    it is (frames, 1)."""
+    it is (frames, 1). `activation`: "sigmoid" wherever an op says ReLU (BN §4.2.2); None is ReLU."""
     name: str
     rows: tuple[Row, ...]
     resolution: int | tuple[int, int]
@@ -203,6 +203,7 @@ class Network:
     norm: BatchNorm | None = None
     init: Init = CaffeXavier()
     channels: int = 3
+    activation: str | None = None
 
     def row(self, name: str) -> Row:
         return next(r for r in self.rows if r.name == name)

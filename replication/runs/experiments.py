@@ -92,7 +92,9 @@ class OneCycle:
 @dataclass(frozen=True)
 class Recipe:
     """How it is trained. `warmup` is the fraction of all steps over which the rate rises from zero. `clip` as a number
-    is the largest norm of the whole gradient; V3 §8 clips at 2.0 and does not say whether norm or value."""
+    is the largest norm of the whole gradient; V3 §8 clips at 2.0 and does not say whether norm or value. `init_seed`
+    draws the initial weights, `order_seed` the order of the images, their augmentation and what dropout drops: by
+    default both are the run's seed."""
     epochs: int
     batch: int
     lr: float
@@ -105,6 +107,8 @@ class Recipe:
     augment: tuple[Augmentation, ...] = ()
     precision: str = "fp32"
     average: Average | None = None
+    init_seed: int | None = None
+    order_seed: int | None = None
 
 
 @dataclass(frozen=True)

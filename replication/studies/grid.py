@@ -58,6 +58,9 @@ INIT = {"he": Arm("He", {"network.init": He()}), "xavier": Arm("Xavier (Caffe)",
 RMSPROP = {"recipe.optimiser": RMSProp()}  # ε = 1 inside the root, which starts at 1: steps as long as SGD's
 
 STUDIES = {study.name: study for study in (
+    Study("rates", "Which peak rate, and how many epochs?", "googlenet", {
+        "norm": NORM, "epochs": each("recipe.epochs", 6, 12),
+        "rate": {f"{factor:g}": Arm(f"×{factor:g}", {"recipe.lr": Times(factor)}) for factor in (0.5, 1, 2)}}),
     Study("v1.long", "How good does the network become, as published and with batch normalisation?", "googlenet",
           {"norm": {"bn": NORM["bn"], "lrn": NORM["lrn"]}}),
     Study("v1.gradient", "How strong is the gradient that reaches the first layer before training?", "googlenet",

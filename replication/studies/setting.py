@@ -30,6 +30,8 @@ class Setting:
     lr: float = 0.02
     lr_bn: float = 0.06
     seeds: int = 3
+    first_seed: int = 0
+    part: str | None = None
     precision: str = "fp32"
     network: str | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class Setting:
                 check(name, getattr(self, name), int, low=1)
         for name in ("epochs", "batch", "seeds"):
             check(name, getattr(self, name), int, low=1)
+        check("first_seed", self.first_seed, int, low=0)
         for name in ("lr", "lr_bn"):
             check(name, getattr(self, name), (int, float), low=0, high=10)
         check("width", self.width, (int, float), low=0.01)

@@ -118,7 +118,8 @@ def stored(name: str, profile: str) -> Grid:
 def under(study: grid.Study, setting: Setting) -> Grid:
     made = grid.experiments(study, setting)
     return Grid(study, setting, tuple(
-        Cell(keys, seed, experiment) for seed in range(setting.seeds) for keys, experiment in made))
+        Cell(keys, seed, experiment) for seed in range(setting.first_seed, setting.first_seed + setting.seeds)
+        for keys, experiment in made))
 
 
 def only(grids: list[Grid], chosen: dict[str, tuple[str, ...]]) -> list[Grid]:

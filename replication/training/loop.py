@@ -143,6 +143,7 @@ class _Run:
         if self.recipe.batch % self.world:
             raise BadInput(f"batch={self.recipe.batch} does not divide over {self.world} processes: use a multiple of "
                            f"{self.world}, or another number of processes.")
+        self.order = seed if self.recipe.order_seed is None else self.recipe.order_seed
         self.tricks = accelerate.tricks(device(), experiments.work(experiment))
         self.fabric, self.data, self.bare, self.network, self.optimiser = _begin(experiment, seed, self.tricks)
         self.images, self.labels = self.data.train.images, self.data.train.labels
@@ -162,12 +163,12 @@ class _Run:
 
     def batches(self) -> Generator[tuple[Tensor, ...]]:
         """What is left of the run, step by step, for this process."""
-        plan = loader.plan(len(self.labels), self.recipe.batch, self.seed, range(self.state.step, self.steps),
+        plan = loader.plan(len(self.labels), self.recipe.batch, self.order, range(self.state.step, self.steps),
                            self.images.device, self.rank, self.world)
         return loader.batches(self.images, plan, self.fabric.device)
 
     def step(self, batch: tuple[Tensor, ...]) -> None:
-        torch.manual_seed(stream(self.seed, "step", self.state.step))
+        torch.manual_seed(stream(self.order, "step", self.state.step))
         self.set_rate(optim.rate(self.recipe, self.state.step, self.steps))
         self.advance(*batch)
         self.state.step += 1
@@ -176,7 +177,7 @@ class _Run:
         """What happens on the device in a step, which may be recorded: nothing here waits for it."""
         batch = augment(sent[0] if sent else self.images[chosen], self.recipe.augment, self.rank, self.world)
         if self.world > 1:
-            torch.manual_seed(stream(self.seed, "step", self.state.step, self.rank))  # each image its own dropout
+            torch.manual_seed(stream(self.order, "step", self.state.step, self.rank))  # each image its own dropout
         main, wrong = step(self.fabric, self.network, self.optimiser, batch, self.labels[chosen], self.recipe)
         self.average.update()
         self.sums.add_(distributed.total(torch.stack([main.double() * len(chosen), wrong.double()])))
@@ -235,7 +236,8 @@ def _begin(experiment: experiments.Experiment, seed: int, which: frozenset[str] 
                        f"profile.")
     fabric = distributed.fabric(device(), PRECISION[experiment.recipe.precision])
     data = _to(load(experiment.data), fabric.device)
-    torch.manual_seed(stream(seed, "init"))
+    start = experiment.recipe.init_seed
+    torch.manual_seed(stream(seed if start is None else start, "init"))
     bare = build(experiment.network).to(fabric.device).to(memory_format=torch.channels_last)
     accelerate.prepare(bare, which)
     network, optimiser = fabric.setup(bare, optim.optimiser(bare, experiment.recipe))
