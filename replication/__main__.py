@@ -96,7 +96,8 @@ def _grids(asked: Any) -> tuple[str, list[study.Grid]]:
         return asked.network, [study.single(asked.network, **{**given, **own})]
     profile = profiles.profile(asked.profile or "auto")
     names = asked.studies or list(profile.studies)
-    grids = [study.study(name, **{**profile.given(name), **own}) for name in names]
+    grids = [study.only([study.study(name, **{**profile.given(name), **own})], profile.only.get(name, {}))[0]
+             for name in names]
     chosen = {factor: tuple(str(keys).split(",")) for factor, keys in map(_assigned, asked.only)}
     return f"profile {profile.name}", study.only(grids, chosen)
 

@@ -95,7 +95,7 @@ def _digits(data: spec.Data) -> Kept:
     images, labels = digits.read(data.resolution)
     chosen = _chosen(data, 10)
 
-    def part(groups: list[list[int]], n: int | None) -> Part:
+    def part(groups: Sequence[Sequence[int]], n: int | None) -> Part:
         positions, relabelled = _shared(data, [groups[c] for c in chosen], n)
         return images[positions], np.asarray(relabelled, np.int64), {}
 
@@ -115,7 +115,7 @@ def _speech(data: spec.Data, root: Path) -> Kept:
                        f"unpack {speech.SETS[data.name].url} there, or ask for {data.name} anew.")
     chosen = _chosen(data, len(found.classes))
 
-    def part(groups: speech.Groups, n: int | None) -> Part:
+    def part(groups: Sequence[Sequence[speech.Clip]], n: int | None) -> Part:
         clips, labels = _shared(data, [groups[c] for c in chosen], n)
         return sound.features(sound.seconds(clips, of.rate), of), np.asarray(labels, np.int64), {}
 

@@ -15,8 +15,8 @@ def evenly(n: int, k: int) -> list[int]:
 
 def pilot(train: Sequence[Sequence[T]]) -> tuple[list[Sequence[T]], list[Sequence[T]]]:
     """What a pilot trains on and judges by: of each class's training images the first four fifths, and the rest."""
-    at = [pilot_train(len(group)) for group in train]
-    return [group[:n] for group, n in zip(train, at, strict=True)], [group[n:] for group, n in zip(train, at, strict=True)]
+    parted = [(group[:at], group[at:]) for group in train for at in (pilot_train(len(group)),)]
+    return [first for first, _ in parted], [rest for _, rest in parted]
 
 
 def pilot_train(n: int) -> int:

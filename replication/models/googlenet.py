@@ -117,7 +117,7 @@ def googlenet(
     separable:  the first convolution's depth multiplier; None is a plain 7×7. 8 gives what Table 1 prints for the row.
     pool1:      whether the first pool is there. None: as `stem` says. With stem=4 it may be, after a stride-1 7×7.
 
-    mix:        the modules' channels otherwise at (nearly) the same multiply-adds, any of mixtures.MIXES; None is Table 1.
+    mix:        the modules' channels otherwise at (nearly) the same multiply-adds, one of mixtures.MIXES.
     activation: "sigmoid" in place of every ReLU.
 
     Raises BadInput for an unknown head, module, stem, mix, activation or auxiliary row, and for an input too small.

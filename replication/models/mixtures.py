@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import groupby
 
@@ -19,9 +19,8 @@ def _ratio(ratios: list[float]) -> Change:
     3×3 for a 5×5 and how far each is reduced stay Table 1's."""
     def change(place: int, m: Inception) -> Inception:
         filters, share = m.n1x1 + m.n3x3 + m.n5x5, ratios[place] / (1 + ratios[place])
-        times = share * filters / (m.n3x3 + m.n5x5)
-        large = (round(n * times) for n in (m.n3x3_reduce, m.n3x3, m.n5x5_reduce, m.n5x5))
-        return Inception(round((1 - share) * filters), *large, m.pool_proj)
+        small, large = (1 - share) * filters / m.n1x1, share * filters / (m.n3x3 + m.n5x5)
+        return _times(m, (small, large, large, large, large, 1.0))
     return change
 
 
@@ -29,9 +28,14 @@ def _drawn(draw: int) -> Change:
     """Each of the six counts times a factor of its own between 0.6 and 1.4, evenly in its logarithm."""
     def change(place: int, m: Inception) -> Inception:
         of = random.Random(f"{draw} {place}")
-        counts = (m.n1x1, m.n3x3_reduce, m.n3x3, m.n5x5_reduce, m.n5x5, m.pool_proj)
-        return Inception(*(round(n * math.exp(of.uniform(math.log(0.6), math.log(1.4)))) for n in counts))
+        return _times(m, [math.exp(of.uniform(math.log(0.6), math.log(1.4))) for _ in range(6)])
     return change
+
+
+def _times(m: Inception, factors: Sequence[float]) -> Inception:
+    counts = (m.n1x1, m.n3x3_reduce, m.n3x3, m.n5x5_reduce, m.n5x5, m.pool_proj)
+    n1, r3, n3, r5, n5, pool = (round(n * factor) for n, factor in zip(counts, factors, strict=True))
+    return Inception(n1, r3, n3, r5, n5, pool)
 
 
 # V1 §4: the ratio of 3×3 and 5×5 to 1×1 should increase towards higher layers. Table 1's is 2.5, 2.3, 1.3, 1.8, 2.5,
@@ -46,8 +50,10 @@ MIXES: dict[str, Change] = {
 
 def scale(modules: Modules, width: float) -> dict[str, Inception]:
     """Every count times `width`, as `scaled` rounds."""
-    return {at: Inception(*(scaled(n, width) for n in (
-        m.n1x1, m.n3x3_reduce, m.n3x3, m.n5x5_reduce, m.n5x5, m.pool_proj))) for at, m in modules.items()}
+    def c(n: int) -> int:
+        return scaled(n, width)
+    return {at: Inception(c(m.n1x1), c(m.n3x3_reduce), c(m.n3x3), c(m.n5x5_reduce), c(m.n5x5), c(m.pool_proj))
+            for at, m in modules.items()}
 
 
 @cache

@@ -3,13 +3,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-if TYPE_CHECKING:
-    from replication.pages.claims import Claim
+from replication.pages.claim import Claim
 
 Groups = dict[str, list[list[str]]]  # lines of cells, as HTML, under a heading each
 KINDS = {"not resolved": "unresolved", "not yet run": "not-run"}  # of verdicts, as the style sheet names them

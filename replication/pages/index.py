@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from replication.pages import html
-from replication.pages.claims import CLAIMS, CONTRADICTED, NOT_RUN, SUPPORTED, UNRESOLVED
+from replication.pages.claim import CONTRADICTED, NOT_RUN, SUPPORTED, UNRESOLVED
+from replication.pages.claims import CLAIMS
 from replication.pages.metrics import Record, read
 
 

@@ -13,7 +13,8 @@ import pandas as pd
 from replication import files, paths, provenance
 from replication.errors import BadInput
 from replication.pages import html
-from replication.pages.claims import Settled, settle
+from replication.pages.claim import Settled
+from replication.pages.claims import settle
 from replication.studies.study import Grid
 
 Record = dict[str, Any]

@@ -51,6 +51,12 @@ def geometric(values: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(math.exp(of_log.value), math.exp(of_log.low), math.exp(of_log.high), of_log.n)
 
 
+def share(hits: int, of: int, level: float = 0.95) -> Interval:
+    """A percentage of independent tries with the interval of Clopper and Pearson, which is exact."""
+    found = stats.binomtest(hits, of).proportion_ci(level)
+    return Interval(100 * hits / of, 100 * found.low, 100 * found.high, of)
+
+
 def seeds_needed(interval: Interval, margin: float, level: float = 0.95) -> int | None:
     """How many seeds would bring the half-width down to `margin`, if the spread stays as seen.
 

@@ -34,6 +34,12 @@ class Times:
     factor: float
 
 
+@dataclass(frozen=True)
+class SameCost:
+    """For network.width: the one whose multiply-adds are nearest to those the network has without its study's and
+    arm's overrides, as near as multiples of eight channels allow."""
+
+
 def compose(network: str, setting: Setting, *layers: Mapping[str, Any]) -> Experiment:
     """What a network is trained to under a setting, each layer overriding fields of those before it.
 
@@ -82,13 +88,17 @@ def _network(name: str, setting: Setting, data: Data, side: int, asked: dict[str
         own |= {"stem": setting.stem} if "strides" not in known else {}
     own |= {"classes": data.classes, "init": registry.START.get(name)}
     own = {field: value for field, value in own.items() if field in known and value is not None}
-    given = {}
+    given: dict[str, Any] = {}
     for field, value in asked.items():
+        if isinstance(value, SameCost):
+            continue
         value = _scaled(own.get(field, known[field]), value, f"network.{field}")
         given[field] = listed(value) if isinstance(known[field], (tuple, list)) else read(value)
         if field in ("classes", "resolution", "features", "frames") and given[field] != own.get(field, given[field]):
             raise BadInput(f"network.{field}={given[field]!r} does not fit the data, whose network has {own[field]}: "
                            f"leave it out, or change the data.")
+    if isinstance(asked.get("width"), SameCost):
+        given["width"] = _as_costly(name, own, given)
     table = registry.NETWORKS[name](**{**own, **given})
     cost.costs(table, None, aux=True)  # raises where it is too small, before anything is trained
     if data.features is None and table.channels != 3:
@@ -97,9 +107,26 @@ def _network(name: str, setting: Setting, data: Data, side: int, asked: dict[str
     return table
 
 
+def _as_costly(name: str, own: dict[str, Any], given: dict[str, Any]) -> float:
+    """The width for SameCost, in steps of a fortieth."""
+    def work(**arguments: Any) -> int:
+        return cost.multiply_adds(registry.NETWORKS[name](**arguments))
+
+    wanted, whole = work(**own), own["width"]
+    low, high = 0, 80  # its multiply-adds grow with it
+    while high - low > 1:
+        middle = (low + high) // 2
+        if work(**{**own, **given, "width": whole * middle / 40}) <= wanted:
+            low = middle
+        else:
+            high = middle
+    return float(min((whole * max(1, step) / 40 for step in (low, high)),
+                     key=lambda width: abs(work(**{**own, **given, "width": width}) - wanted)))
+
+
 def _recipe(setting: Setting, table: Network, data: Data, side: int, asked: dict[str, Any]) -> Recipe:
     own: dict[str, Any] = {
-        "epochs": setting.epochs, "batch": setting.batch, "precision": setting.precision, "warmup": 0.15,
+        "epochs": setting.epochs if table.norm is None else setting.epochs_bn or setting.epochs, "batch": setting.batch, "precision": setting.precision, "warmup": 0.15,
         "lr": float(setting.lr if table.norm is None else setting.lr_bn),
         "augment": usual(data, side)}
     defaults = {field.name: field.default for field in fields(Recipe)}
@@ -131,7 +158,8 @@ def _shift(of: LogMel) -> TimeShift:
 def _augmentation(asked: Any, data: Data, side: int) -> Augmentation:
     """By its word, of those that the data can take and with the sizes of the setting, or as it is."""
     made: dict[str, Augmentation] = {"shift": _shift(data.features)} if data.features is not None else {
-        "crop": RandomCrop(side), "flip": Flip(), "area": AreaCrop(side), "photometric": Photometric()}
+        "crop": RandomCrop(side), "flip": Flip(), "area": AreaCrop(side), "photometric": Photometric(),
+        "area in four ways": AreaCrop(side, interpolation=("bilinear", "area", "nearest", "bicubic"))}
     asked = read(asked)
     if isinstance(asked, (RandomCrop, Flip, AreaCrop, Photometric, TimeShift)):
         return asked

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from replication.errors import unknown
+from replication.models.mixtures import MIXES
 from replication.models.ops import BatchNorm, CaffeXavier, He, TruncatedNormal
-from replication.runs.experiments import Average, Experiment, RMSProp
-from replication.studies.compose import Times, compose
+from replication.runs.experiments import Average, Experiment, Poly, RMSProp, Step
+from replication.studies.compose import SameCost, Times, compose
 from replication.studies.setting import Setting
 
 
@@ -53,31 +54,73 @@ def ladder(steps: Factor) -> Factor:
 NORM = {"lrn": Arm("LRN", {"network.norm": None}), "bn": Arm("BN", {"network.norm": BatchNorm()})}
 HEADS = {"none": Arm("none", {"network.aux": ()}), "4a": Arm("4a", {"network.aux": ("4a",)}),
          "4d": Arm("4d", {"network.aux": ("4d",)}), "4a+4d": Arm("4a + 4d", {"network.aux": ("4a", "4d")})}
-INIT = {"he": Arm("He", {"network.init": He()}), "xavier": Arm("Xavier (Caffe)", {"network.init": CaffeXavier()}),
-        "small": Arm("N(0, 0.01)", {"network.init": TruncatedNormal(0.01)})}
+HE, CAFFE = Arm("He", {"network.init": He()}), Arm("Xavier (Caffe)", {"network.init": CaffeXavier()})
+INIT = {"he": HE, "xavier": CAFFE, "small": Arm("N(0, 0.01)", {"network.init": TruncatedNormal(0.01)})}
 RMSPROP = {"recipe.optimiser": RMSProp()}  # ε = 1 inside the root, which starts at 1: steps as long as SGD's
+ALIKE = {"network.width": SameCost()}
+BN = {"network.norm": BatchNorm()}
+
+
+def rates(*factors: float) -> Factor:
+    """The peak learning rate times each."""
+    return {f"{factor:g}": Arm(f"×{factor:g}", {"recipe.lr": Times(factor)} if factor != 1 else {})
+            for factor in factors}
+
 
 STUDIES = {study.name: study for study in (
-    Study("rates", "Which peak rate, and how many epochs?", "googlenet", {
-        "norm": NORM, "epochs": each("recipe.epochs", 6, 12),
-        "rate": {f"{factor:g}": Arm(f"×{factor:g}", {"recipe.lr": Times(factor)}) for factor in (0.5, 1, 2)}}),
+    # -- how to train, on a pilot's images
+    Study("rates", "Which peak rate, and how many epochs?", "googlenet",
+          {"norm": NORM, "epochs": each("recipe.epochs", 6, 12), "rate": rates(0.5, 1, 2)}),
+    Study("rates.other", "Which peak rate, where the network or its training is another?", "googlenet", {
+        "form": {"fc": Arm("fully connected", {"network.head": "fc"}),
+                 "naive": Arm("naive modules, equally costly", {"network.module": "naive", **ALIKE}),
+                 "rmsprop": Arm("RMSProp", RMSPROP)}, "rate": rates(0.25, 0.5, 1)}, BN),
+    # -- the first paper
     Study("v1.long", "How good does the network become, as published and with batch normalisation?", "googlenet",
           {"norm": {"bn": NORM["bn"], "lrn": NORM["lrn"]}}),
     Study("v1.gradient", "How strong is the gradient that reaches the first layer before training?", "googlenet",
           {"norm": NORM, "init": INIT}, {"recipe.epochs": 0}),
     Study("v1.aux", "Do auxiliary heads help?", "googlenet", {"norm": NORM, "aux": HEADS}),
+    Study("v1.weight", "How much should auxiliary heads weigh, and does it depend on how the weights start?",
+          "googlenet", {"norm": NORM, "init": {"he": HE, "xavier": CAFFE},
+                        "weight": each("recipe.aux_weight", 0.3, 0.1, 1.0)}),
     Study("v1.head", "Does average pooling do better than a fully connected layer, and is dropout needed?", "googlenet",
-          {"norm": NORM, "head": each("network.head", "average", "fc"), "dropout": each("network.dropout", 0.4, 0.0)}),
+          {"norm": NORM, "head": each("network.head", "average", "fc", "nin"),
+           "dropout": each("network.dropout", 0.4, 0.0, 0.7)}),
     Study("v1.ablation", "What of the network keeps it from overfitting?", "googlenet", {"form": {
         "whole": Arm("as it is"),
         "average": Arm("fully connected layer for the average", {"network.head": "fc"}),
         "dropout": Arm("no dropout", {"network.dropout": 0.0}),
-        "heads": Arm("no auxiliary heads", {"network.aux": ()})}}, {"network.norm": BatchNorm()}),
-    Study("v1.module", "What do reductions cost, and what do they save?", "googlenet_bn",
-          {"module": each("network.module", "reduced", "unreduced", "naive")}),
+        "heads": Arm("no auxiliary heads", {"network.aux": ()})}}, BN),
+    Study("v1.module", "At equal multiply-adds, are modules with reductions better?", "googlenet", {"module": {
+        "reduced": Arm("reduced"),
+        "unreduced": Arm("no reductions", {"network.module": "unreduced", **ALIKE}),
+        "naive": Arm("naive", {"network.module": "naive", **ALIKE})}}, BN),
+    Study("v1.mix", "At equal multiply-adds, does it matter how many filters of each size a module has?", "googlenet",
+          {"mix": {"table": Arm("Table 1"), **each("network.mix", *MIXES)}}, BN),
+    Study("v1.schedule", "What do the schedule of the rate and the average of the weights bring?", "googlenet", {
+        "schedule": {"linear": Arm("linear to 0"),
+                     "steps": Arm("−4 % every 8 epochs", {"recipe.schedule": Step(0.96, 8)}),
+                     "root": Arm("square root to 0", {"recipe.schedule": Poly(0.5)})},
+        "weights": {"last": Arm("last"), "average": Arm("average", {"recipe.average": Average()})}}, BN),
+    Study("v1.augment", "Which changes of the images help?", "googlenet", {"augment": {
+        "flip": Arm("mirror"),
+        "area": Arm("+ boxes of 8 to 100 %", {"recipe.augment": ("area", "flip")}),
+        "resize": Arm("+ the same, resized in four ways", {"recipe.augment": ("area in four ways", "flip")}),
+        "photometric": Arm("+ photometric", {"recipe.augment": ("flip", "photometric")})}}, BN),
+    Study("v1.start", "Must the networks of an ensemble start differently, or be different?", "googlenet", {"start": {
+        "own": Arm("each its own"), "same": Arm("all the same", {"recipe.init_seed": 0}),
+        "wider": Arm("each its own, half as wide again", {"network.width": Times(1.5)})}},
+          {**BN, "recipe.augment": ("area", "flip")}),
+    Study("seeds", "What of a seed matters?", "googlenet", {"varied": {
+        "all": Arm("all"), "start": Arm("initial weights", {"recipe.order_seed": 0}),
+        "order": Arm("order of images", {"recipe.init_seed": 0})}}, BN),
+    # -- batch normalisation
     Study("bn.rate", "Does batch normalisation bear higher learning rates?", "googlenet",
-          {"norm": NORM, "rate": {"1": Arm("×1"), "5": Arm("×5", {"recipe.lr": Times(5)}),
-                                  "30": Arm("×30", {"recipe.lr": Times(30)})}}),
+          {"norm": NORM, "rate": each("recipe.lr", 0.02, 0.1, 0.6)}, {"recipe.clip": None}),
+    Study("bn.sigmoid", "Does batch normalisation make sigmoids trainable?", "googlenet",
+          {"norm": NORM}, {"network.activation": "sigmoid"}),
+    # -- the second paper
     Study("v3.ladder", "Which step of Inception V3 helps?", "inception_v3_paper", {"step": ladder({
         "v2": Arm("Inception-v2", {"network.stem": "7x7", "network.aux_norm": "conv"}),
         "rmsprop": Arm("+ RMSProp", RMSPROP),
@@ -90,6 +133,12 @@ STUDIES = {study.name: study for study in (
         "smoothing": Arm("label smoothing", {"recipe.label_smoothing": 0.1}),
         "average": Arm("average of weights", {"recipe.average": Average()}),
         "area": Arm("area crops", {"recipe.augment": ("area", "flip")})}}),
+    Study("v3.smoothing", "What does label smoothing change?", "googlenet",
+          {"smoothing": each("recipe.label_smoothing", 0.0, 0.1, 0.2)}, BN),
+    Study("v3.clip", "Does clipping the gradient keep a training stable?", "googlenet",
+          {"clip": each("recipe.clip", 2.0, None), "rate": rates(1, 3)}),
+    Study("v3.rmsprop", "Does RMSProp do better than momentum?", "googlenet",
+          {"optimiser": {"sgd": Arm("SGD"), "rmsprop": Arm("RMSProp", RMSPROP)}}, BN),
     Study("v3.reduction", "Does the way in which the grid shrinks matter?", "inception_v3",
           {"reduction": each("network.reduction", "parallel", "pool first", "convolution first")}),
 )}

@@ -15,7 +15,7 @@ RECIPE = tuple(each.name for each in fields(Recipe))
 @dataclass(frozen=True)
 class Setting:
     """None: the data set's own, or the study's. `lr` is for networks without batch normalisation, `lr_bn` for those
-    with. `set` overrides any field of the network, the data and the recipe by its path, e.g. "recipe.clip": it comes
+    with, and so are `epochs` and `epochs_bn` (None: as many). `set` overrides any field of the network, the data and the recipe by its path, e.g. "recipe.clip": it comes
     last, after what a study's arms set."""
     dataset: str = "shapes"
     classes: int | None = None
@@ -26,6 +26,7 @@ class Setting:
     width: float = 0.25
     stem: int = 4
     epochs: int = 5
+    epochs_bn: int | None = None
     batch: int = 32
     lr: float = 0.02
     lr_bn: float = 0.06
@@ -38,7 +39,7 @@ class Setting:
 
     def __post_init__(self) -> None:
         check("dataset", self.dataset, str)
-        for name in ("classes", "images", "val_images", "resolution", "crop"):
+        for name in ("classes", "images", "val_images", "resolution", "crop", "epochs_bn"):
             if getattr(self, name) is not None:
                 check(name, getattr(self, name), int, low=1)
         for name in ("epochs", "batch", "seeds"):

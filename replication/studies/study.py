@@ -110,9 +110,20 @@ def single(network: str, **parameters: Any) -> Grid:
     return under(grid.Study("single", "How well does it learn?", network), setting(**parameters))
 
 
+def asked(name: str, profile: str, **parameters: Any) -> Grid:
+    """A study as a profile asks for it, but for parameters that are not None; one that it does not list has no runs.
+
+    Trains nothing by itself. Raises BadInput as `study` does, and for an unknown profile.
+    """
+    of = profiles.profile(profile)
+    given = {key: value for key, value in parameters.items() if value is not None}
+    made = under(grid.named(name), setting(**{**of.given(name), **given}))
+    return only([made], of.only.get(name, {}))[0] if name in of.studies else replace(made, cells=())
+
+
 def stored(name: str, profile: str) -> Grid:
-    """A study as a profile asks for it, to be read only: what of it is stored here may be nothing."""
-    return under(grid.named(name), profiles.profile(profile).setting(name))
+    """`asked` without parameters, to be read only: what of it is stored here may be nothing."""
+    return asked(name, profile)
 
 
 def under(study: grid.Study, setting: Setting) -> Grid:
@@ -140,7 +151,8 @@ def only(grids: list[Grid], chosen: dict[str, tuple[str, ...]]) -> list[Grid]:
 
 def of_profile(profile: profiles.Profile) -> list[Grid]:
     """Every study a profile trains, in the order it lists them."""
-    return [under(grid.named(name), profile.setting(name)) for name in profile.studies]
+    return [only([under(grid.named(name), profile.setting(name))], profile.only.get(name, {}))[0]
+            for name in profile.studies]
 
 
 def missing(grids: list[Grid]) -> dict[str, tuple[str, experiments.Experiment, int]]:

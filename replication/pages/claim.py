@@ -1,0 +1,70 @@
+"""What a claim is, and the rule, written before the run, that gives it its verdict.
+
+Every claim says that one number lies in a region. The verdict is arithmetic on the 95 % interval of what we measured:
+inside the region *supported*, outside it *contradicted*, across its edge *not resolved at this scale*.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from replication.pages import stats
+from replication.pages.stats import Interval
+
+SUPPORTED, CONTRADICTED, UNRESOLVED = "supported", "contradicted", "not resolved"
+NOT_RUN, OUT_OF_REACH = "not yet run", "out of reach"
+
+# Points of top-1 error: what the CVPR text of V1 calls a minor effect (about 0.5) is the largest we call none, and
+# twice that the largest we call small.
+MARGIN = 0.5
+SMALL = 2 * MARGIN
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`sentence` in our words, `where` it stands, what is `printed`, the `quantity` we measure, and the `region` in
+    which the sentence puts it. `unit` is "×", "G", "%", "points" (of error, in percent), or what is counted.
+
+    A claim is settled by a `study`, whose grid `measure` takes, or by arithmetic, where `measure` takes nothing, or it
+    is out of reach, with the reason `why` and no `measure`."""
+    id: str
+    sentence: str
+    where: str
+    printed: str
+    quantity: str
+    unit: str
+    region: tuple[float, float]
+    study: str | None
+    measure: Callable[..., Interval | None] | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Settled:
+    claim: Claim
+    interval: Interval | None
+
+    @property
+    def verdict(self) -> str:
+        return verdict(self.interval, self.claim.region) if self.claim.measure else OUT_OF_REACH
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """Seeds that would resolve it if mean and spread stay as seen: the interval must end before the nearer edge."""
+        if self.interval is None or self.verdict != UNRESOLVED:
+            return None
+        edges = [abs(self.interval.value - edge) for edge in self.claim.region if math.isfinite(edge)]
+        return stats.seeds_needed(self.interval, min(edges))
+
+
+def verdict(interval: Interval | None, region: tuple[float, float]) -> str:
+    """Where the whole interval lies with respect to the region; edges count as inside."""
+    if interval is None:
+        return NOT_RUN
+    low, high = region
+    if low <= interval.low and interval.high <= high:
+        return SUPPORTED
+    if interval.high < low or interval.low > high:
+        return CONTRADICTED
+    return UNRESOLVED

@@ -1,0 +1,128 @@
+"""The claims that need training: quantities, and regions written down before any run that judges them.
+
+Where a sentence gives no number, its region is the weakest that it allows. A claim of "no effect" is one of at most
+MARGIN, a claim of a "minor" one of at most SMALL points.
+"""
+from __future__ import annotations
+
+import math
+
+from replication.pages.claim import MARGIN, SMALL, Claim
+from replication.pages.measures import Difference, Louder, Ratio, Share, Sooner, early, final
+
+INF = math.inf
+BN_HEADS = {"norm": "bn", "aux": "4a+4d"}
+DRAWN = ("drawn 1", "drawn 2", "drawn 3")
+AVERAGE = {"norm": "bn", "head": "average", "dropout": "0.4"}
+
+CLAIMS = (
+    # -- the module
+    Claim("V1-09", "The share of 3×3 and 5×5 should grow with depth.", "V1 §4", "no number",
+          "error where their ratio to 1×1 falls from 4 to 1 less error where it rises from 1 to 4; BN, equal "
+          "multiply-adds", "points", (0, INF), "v1.mix", Difference({"mix": "falling"}, {"mix": "rising"})),
+    Claim("V1-13", "The exact numbers of filters have a minor influence.", "V1 §5", "relatively minor",
+          "mean error of three networks whose counts are drawn within ×0.6 to ×1.4 less error with Table 1's; BN, "
+          "equal multiply-adds", "points", (-SMALL, SMALL), "v1.mix", Difference({"mix": DRAWN}, {"mix": "table"})),
+    Claim("V1-14", "The original choices are at least locally optimal.", "V1 §3", "no number", "the same", "points",
+          (0, INF), "v1.mix", Difference({"mix": DRAWN}, {"mix": "table"})),
+    Claim("V1-08b", "At equal cost, modules with reductions are better than naive ones.", "V1 §4 (implied)",
+          "no number", "error of naive modules less error of reduced ones; BN, equal multiply-adds", "points", (0, INF),
+          "v1.module", Difference({"module": "naive"}, {"module": "reduced"})),
+    Claim("V1-08c", "The same where only the reductions are left out.", "V1 §4 (implied)",
+          "no number", "error without reductions less error with them; BN, equal multiply-adds", "points", (0, INF),
+          "v1.module", Difference({"module": "unreduced"}, {"module": "reduced"})),
+    # -- the head
+    Claim("V1-20", "Average pooling in place of a fully connected layer lowers the top-1 error, by about 0.6 points.",
+          "V1 §5", "0.6 points", "error with a hidden layer of 1024 in its place less error with the average; BN, "
+          "dropout in both, shapes", "points", (0, INF), "v1.head",
+          Difference({**AVERAGE, "head": "fc"}, AVERAGE)),
+    Claim("V1-20b", "The same on photographs.", "V1 §5", "0.6 points", "the same; photographs", "points", (0, INF),
+          "v1.ablation", Difference({"form": "average"}, {"form": "whole"})),
+    Claim("V1-21", "Dropout remains essential without the fully connected layers.", "V1 §5", "no number",
+          "error without dropout before the last layer less error with it; BN, average pooling, shapes", "points",
+          (MARGIN, INF), "v1.head", Difference({**AVERAGE, "dropout": "0"}, AVERAGE)),
+    Claim("V1-21b", "The same on photographs.", "V1 §5", "no number", "the same; photographs", "points", (MARGIN, INF),
+          "v1.ablation", Difference({"form": "dropout"}, {"form": "whole"})),
+    Claim("V1-22", "The extra linear layer after the average has no major effect.", "V1 §5", "no major effect",
+          "error of averaged class maps (NIN) less error with the linear layer; BN", "points", (-SMALL, SMALL),
+          "v1.head", Difference({**AVERAGE, "head": "nin"}, AVERAGE)),
+    # -- auxiliary heads
+    Claim("V1-23a", "Auxiliary heads raise the gradient that reaches the early layers (published network).",
+          "V1 §5", "no number", "gradient norm at conv1 before training, all heads over the main one; LRN, Caffe's "
+          "initialisation", "×", (1, INF), "v1.gradient", Louder({"norm": "lrn", "init": "xavier"})),
+    Claim("V1-23b", "The same with batch normalisation.", "V1 §5", "no number",
+          "as above; BN, Caffe's initialisation", "×", (1, INF), "v1.gradient",
+          Louder({"norm": "bn", "init": "xavier"})),
+    Claim("V1-25a", "Auxiliary heads lower the top-1 error by about 0.5 points.", "V1 (CVPR) §5", "0.5 points",
+          "error without heads less error with both; published network", "points", (0, SMALL), "v1.aux",
+          Difference({"norm": "lrn", "aux": "none"}, {"norm": "lrn", "aux": "4a+4d"})),
+    Claim("V1-25b", "One auxiliary head does as well as two.", "V1 (CVPR) §5", "no difference",
+          "error with one head (mean of 4a and 4d) less error with both; published network", "points",
+          (-INF, MARGIN), "v1.aux", Difference({"norm": "lrn", "aux": ("4a", "4d")}, {"norm": "lrn", "aux": "4a+4d"})),
+    Claim("V1-26", "The heads' losses weigh 0.3.", "V1 §5", "0.3", "error with 0.3 less the mean of the errors with "
+          "0.1 and 1; BN", "points", (-INF, MARGIN), "v1.weight",
+          Difference({"norm": "bn", "init": "he", "weight": "0.3"},
+                     {"norm": "bn", "init": "he", "weight": ("0.1", "1")})),
+    Claim("V3-13", "Auxiliary heads do not make early training converge faster.", "V3 §4", "no difference",
+          "mean error over the first third of training, without heads less with both; BN", "points",
+          (-INF, MARGIN), "v1.aux", Difference({"norm": "bn", "aux": "none"}, BN_HEADS, early)),
+    Claim("V3-14", "Near the end, the network with heads is slightly better.", "V3 §4", "slightly",
+          "error without heads less error with both; BN", "points", (0, INF), "v1.aux",
+          Difference({"norm": "bn", "aux": "none"}, BN_HEADS)),
+    Claim("V3-14b", "The same on photographs.", "V3 §4", "slightly", "error without heads less error with both; BN, "
+          "photographs", "points", (0, INF), "v1.ablation", Difference({"form": "heads"}, {"form": "whole"})),
+    Claim("V3-15", "Removing the lower head does no harm.", "V3 §4", "no difference",
+          "error with 4d alone less error with both; BN", "points", (-INF, MARGIN), "v1.aux",
+          Difference({"norm": "bn", "aux": "4d"}, BN_HEADS)),
+    # -- training
+    Claim("V1-27", "Averaged weights are better for inference than the last ones.", "V1 §6", "no number",
+          "error of the last weights less error of the average; BN, the rate lowered by 4 % every 8 epochs", "points",
+          (0, INF), "v1.schedule", Difference({"schedule": "steps", "weights": "last"},
+                                              {"schedule": "steps", "weights": "average"})),
+    Claim("V1-28", "The rate is lowered by 4 % every 8 epochs (and the weights averaged).", "V1 §6", "4 % every 8",
+          "error so less error of a rate that falls in a line to zero, last weights; BN, equal epochs", "points",
+          (-INF, MARGIN), "v1.schedule", Difference({"schedule": "steps", "weights": "average"},
+                                                    {"schedule": "linear", "weights": "last"})),
+    Claim("V1-29", "Crops of 8 to 100 % of the image work very well.", "V1 §6", "8 to 100 %",
+          "error of mirroring alone less error with such crops too; BN, shapes", "points", (0, INF), "v1.augment",
+          Difference({"augment": "flip"}, {"augment": "area"})),
+    Claim("V1-30", "Photometric distortions help against overfitting.", "V1 §6", "no number",
+          "error of mirroring alone less error with distortions too; BN, shapes", "points", (0, INF), "v1.augment",
+          Difference({"augment": "flip"}, {"augment": "photometric"})),
+    Claim("V1-31", "Whether resizing in random ways helps could not be told.", "V1 §6", "no number",
+          "error with one way of resizing less error with four; BN, shapes", "points", (-SMALL, SMALL), "v1.augment",
+          Difference({"augment": "area"}, {"augment": "resize"})),
+    # -- batch normalisation
+    Claim("BN-1a", "At the same learning rate, batch normalisation needs fewer steps to the same error.", "BN §4.2.2",
+          "31.0 M / 13.3 M = 2.3×", "epochs of the published network over epochs of the normalised one, to the "
+          "former's last error; equal rates of 0.02", "×", (1, INF), "bn.rate",
+          Sooner({"norm": "lrn", "rate": "0.02"}, {"norm": "bn", "rate": "0.02"})),
+    Claim("BN-1b", "At five times the rate it needs fewer still.", "BN §4.2.2", "31.0 M / 2.1 M = 15×",
+          "the same, the normalised one at 0.1, over what it is at 0.02", "points", (0, INF), "bn.rate",
+          Difference({"norm": "bn", "rate": "0.02"}, {"norm": "bn", "rate": "0.1"}, early)),
+    Claim("BN-2a", "Without batch normalisation, five times the rate sends the parameters to infinity.", "BN §4.2.2",
+          "machine infinity", "runs of the published network at 0.1 that diverge or stay at chance; no clipping", "%",
+          (50, 100), "bn.rate", Share({"norm": "lrn", "rate": "0.1"})),
+    Claim("BN-2b", "With it, thirty times the rate trains.", "BN §4.2.2", "74.8 % correct",
+          "runs of the normalised network at 0.6 that diverge or stay at chance; no clipping", "%", (0, 50), "bn.rate",
+          Share({"norm": "bn", "rate": "0.6"})),
+    Claim("BN-3a", "With sigmoids and without batch normalisation the network does not learn.", "BN §4.2.2",
+          "0.1 % correct", "runs that diverge or stay at chance", "%", (50, 100), "bn.sigmoid", Share({"norm": "lrn"})),
+    Claim("BN-3b", "With sigmoids and batch normalisation it does.", "BN §4.2.2", "69.8 % correct",
+          "runs that diverge or stay at chance", "%", (0, 50), "bn.sigmoid", Share({"norm": "bn"})),
+    # -- the second paper's training
+    Claim("V3-22", "Label smoothing of 0.1 lowers the top-1 error.", "V3 §7", "0.2 points",
+          "error without less error with it; GoogLeNet-BN", "points", (0, INF), "v3.smoothing",
+          Difference({"smoothing": "0"}, {"smoothing": "0.1"})),
+    Claim("V3-24", "Label smoothing keeps the largest logit from running away from the others.", "V3 §7", "no number",
+          "mean distance of the largest logit from the mean of the others, without over with it; GoogLeNet-BN", "×",
+          (1, INF), "v3.smoothing", Ratio({"smoothing": "0"}, {"smoothing": "0.1"}, final("logit_gap", 1))),
+    Claim("V3-25", "RMSProp with ε = 1 does better than momentum.", "V3 §8, Table 3", "0.3 points",
+          "error with SGD less error with RMSProp, each at the rate its pilot chose; GoogLeNet-BN", "points", (0, INF),
+          "v3.rmsprop", Difference({"optimiser": "sgd"}, {"optimiser": "rmsprop"})),
+    Claim("V3-26a", "Without clipping the gradient, training is unstable.", "V3 §8", "no number",
+          "runs that diverge or stay at chance at three times the rate, without clipping; published network", "%",
+          (50, 100), "v3.clip", Share({"clip": "None", "rate": "3"})),
+    Claim("V3-26b", "Clipping the gradient at 2 makes it stable.", "V3 §8", "2.0", "the same, clipped at a norm of 2",
+          "%", (0, 50), "v3.clip", Share({"clip": "2", "rate": "3"})),
+)
