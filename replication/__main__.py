@@ -98,16 +98,22 @@ def _grids(asked: Any) -> tuple[str, list[study.Grid]]:
     names = asked.studies or list(profile.studies)
     grids = [study.only([study.study(name, **{**profile.given(name), **own})], profile.only.get(name, {}))[0]
              for name in names]
-    chosen = {factor: tuple(str(keys).split(",")) for factor, keys in map(_assigned, asked.only)}
+    chosen = {factor: tuple(keys.split(",")) for factor, keys in map(_named, asked.only)}
     return f"profile {profile.name}", study.only(grids, chosen)
 
 
 def _assigned(text: str) -> tuple[str, Any]:
     """`recipe.clip=1.0` as a name and a value."""
+    name, value = _named(text)
+    return name, values.read(value)
+
+
+def _named(text: str) -> tuple[str, str]:
+    """`rate=1,2` as a name and a text."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise BadInput(f"{text!r} is no NAME=VALUE, like recipe.label_smoothing=0.1.")
-    return name, values.read(value)
+    return name, value
 
 
 def _list(asked: Any) -> None:
