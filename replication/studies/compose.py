@@ -126,7 +126,8 @@ def _as_costly(name: str, own: dict[str, Any], given: dict[str, Any]) -> float:
 
 def _recipe(setting: Setting, table: Network, data: Data, side: int, asked: dict[str, Any]) -> Recipe:
     own: dict[str, Any] = {
-        "epochs": setting.epochs if table.norm is None else setting.epochs_bn or setting.epochs, "batch": setting.batch, "precision": setting.precision, "warmup": 0.15,
+        "epochs": setting.epochs if table.norm is None else setting.epochs_bn or setting.epochs, "batch": setting.batch,
+        "precision": setting.precision, "warmup": 0.15,
         "lr": float(setting.lr if table.norm is None else setting.lr_bn),
         "augment": usual(data, side)}
     defaults = {field.name: field.default for field in fields(Recipe)}
