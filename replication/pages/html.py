@@ -1,6 +1,7 @@
 """Tables as HTML: what a notebook shows."""
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -109,6 +110,20 @@ def interval(record: dict[str, Any]) -> str:
         return "one seed: none"
     show = signed if record["unit"] == "points" else digits
     return f"{show(record['low'])} to {show(record['high'])} <small>({record['n']} seeds)</small>"
+
+
+def region(ends: tuple[float, float]) -> str:
+    """In words: "at least 0", "within ±1", "11.5 to 12.5"."""
+    low, high = ends
+    if math.isinf(low) or math.isinf(high):
+        return f"at most {_plainly(high)}" if math.isinf(low) else f"at least {_plainly(low)}"
+    if low == high:
+        return _plainly(low)
+    return f"within ±{_plainly(high)}" if low == -high else f"{_plainly(low)} to {_plainly(high)}"
+
+
+def _plainly(value: float) -> str:
+    return f"{value:,.10g}".replace("-", "−")
 
 
 def verdict(record: dict[str, Any]) -> str:
