@@ -56,15 +56,6 @@ class Settled:
         return self.claim.unmeasured if self.interval is None else verdict(self.interval, self.claim.region)
 
     @property
-    def by(self) -> str | None:
-        """What gave the number: "training", "timing" or "arithmetic", which is exact."""
-        if self.interval is None:
-            return None
-        if self.claim.study is not None:
-            return "training"
-        return "timing" if self.interval.n else "arithmetic"
-
-    @property
     def seeds_needed(self) -> int | None:
         """Seeds that would resolve it if mean and spread stay as seen: the interval must end before the nearer edge."""
         if self.interval is None or self.verdict != UNRESOLVED:

@@ -13,6 +13,7 @@ PAPERS = {  # by the letters that begin an id
     "V1": "Going Deeper with Convolutions", "V3": "Rethinking the Inception Architecture",
     "NIN": "Network in Network", "AR": "Provable Bounds for Learning Some Deep Representations",
     "BN": "Batch Normalization", "AX": "AlexNet", "LN": "LeNet-5", "KWS": "Inception for keywords",
+    "X": "Your own",
 }
 
 

@@ -68,7 +68,7 @@ def _days() -> Interval | None:
     best = max(runs, key=lambda row: float(row["images_per_s"]))
     value, low, high = (250 * 1_281_167 / float(best[rate]) / 86_400 for rate in
                         ("images_per_s", "images_per_s_high", "images_per_s_low"))
-    return Interval(value, low, high, int(best["turns"]))
+    return Interval(value, low, high, int(best["turns"]), "repeats")
 
 
 def _over(a: Callable[[], Network], b: Callable[[], Network], scale: float = 1.0) -> Callable[[], Interval]:

@@ -111,9 +111,9 @@ def interval(record: dict[str, Any]) -> str:
     if record["n"] == 1:
         return "one seed: none"
     show = signed if record["unit"] == "points" else digits
-    often = " and ".join(map(str, record.get("seeds") or [record["n"]]))
+    often = " and ".join(f"{n:,}" for n in record.get("seeds") or [record["n"]])
     low, high = ("–" if record[end] is None else show(record[end]) for end in ("low", "high"))
-    return f"{low} to {high} <small>({often} {'repeats' if record.get('by') == 'timing' else 'seeds'})</small>"
+    return f"{low} to {high} <small>({often} {record.get('of', 'seeds')})</small>"
 
 
 def ran(record: dict[str, Any]) -> str:
@@ -140,11 +140,12 @@ def _plainly(value: float) -> str:
 
 def verdict(claim: Claim, record: dict[str, Any]) -> str:
     """With the region that decides, and what it would take where nothing has."""
-    lines = [word(record["verdict"]) + (" (arithmetic)" if record.get("by") == "arithmetic" else ""),
+    lines = [word(record["verdict"]) + (" (arithmetic)" if record.get("n") == 0 else ""),
              f"claimed: {region(claim.region)}"]
     if record["verdict"] == UNRESOLVED and (record.get("n") or 0) > 1:
         seeds = record.get("seeds_needed")
-        lines.append(f"about {seeds:,} seeds would" if seeds else "not even 10,000 seeds would")
+        of = record.get("of", "seeds")
+        lines.append(f"about {seeds:,} {of} would" if seeds else f"not even 10,000 {of} would")
     if record.get("value") is None and (claim.awaits or claim.why):
         lines.append(text(f"awaits {claim.awaits}" if claim.awaits else claim.why))
     return lines[0] + "".join(f"<br><small>{line}</small>" for line in lines[1:])

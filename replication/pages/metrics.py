@@ -39,7 +39,7 @@ def write_page(page: str, ids: Sequence[str] = (), grids: Sequence[Grid] = (), m
     path = paths.mine() / "metrics" / f"{page}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     studies = {grid.study.name: grid for grid in grids}
-    records = {s.claim.id: _record(s, studies.get(s.claim.study or "")) for s in settled}
+    records = {s.claim.id: record(s, studies.get(s.claim.study or "")) for s in settled}
     files.write(path, files.as_json({"provenance": provenance.collect(**more), "claims": records, **_plain(numbers)}))
     return html.claims_table((s.claim, records[s.claim.id]) for s in settled) if ids else html.Html("")
 
@@ -79,14 +79,16 @@ def _plain(value: Any) -> Any:
     return int(value) if float(value).is_integer() and not isinstance(value, float) else round(float(value), 6)
 
 
-def _record(settled: Settled, grid: Grid | None) -> Record:
+def record(settled: Settled, grid: Grid | None = None) -> Record:
+    """What is written of a claim: its verdict and, where there is a measurement, value and interval, and with the
+    study's grid, what they rest on."""
     claim, interval = settled.claim, settled.interval
-    record: Record = {"unit": claim.unit, "verdict": settled.verdict, "seeds_needed": settled.seeds_needed}
+    found: Record = {"unit": claim.unit, "verdict": settled.verdict, "seeds_needed": settled.seeds_needed}
     if interval is not None:
-        record |= {name: _plain(float(value)) for name, value in asdict(interval).items()} | {
-            "n": interval.n, "by": settled.by}
-        record |= {} if grid is None else _trained(claim, grid)
-    return record
+        found |= {name: _plain(float(getattr(interval, name))) for name in ("value", "low", "high")}
+        found |= {"n": interval.n} if interval.of == "seeds" else {"n": interval.n, "of": interval.of}
+        found |= {} if grid is None else _trained(claim, grid)
+    return found
 
 
 def _trained(claim: Claim, grid: Grid) -> Record:

@@ -49,15 +49,14 @@ def tally() -> pd.DataFrame:
 
 
 def counts(pages: Sequence[str]) -> dict[str, Any]:
-    """How many claims there are, how many were measured, and of which verdicts; `trained`: by training alone, with
-    `by_chance`, the verdicts to expect if all their true values lay on the edge of their region."""
+    """How many claims there are, how many were measured, and of which verdicts; `counted`: those measured
+    without training; `trained`: by training, with `by_chance`, how many of them would be decided if all true values lay
+    on the edges of their regions."""
     found = records(pages)
     trained = [record for name, record in found.items() if CLAIMS[name].study is not None and "value" in record]
-    return {"claims": len(found), "settled": sum(record["verdict"] not in (NOT_RUN, OUT_OF_REACH)
+    return {"total": len(found), "settled": sum(record["verdict"] not in (NOT_RUN, OUT_OF_REACH)
                                                  for record in found.values()),
-            **_kinds(list(found.values())),
-            "trained": {"measured": len(trained), **_kinds(trained), "by_chance": ERRONEOUS * len(trained)}}
-
-
-def _kinds(records: Sequence[Record]) -> dict[str, int]:
-    return {kind: sum(record["verdict"] == word for record in records) for kind, word in KINDS.items()}
+            **{kind: sum(record["verdict"] == word for record in found.values()) for kind, word in KINDS.items()},
+            "counted": sum(CLAIMS[name].study is None and "value" in record for name, record in found.items()),
+            "trained": {"measured": len(trained), "by_chance": ERRONEOUS * len(trained),
+                        "decided": sum(record["verdict"] in (SUPPORTED, CONTRADICTED) for record in trained)}}
