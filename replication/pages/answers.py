@@ -1,0 +1,98 @@
+"""Verdicts as sentences, for a page to open with: each says no more than its record does."""
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from replication.errors import unknown
+from replication.pages import html, metrics, verdicts
+from replication.pages.claim import NOT_RUN, OUT_OF_REACH
+from replication.pages.claims import CLAIMS
+from replication.pages.html import Html
+from replication.pages.metrics import Record
+
+# Of claims whose number is "error without this less error with it": where it was measured, and what "this" is.
+CHANGES = {
+    "V1-08b": ("At equal cost", "the module with reductions in place of the naive one"),
+    "V1-08c": ("At equal cost", "reducing before the 3×3 and 5×5"),
+    "V1-20": ("On shapes", "average pooling in place of a fully connected layer"),
+    "V1-20b": ("On photographs", "average pooling in place of a fully connected layer"),
+    "V1-21": ("On shapes", "dropout before the last layer"),
+    "V1-21b": ("On photographs", "dropout before the last layer"),
+    "V1-22": ("On shapes", "the extra linear layer after the average"),
+    "V1-25a": ("In the published network", "a pair of auxiliary heads"),
+    "V1-25b": ("In the published network", "the second auxiliary head"),
+    "V3-14": ("With batch normalisation", "a pair of auxiliary heads"),
+    "V3-14b": ("On photographs", "a pair of auxiliary heads"),
+    "V3-15": ("With batch normalisation", "the lower auxiliary head beside the upper one"),
+    "V1-27": ("Over the steps of the first paper", "averaging the weights"),
+    "V1-29": ("On shapes", "cropping to 8 to 100 % of the image"),
+    "V1-30": ("On shapes", "distorting the colours"),
+    "V1-31": ("On shapes", "resizing in random ways"),
+    "V3-22": ("In GoogLeNet with batch normalisation", "label smoothing"),
+    "V3-25": ("In GoogLeNet with batch normalisation", "RMSProp in place of momentum"),
+}
+
+QUESTIONS = {
+    "Average pooling or a fully connected layer?": ("V1-20", "V1-20b"),
+    "Do auxiliary heads help?": ("V1-25a", "V3-14", "V3-14b"),
+    "Modules with reductions, or naive ones?": ("V1-08b", "V1-08c"),
+}
+
+
+def questions() -> Html:
+    """The three that the book exists for, each with its answer."""
+    return Html("\n".join(f"<p><strong>{question}</strong> {answer(ids)}</p>" for question, ids in QUESTIONS.items()))
+
+
+def answer(ids: Sequence[str]) -> Html:
+    """A sentence a claim, from the pages' records as they are now: a page asks after its `write_page`.
+
+    Raises BadInput for a claim that is none.
+    """
+    for name in ids:
+        if name not in CLAIMS:
+            raise unknown("claim", name, CLAIMS)
+    known = verdicts.records(metrics.pages())
+    return Html(" ".join(sentence(name, known[name]) for name in ids))
+
+
+def sentence(name: str, record: Record) -> str:
+    """What one record says of its claim, in plain text."""
+    claim, verdict = CLAIMS[name], record["verdict"]
+    if name not in CHANGES:
+        found = "" if record.get("value") is None else f" ({html.measured(record)}{_between(record)})"
+        return f"“{claim.sentence.removesuffix('.')}” is {verdict}{found}."
+    context, change = CHANGES[name]
+    if verdict in (NOT_RUN, OUT_OF_REACH):
+        return f"{context}, it has not been measured yet whether {change} lowers the top-1 error."
+    if any(record.get(end) is None for end in ("value", "low", "high")):
+        return f"{context}, there are too few runs to tell whether {change} lowers the top-1 error."
+    # Of "at least 0", the direction says all; any other region needs its verdict.
+    claimed = "" if claim.region == (0, math.inf) else f"; the claim, a gain {_gain(claim.region)}, is {verdict}"
+    return f"{context}, {_effect(change, record)}{claimed}."
+
+
+def _effect(change: str, record: Record) -> str:
+    value, low, high = record["value"], record["low"], record["high"]
+    if low > 0:
+        return f"{change} lowers the top-1 error by {_number(value)} points [{_number(low)}, {_number(high)}]"
+    if high < 0:
+        return f"{change} raises the top-1 error by {_number(-value)} points [{_number(-high)}, {_number(-low)}]"
+    return (f"it could not be told whether {change} lowers or raises the top-1 error: the gain is {_number(value)} "
+            f"points [{_number(low)}, {_number(high)}]")
+
+
+def _gain(region: tuple[float, float]) -> str:
+    words = html.region(region)
+    return words if words.startswith("within") else f"of {words}"
+
+
+def _between(record: Record) -> str:
+    return "" if record["n"] == 0 else f", 95 % interval {re.sub('<[^>]*>', '', html.interval(record))}"
+
+
+def _number(value: float) -> str:
+    """Points of error, to a tenth, or a hundredth where a tenth would be none."""
+    return f"{value:.1f}".replace("-", "−") if abs(value) >= 0.05 else f"{value:.2f}".replace("-", "−")
