@@ -35,6 +35,10 @@ def digits(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def fixed(value: float, digits: int = 2) -> str:
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
 def signed(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−")
 
@@ -108,9 +112,11 @@ def interval(record: dict[str, Any]) -> str:
     if record["n"] == 1:
         return "one seed: none"
     show = signed if record["unit"] == "points" else digits
-    return f"{show(record['low'])} to {show(record['high'])} <small>({record['n']} seeds)</small>"
+    of = f"<small>({record['n']:,} {record.get('of', 'seeds')})</small>"
+    return f"{show(record['low'])} to {show(record['high'])} {of}"
 
 
 def verdict(record: dict[str, Any]) -> str:
-    more = f"<br><small>about {record['seeds_needed']:,} seeds would</small>" if record.get("seeds_needed") else ""
+    needed, of = record.get("seeds_needed"), record.get("of", "seeds")
+    more = f"<br><small>about {needed:,} {of} would</small>" if needed else ""
     return word(record["verdict"]) + more

@@ -80,5 +80,6 @@ def _record(settled: Settled) -> Record:
     claim, interval = settled.claim, settled.interval
     record: Record = {"unit": claim.unit, "verdict": settled.verdict, "seeds_needed": settled.seeds_needed}
     if interval is not None:
-        record |= {name: _plain(float(value)) for name, value in asdict(interval).items()} | {"n": interval.n}
+        record |= {name: _plain(float(getattr(interval, name))) for name in ("value", "low", "high")}
+        record |= {"n": interval.n} if interval.of == "seeds" else {"n": interval.n, "of": interval.of}
     return record

@@ -12,11 +12,13 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Interval:
-    """A measured value with its 95 % interval, over `n` seeds. Exact arithmetic has low = high = value and n = 0."""
+    """A measured value with its 95 % interval, over `n` seeds, or whatever else was drawn (`of`: "images"). Exact
+    arithmetic has low = high = value and n = 0."""
     value: float
     low: float
     high: float
     n: int = 0
+    of: str = "seeds"
 
 
 def exact(value: float) -> Interval:
