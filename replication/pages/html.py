@@ -37,6 +37,10 @@ def digits(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def fixed(value: float, digits: int = 2) -> str:
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
 def signed(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−")
 
