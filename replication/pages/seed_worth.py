@@ -14,12 +14,12 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats as distributions
 
 from replication import paths
-from replication.pages import figures, html, reproduced, stats
+from replication.pages import figures, html, reproduced
 from replication.pages.claims import CLAIMS
 from replication.pages.measures import ERROR, Difference
 from replication.pages.stats import Interval
 from replication.runs import store
-from replication.studies.study import Grid
+from replication.studies.study import Cell, Grid
 
 SHARED = {"nothing": "nothing", "order": "order of images", "start": "initial weights", "both": "both"}
 
@@ -27,20 +27,20 @@ SHARED = {"nothing": "nothing", "order": "order of images", "start": "initial we
 # -- one thing at a time ------------------------------------------------------------------------------------------
 def standard_deviation(values: Sequence[float], level: float = 0.95) -> Interval:
     """Of a normal sample of two or more, with the interval by the chi-square distribution."""
-    n, squares = len(values), pd.Series(values).var() * (len(values) - 1)
-    ends = (float(distributions.chi2.ppf(0.5 + side * level / 2, n - 1)) for side in (1, -1))
-    low, high = (math.sqrt(squares / end) for end in ends)
-    return Interval(math.sqrt(squares / (n - 1)), low, high, n)
+    freedom, sd = len(values) - 1, float(np.std(values, ddof=1))
+    low, high = (sd * math.sqrt(freedom / float(distributions.chi2.ppf(0.5 + side * level / 2, freedom)))
+                 for side in (1, -1))
+    return Interval(sd, low, high, len(values))
 
 
 def spread(seeds: Grid) -> pd.DataFrame:
     """The study `seeds`, a row an arm: mean top-1 error, and its standard deviation with a 95 % interval, in points."""
     rows, runs = [], seeds.summary()
     for key, arm in seeds.study.factors["varied"].items():
-        errors = 100 * runs[runs.varied == key].val_error.dropna() if len(runs) else []
+        errors = [100 * error for error in runs[runs.varied == key].val_error.dropna()] if len(runs) else []
         if len(errors) > 1:
             sd = standard_deviation(errors)
-            rows.append({"varied": arm.label, "runs": sd.n, "mean error, %": errors.mean(), "sd, points": sd.value,
+            rows.append({"varied": arm.label, "runs": sd.n, "mean error, %": np.mean(errors), "sd, points": sd.value,
                          "from": sd.low, "to": sd.high})
     return pd.DataFrame(rows, columns=None if rows else ["varied", "runs"])
 
@@ -51,22 +51,22 @@ def apart(seeds: Grid) -> pd.DataFrame:
     two are `alike` to the last digit throughout.
 
     A start and an order that several arms have are one run, which counts once; that it was trained more than once, and
-    its twins in the store, are the pairs that share both.
+    its twins in the store, are the pairs that share both. The gradient is taken with dropout, which differs by seed
+    even before the first step.
     """
     history = seeds.history()
     if history.empty:
         return pd.DataFrame(columns=["share", "epoch", "points", "gradient", "alike"])
-    runs = [(_drawn_by(cell.experiment.recipe.init_seed, cell.seed), _drawn_by(cell.experiment.recipe.order_seed,
-             cell.seed), _curve(history[history.address == cell.address])) for cell in seeds.cells
-            if (history.address == cell.address).any()]
-    first = {run[:2]: number for number, run in reversed([*enumerate(runs)])}
-    pairs = [(_share(a, b), a[2], b[2]) for (i, a), (j, b) in itertools.combinations(enumerate(runs), 2)
-             if a[:2] == b[:2] or (first[a[:2]] == i and first[b[:2]] == j)]
+    curves = dict(iter(history.groupby("address")))
+    runs = [(_drawn(cell), _curve(curves[cell.address])) for cell in seeds.cells if cell.address in curves]
+    first = {drawn: number for number, (drawn, _) in reversed([*enumerate(runs)])}
+    pairs = [(_share(a, b), one, other) for (i, (a, one)), (j, (b, other)) in itertools.combinations(enumerate(runs), 2)
+             if a == b or (first[a] == i and first[b] == j)]
     for cell in seeds.cells:
         pairs += [("both", _curve(a.history), _curve(b.history)) for a, b in _records(cell.address).values()]
     return pd.concat([pd.DataFrame({
         "share": share, "points": 100 * (a.val_error - b.val_error).abs(),
-        "gradient": np.log(a.grad_total / b.grad_total).abs(), "alike": a.equals(b)}).reset_index()
+        "gradient": (a.grad_total / b.grad_total).map(math.log).abs(), "alike": a.equals(b)}).reset_index()
         for share, a, b in pairs])
 
 
@@ -109,13 +109,18 @@ def _means(pairs: pd.DataFrame, column: str) -> pd.Series:
     return pairs[~pairs.alike.astype(bool)].groupby("epoch")[column].mean()
 
 
-def _drawn_by(own: int | None, seed: int) -> int:
-    return seed if own is None else own
+def _drawn(cell: Cell) -> tuple[int, int]:
+    """The seeds of a run's initial weights and of its order."""
+    recipe = cell.experiment.recipe
+    return (cell.seed if recipe.init_seed is None else recipe.init_seed,
+            cell.seed if recipe.order_seed is None else recipe.order_seed)
 
 
-def _share(a: tuple[int, int, Any], b: tuple[int, int, Any]) -> str:
-    return {(True, True): "both", (True, False): "start", (False, True): "order", (False, False): "nothing"}[
-        a[0] == b[0], a[1] == b[1]]
+def _share(a: tuple[int, int], b: tuple[int, int]) -> str:
+    """A key of SHARED."""
+    if a == b:
+        return "both"
+    return "start" if a[0] == b[0] else "order" if a[1] == b[1] else "nothing"
 
 
 def _curve(history: Any) -> pd.DataFrame:
@@ -193,9 +198,9 @@ def pairing(aux: Grid) -> pd.DataFrame:
             continue
         together = math.sqrt(sum((errors[a] - errors[b]).var() for a, b in two) / len(two))
         alone = math.sqrt(2 * errors.var().mean())
-        half = float(distributions.t.ppf(0.975, n - 1)) / math.sqrt(n) * together
+        wide = float(distributions.t.ppf(0.975, n - 1)) / math.sqrt(n)
         rows.append({"machine": machine, "norm": norm, "seeds": n, "sd, paired": together, "sd, unpaired": alone,
-                     "±, paired": half, "±, unpaired": half / lost(n) * alone / together,
+                     "±, paired": wide * together, "±, unpaired": wide / lost(n) * alone,
                      "ratio": lost(n) * together / alone})
     return aux.labelled(pd.DataFrame(rows))
 
@@ -238,7 +243,8 @@ def answer(aux: Grid, seeds: Grid, machine: str) -> html.Html:
         said.append("The final error has a standard deviation of " + "; ".join(
             f"{row['sd, points']:.1f} [{row['from']:.1f}, {row['to']:.1f}] points where this varies: {row['varied']}"
             for row in table.to_dict("records")) + ".")
-    return html.Html(f"<p>{' '.join(said) or 'No run of it is stored here.'}</p>")
+    none = "No run of it is stored here: <code>python -m replication run --profile worth</code> trains them."
+    return html.Html(f"<p>{' '.join(said) or none}</p>")
 
 
 def _each(rows: pd.DataFrame, column: str, digits: int = 1) -> str:
@@ -250,7 +256,7 @@ def numbers(aux: Grid) -> dict[str, Any]:
     """The numbers that the prose quotes."""
     data, n = aux.cells[0].experiment.data, aux.setting.seeds
     images = data.val_images or 0
-    return {"seeds": n, "lost": lost(n), "correlation": 1 - lost(n) ** -2, "images": data.train_images,
-            "val_images": images, "epochs": aux.setting.epochs,
+    return {"runs": len(aux.cells), "seeds": n, "lost": lost(n), "correlation": 1 - lost(n) ** -2,
+            "images": data.train_images, "val_images": images, "epochs": aux.setting.epochs,
             "binomial": {norm: 100 * math.sqrt(error * (1 - error) / images)
                          for norm, error in (("low", 0.05), ("high", 0.4))}}
