@@ -36,7 +36,7 @@ def write_page(page: str, ids: Sequence[str] = (), grids: Sequence[Grid] = (), m
                  "addresses": sorted(set(runs.address))}
     path = paths.mine() / "metrics" / f"{page}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    records = {s.claim.id: _record(s) for s in settled}
+    records = {s.claim.id: record(s) for s in settled}
     files.write(path, files.as_json({"provenance": provenance.collect(**more), "claims": records, **_plain(numbers)}))
     return html.claims_table((s.claim, records[s.claim.id]) for s in settled) if ids else html.Html("")
 
@@ -76,9 +76,10 @@ def _plain(value: Any) -> Any:
     return int(value) if float(value).is_integer() and not isinstance(value, float) else round(float(value), 6)
 
 
-def _record(settled: Settled) -> Record:
+def record(settled: Settled) -> Record:
+    """What is written of a claim: its verdict, and where there is a measurement, its value and interval."""
     claim, interval = settled.claim, settled.interval
-    record: Record = {"unit": claim.unit, "verdict": settled.verdict, "seeds_needed": settled.seeds_needed}
+    found: Record = {"unit": claim.unit, "verdict": settled.verdict, "seeds_needed": settled.seeds_needed}
     if interval is not None:
-        record |= {name: _plain(float(value)) for name, value in asdict(interval).items()} | {"n": interval.n}
-    return record
+        found |= {name: _plain(float(value)) for name, value in asdict(interval).items()} | {"n": interval.n}
+    return found
