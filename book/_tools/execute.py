@@ -3,9 +3,9 @@
     python book/_tools/execute.py cpu                     # all, with the parameters of profiles/cpu.yaml
     python book/_tools/execute.py cpu --only aux_heads    # these alone
 
-Each notebook takes of the profile what it declares; one whose cell of parameters is tagged `own-parameters` keeps its
-own, for it is an example and no result. The index draws on the other notebooks and the page `reproduced`
-on all, so they come last. A notebook that fails is left in out/failed/ to be read; nothing half-run gets to
+A notebook that declares `profile` is told its name; others take of the profile what they declare. One whose cell of
+parameters is tagged `own-parameters` keeps its own, for it is an example and no result. The index draws on the other
+notebooks and the page `reproduced` on all, so they come last. A notebook that fails is left in out/failed/ to be read; nothing half-run gets to
 out/notebooks/. With REPLICATION_OUT set, it stands for out/.
 """
 from __future__ import annotations
@@ -33,12 +33,14 @@ from replication.studies import profiles
 from replication.studies.setting import Setting
 
 
-def shared_out(parameters: dict[str, Any], sources: list[Path]) -> dict[str, dict[str, Any]]:
+def shared_out(profile: profiles.Profile, sources: list[Path]) -> dict[str, dict[str, Any]]:
     """What goes to each notebook; a parameter that no notebook declares is a mistake.
 
-    What the profile leaves open is `setting.Setting`'s, for its runs and for the pages alike: a page whose own
-    default is another is told so.
+    A page of studies declares `profile` and gets its name alone: it asks each study as the profile does, with what the
+    profile says of that one. Other pages get the parameters themselves. What the profile leaves open is
+    `setting.Setting`'s, for its runs and for the pages alike: a page whose own default is another is told so.
     """
+    parameters = profile.parameters
     declared = {source.stem: {name: ast.literal_eval(found["default"]) for name, found in
                               papermill.inspect_notebook(str(source)).items()} for source in sources}
     for key in parameters:
@@ -47,9 +49,10 @@ def shared_out(parameters: dict[str, Any], sources: list[Path]) -> dict[str, dic
     open_ = {key: value for key, value in asdict(Setting()).items() if key not in parameters and value != {}}
     own = {source.stem for source in sources
            if any(stage.tagged(cell, "own-parameters") for cell in nbformat.read(source, 4).cells)}
-    return {name: {} if name in own else {**{k: v for k, v in parameters.items() if k in names},
-                                          **{k: v for k, v in open_.items() if k in names and names[k] != v}}
-            for name, names in declared.items()}
+    given = {name: {"profile": profile.name} if "profile" in names else
+             {**{k: v for k, v in parameters.items() if k in names},
+              **{k: v for k, v in open_.items() if k in names and names[k] != v}} for name, names in declared.items()}
+    return {name: {} if name in own else found for name, found in given.items()}
 
 
 def clean(output: Any) -> Any:
@@ -113,7 +116,7 @@ def main() -> int:
     names = toc.notebooks(book, published=False)
     try:
         profile = profiles.profile(a.profile, a.root / "profiles")
-        parameters = shared_out(profile.parameters, [book / f"{name}.ipynb" for name in names])
+        parameters = shared_out(profile, [book / f"{name}.ipynb" for name in names])
         for name in a.only or ():
             if name not in names:
                 raise unknown("notebook", name, names)

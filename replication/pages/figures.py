@@ -4,6 +4,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
+import textwrap
 import warnings
 from typing import Any
 
@@ -17,7 +18,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from replication.models.ops import Conv
-from replication.pages import speed
+from replication.pages import speed, stats
+from replication.pages.measures import ERROR, Of
 from replication.pages.network_in_network import Branch
 from replication.pages.roofline import WAYS
 from replication.studies.study import Grid
@@ -218,6 +220,43 @@ def training_curves(grid: Grid) -> Figure | Nothing:
     return _legend_below(figure, axes[0])
 
 
+def final_errors(grid: Grid, x: str, by: str | None = None, of: Of = ERROR,
+                 name: str = "final top-1 error, %") -> Figure | Nothing:
+    """A number of every run at its end, `name`: small dots the seeds, large ones their mean with its 95 % interval. A
+    line an arm of `x`, a colour an arm of `by`, a panel an arm of what other factor there is; how many runs diverged
+    stands beside their line."""
+    values = of(grid)
+    if values.empty or values.value.isna().all():
+        return Nothing(NOT_STORED)
+    factors = grid.study.factors
+    other = next((factor for factor in factors if factor not in (x, by)), None)
+    panels = [(arm.label, values[values[other] == key]) for key, arm in factors[other].items()] if other else [
+        ("", values)]
+    panels = [(title, part) for title, part in panels if len(part)]
+    lines = [key for key in factors[x] if (values[x] == key).any()]
+    colours = [key for key in factors[by] if (values[by] == key).any()] if by else [""]
+    slot = 0.8 / len(colours)  # of a line, for each colour
+    figure, axes = _canvas(1.3 + len(lines) * (0.15 + 0.25 * len(colours)), 1, len(panels), sharey=True)
+    for axis, (title, panel) in zip(axes, panels, strict=True):
+        for (line, key), (n, colour) in itertools.product(enumerate(lines), enumerate(colours)):
+            part = panel[(panel[x] == key) & (panel[by] == colour)] if by else panel[panel[x] == key]
+            runs = part.value.dropna()
+            y = line + slot * (n - (len(colours) - 1) / 2)
+            look: dict[str, Any] = {"color": LOOKS[n][0], "marker": "osD^v"[n], "linestyle": ""}
+            axis.plot(runs, [y + slot / 4] * len(runs), markersize=4, alpha=0.5, markeredgewidth=0, **look)
+            if len(runs):
+                mean = stats.mean(runs)
+                axis.errorbar(mean.value, y, xerr=mean.high - mean.value if mean.n > 1 else None, markersize=7,
+                              capsize=3, label=factors[by][colour].label if by and not line else None, **look)
+            if lost := len(part) - len(runs):
+                axis.annotate(f"{lost} of {len(part)} diverged", (1, y), xycoords=("axes fraction", "data"), ha="right",
+                              va="center", color=INK, fontsize="small")
+        axis.set(title=title, xlabel=name, ylim=(len(lines) - 0.5, -0.5), yticks=range(len(lines)))
+        axis.set_yticklabels([textwrap.fill(factors[x][key].label, 20) for key in lines])
+        axis.grid(axis="x")
+    return _legend_below(figure, axes[0]) if by else figure
+
+
 def gradient_at_start(grid: Grid) -> Figure | Nothing:
     """Gradient norm at conv1 of the untrained network, from the main loss and from the weighted heads."""
     history = grid.labelled(grid.history())
@@ -294,6 +333,35 @@ def probes(table: pd.DataFrame) -> Figure | Nothing:
     axis.set(xlabel="top-1 error of a linear probe, %", ylabel="output of")
     axis.grid(axis="x")
     return _legend_below(figure, axis)
+
+
+def rates(grid: Grid, by: str) -> Figure | Nothing:
+    """The learning rate at the end of every epoch, a line an arm of a factor; of the first seed, for all have one."""
+    history = grid.history()
+    if history.empty:
+        return Nothing(NOT_STORED)
+    figure, (axis,) = _canvas(2.8)
+    for (key, arm), (colour, dashes) in zip(grid.study.factors[by].items(), LOOKS, strict=False):
+        runs = history[(history[by] == key) & history.lr.notna()]
+        if len(runs):
+            run = runs[runs.address == runs.address.iloc[0]]
+            axis.plot(run.epoch, run.lr, color=colour, dashes=dashes or (None, None), linewidth=2, label=arm.label)
+    axis.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None))
+    axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    return _legend_below(figure, axis)
+
+
+def mixtures(shares: pd.DataFrame) -> Figure:
+    """Filters of 3×3 and 5×5 for each 1×1, over the modules: a line a mixture, the drawn ones thin and grey."""
+    figure, (axis,) = _canvas(3.4)
+    looks = iter(LOOKS)
+    for (key, label), part in shares.groupby(["mix", "label"], sort=False):
+        drawn = str(key).startswith("drawn")
+        colour, dashes = (PALETTE[4], (1, 1)) if drawn else next(looks)
+        axis.plot(part.module, part.ratio, color=colour, dashes=dashes or (None, None), linewidth=1 if drawn else 2,
+                  label=label, marker="o", markersize=3)
+    axis.set(xlabel="module", ylabel="filters of 3×3 and 5×5 for a 1×1", ylim=(0, None))
+    return _legend_below(figure, axis, columns=4)
 
 
 BENCH = {  # colour and marker of a variant

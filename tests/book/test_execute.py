@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import importlib
 import shutil
-import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from tinybook import ROOT, notebook, tool
 
-from replication.studies import profiles
+from replication.studies.profiles import Profile
 from replication.studies.setting import Setting
 
 
@@ -54,26 +55,37 @@ def test_a_failing_notebook_leaves_the_copy_before(root: Path) -> None:
     assert (root / "out/failed/chapter.ipynb").exists()
 
 
-def test_what_a_profile_leaves_open_is_the_same_for_its_runs_and_its_pages() -> None:
+@pytest.fixture
+def execute(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_tools"))
+    return importlib.import_module("execute")
+
+
+def of(**parameters: Any) -> Profile:
+    return Profile("tiny", "a test", parameters, {}, {})
+
+
+def test_what_a_profile_leaves_open_is_the_same_for_its_runs_and_its_pages(tmp_path: Path, execute: Any) -> None:
     """A page's own defaults are the cpu profile's; another profile may not name all of them."""
-    sys.path.insert(0, str(ROOT / "book" / "_tools"))
-    import execute
-    sources = sorted((ROOT / "book").glob("*.ipynb"))
-    given = execute.shared_out({"dataset": "digits", "epochs": 3}, sources)["aux_heads"]
-    setting = Setting(dataset="digits", epochs=3)
-    assert given["lr"] == setting.lr != profiles.profile("cpu").setting("v1.aux").lr
-    assert "images" not in given  # nobody's to say
-    everything = dict(profiles.profile("cpu").parameters)
-    assert execute.shared_out(everything, sources)["aux_heads"] == everything
+    notebook(tmp_path / "page.ipynb", "# Page", "dataset = 'shapes'\nimages = None\nlr = 0.06\nlr_bn = 0.06\nepochs = 7")
+    given = execute.shared_out(of(dataset="digits", epochs=3), [tmp_path / "page.ipynb"])["page"]
+    assert given["lr"] == Setting(dataset="digits", epochs=3).lr != 0.06
+    assert given == {"dataset": "digits", "epochs": 3, "lr": Setting().lr}  # images: nobody's to say; lr_bn: the same
 
 
-def test_a_page_that_is_an_example_keeps_its_own_parameters(tmp_path: Path) -> None:
-    sys.path.insert(0, str(ROOT / "book" / "_tools"))
-    import execute
+def test_a_page_of_studies_is_told_the_profile_alone(tmp_path: Path, execute: Any) -> None:
+    """It may say other things of each study, which the page's parameters would override."""
+    notebook(tmp_path / "studies.ipynb", "# Studies", "profile = 'cpu-full'\nepochs = None\nlr = None")
+    notebook(tmp_path / "result.ipynb", "# Result", "epochs = 1")
+    assert execute.shared_out(of(epochs=9), sorted(tmp_path.glob("*.ipynb"))) == {
+        "studies": {"profile": "tiny"}, "result": {"epochs": 9}}
+
+
+def test_a_page_that_is_an_example_keeps_its_own_parameters(tmp_path: Path, execute: Any) -> None:
     for name in ("example", "result"):
         notebook(tmp_path / f"{name}.ipynb", "# Page", "epochs = 1")
     made = nbformat.read(tmp_path / "example.ipynb", 4)
     made.cells[1].metadata["tags"].append("own-parameters")
     nbformat.write(made, tmp_path / "example.ipynb")
-    shared = execute.shared_out({"epochs": 9}, sorted(tmp_path.glob("*.ipynb")))
-    assert shared == {"example": {}, "result": {"epochs": 9}}
+    assert execute.shared_out(of(epochs=9), sorted(tmp_path.glob("*.ipynb"))) == {
+        "example": {}, "result": {"epochs": 9}}

@@ -17,7 +17,7 @@ from replication.models import cost, ops
 from replication.pages import tiny_imagenet
 from replication.runs import experiments, store
 from replication.studies import grid, profiles, study, workers
-from replication.studies.setting import Setting, setting
+from replication.studies.setting import Setting, given, setting
 
 pytestmark = pytest.mark.usefixtures("out")
 
@@ -223,22 +223,34 @@ def parameters(notebook: Path) -> dict[str, Any]:
     return found
 
 
-def test_the_notebooks_parameters_are_the_cpu_profile_s() -> None:
+def test_a_notebook_s_parameters_are_the_profile_s() -> None:
+    """Of a page of studies, all but its profile are None: what the profile says of each study. Of others they are those
+    of the cpu profile."""
     assert NOTEBOOKS, "book/ holds no notebook"
     known = {field.name for field in dataclasses.fields(Setting)}
-    profile = profiles.profile("cpu").parameters
+    cpu = profiles.profile("cpu").parameters
     declared = {notebook.name: parameters(notebook) for notebook in NOTEBOOKS
                 if "own-parameters" not in notebook.read_text(encoding="utf-8")}
-    assert any(declared.values()), "no notebook has parameters"
-    for notebook, found in declared.items():
-        for name, default in found.items():
-            if name in known:
-                assert (name, default) == (name, profile.get(name, default)), notebook
-                assert type(default) is type(profile.get(name, default)), (notebook, name)
-    trained = {name: found for name, found in declared.items() if "epochs" in found}
-    for notebook, found in trained.items():
-        assert set(profile) <= set(found), f"{notebook} lacks {sorted(set(profile) - set(found))} of profiles/cpu.yaml"
-        setting(**{name: value for name, value in found.items() if name in known})
+    studies = {name: found for name, found in declared.items() if "profile" in found}
+    assert studies, "no page has studies"
+    for name, found in studies.items():
+        others = {key: value for key, value in found.items() if key != "profile"}
+        assert set(others) <= known, name
+        assert set(others.values()) <= {None}, name
+        assert set(cpu) <= set(others), f"{name} lacks {sorted(set(cpu) - set(others))} of profiles/cpu.yaml"
+    for name, found in declared.items():
+        for key, default in found.items():
+            if key in known and name not in studies:
+                assert (key, default) == (key, cpu.get(key, default)), name
+                assert type(default) is type(cpu.get(key, default)), (name, key)
+
+
+def test_a_page_of_studies_refuses_what_no_study_knows() -> None:
+    """As its first cell asks: its globals, the profile among them."""
+    found = given({"profile": "cpu", "dataset": None, "epochs": 3, "_private": 1})
+    assert study.asked("v1.aux", **found).setting.epochs == 3
+    with pytest.raises(BadInput, match="Unknown parameter 'epoch'. Did you mean 'epochs'"):
+        study.asked("v1.aux", **{**found, "epoch": 3})
 
 
 # -- the page of the GPU's runs -----------------------------------------------------------------------------------

@@ -1,0 +1,42 @@
+"""What the verdicts of a page say, in sentences for its opening and the ends of its sections.
+
+They are computed with the page, so that they are true whichever way the verdicts fall.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from replication.pages import answers, metrics
+from replication.pages.claim import CONTRADICTED, NOT_RUN, OUT_OF_REACH, SUPPORTED, UNRESOLVED
+from replication.pages.claims import settle
+from replication.studies.study import Grid
+
+Sections = Mapping[str, Sequence[str]]  # the ids of the claims that each part of a page settles
+
+
+def claims(sections: Sections) -> list[str]:
+    """All claims of a page, each once."""
+    return list(dict.fromkeys(name for ids in sections.values() for name in ids))
+
+
+def found(sections: Sections, grids: Sequence[Grid]) -> dict[str, str]:
+    """A sentence a claim, together for each section."""
+    said = {one.claim.id: _plain(answers.sentence(one.claim.id, metrics.record(one)))
+            for one in settle(claims(sections), grids)}
+    return {section: " ".join(said[name] for name in ids) for section, ids in sections.items()}
+
+
+def tally(sections: Sections, grids: Sequence[Grid]) -> str:
+    """How many claims of a page have which verdict, and which: "3 are supported (V1-27, BN-2a, BN-2b), ..."."""
+    by: dict[str, list[str]] = {}
+    for one in settle(claims(sections), grids):
+        by.setdefault(one.verdict, []).append(one.claim.id)
+    return ", ".join(f"{len(by[verdict])} {'is' if len(by[verdict]) == 1 else 'are'} {verdict} "
+                     f"({', '.join(by[verdict])})"
+                     for verdict in (SUPPORTED, CONTRADICTED, UNRESOLVED, NOT_RUN, OUT_OF_REACH) if verdict in by)
+
+
+def _plain(text: str) -> str:
+    """Without tags: prose takes it as it is."""
+    return re.sub(r"<[^>]+>", "", text)
