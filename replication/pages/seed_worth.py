@@ -136,6 +136,8 @@ def elsewhere(aux: Grid) -> pd.DataFrame:
     table = _there(aux)
     for device, norm in itertools.product(table.device.unique(), aux.study.factors["norm"]):
         both = table[(table.device == device) & (table.norm == norm)].merge(here, on="address", suffixes=("_there", ""))
+        if len(both) < 2:
+            continue
         difference = 100 * (both.val_error_there - both.val_error)
         within = (100 * here[here.norm == norm].set_index("aux").val_error).groupby("aux").var().mean()
         rows.append({"machine": device, "norm": norm, "runs": len(both), "mean difference": difference.mean(),
