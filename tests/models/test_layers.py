@@ -145,3 +145,23 @@ def test_biases_of_the_caffe_model():
 def test_other_starts_have_no_biases(init):
     net = build(googlenet(classes=10, width=0.25, init=init))
     assert all((p == 0).all() for name, p in net.named_parameters() if name.endswith("bias"))
+
+
+@pytest.mark.parametrize("norm", [None, ops.BatchNorm()])
+def test_sigmoids_stand_where_relus_stood(norm):
+    """BN §4.2.2: "the network with sigmoid in place of ReLU". Each layer against torch's own functions."""
+    net = build(googlenet(classes=10, width=0.25, stem=4, resolution=64, norm=norm, activation="sigmoid", aux=())).eval()
+    x, seen = torch.randn(2, 3, 64, 64), {}
+    for name, layer in net.named_modules():
+        if isinstance(layer, (layers.Conv, layers.Linear)):
+            layer.register_forward_hook(lambda layer, given, out, name=name: seen.update({name: (layer, given[0], out)}))
+    net(x)
+    assert len(seen) == 58
+    for name, (layer, given, out) in seen.items():
+        if isinstance(layer, layers.Linear):
+            assert torch.equal(out, F.linear(given.flatten(1), layer.weight, layer.bias)), name  # the classifier
+            continue
+        expected = F.conv2d(given, layer.weight, layer.bias, layer.stride, layer.padding)
+        expected = expected if norm is None else F.batch_norm(
+            expected, layer.norm.running_mean, layer.norm.running_var, layer.norm.weight, layer.norm.bias, eps=1e-3)
+        torch.testing.assert_close(out, torch.sigmoid(expected), rtol=1e-4, atol=1e-5)
