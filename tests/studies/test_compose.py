@@ -250,26 +250,22 @@ def test_seeds_may_begin_elsewhere_and_images_be_a_pilot_s() -> None:
 @pytest.mark.parametrize("width", [0.25, 0.5, 1.0])
 @pytest.mark.parametrize("module", ["naive", "unreduced"])
 def test_a_width_of_the_same_cost(module: str, width: float) -> None:
-    same = {"network.module": module, "network.width": SameCost()}
     table = {"width": width, "resolution": 64, "stem": 4}
-    found = compose("googlenet", Setting(**table), same)
-    least = min((abs(cost.multiply_adds(googlenet(classes=10, module=module, **{**table, "width": width * n / 200}))
-                     - cost.multiply_adds(googlenet(classes=10, **table))), n) for n in range(1, 201))
-    off = abs(cost.multiply_adds(found.network) - cost.multiply_adds(googlenet(classes=10, **table)))
-    assert off <= max(2 * least[0], 0.03 * cost.multiply_adds(googlenet(classes=10, **table)))
-    assert cost.multiply_adds(found.network) == pytest.approx(cost.multiply_adds(googlenet(classes=10, **table)),
-                                                              rel=0.08)
+    found = compose("googlenet", Setting(**table), {"network.module": module, "network.width": SameCost()}).network
+    wanted = cost.multiply_adds(googlenet(classes=10, **table))
+    assert found.row("3a") != googlenet(classes=10, **table).row("3a")
+    assert cost.multiply_adds(found) == pytest.approx(wanted, rel=0.05)
+    assert cost.multiply_adds(googlenet(classes=10, module=module, **table)) > 2 * wanted
 
 
-@pytest.mark.parametrize(("arms", "names"), [
-    ([("v1.head", ("bn", "average", "0.4")), ("v1.aux", ("bn", "4a+4d")), ("v1.module", ("reduced",)),
-      ("v1.mix", ("table",)), ("v1.schedule", ("linear", "last")), ("v1.augment", ("flip",)), ("v3.smoothing", ("0",)),
-      ("v3.rmsprop", ("sgd",)), ("v1.weight", ("bn", "he", "0.3")), ("seeds", ("all",)), ("v1.ablation", ("whole",))], 1),
-    ([("v1.start", ("own",)), ("v1.augment", ("area",))], 1)])
-def test_what_studies_compare_with_is_trained_once(arms: list[tuple[str, tuple[str, ...]]], names: int) -> None:
-    addresses = {next(cell.address for cell in study.study(name, **SMALL).cells if tuple(cell.keys.values()) == keys)
-                 for name, keys in arms}
-    assert len(addresses) == names
+@pytest.mark.parametrize("arms", [
+    {"v1.head": ("bn", "average", "0.4"), "v1.aux": ("bn", "4a+4d"), "v1.module": ("reduced",), "v1.mix": ("table",),
+     "v1.schedule": ("linear", "last"), "v1.augment": ("flip",), "v3.smoothing": ("0",), "v3.rmsprop": ("sgd",),
+     "v1.weight": ("bn", "he", "0.3"), "seeds": ("all",), "v1.ablation": ("whole",)},
+    {"v1.start": ("own",), "v1.augment": ("area",)}])
+def test_what_studies_compare_with_is_trained_once(arms: dict[str, tuple[str, ...]]) -> None:
+    assert len({cell.address for name, keys in arms.items() for cell in study.study(name, **SMALL).cells
+                if tuple(cell.keys.values()) == keys}) == 1
 
 
 # -- a study of one's own -----------------------------------------------------------------------------------------
