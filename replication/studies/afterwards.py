@@ -223,8 +223,7 @@ def _path(place: Path, part: str) -> Path:
 def _stored(part: str) -> pd.DataFrame:
     for place in paths.stores():
         if (path := _path(place, part)).exists():
-            return pd.read_csv(path, dtype={"addresses": str, "commit": str},  # "0123e5678901" is no number
-                               float_precision="round_trip")
+            return pd.read_csv(path, dtype={"addresses": str, "commit": str})  # "0123e5678901" is no number
     return pd.DataFrame(columns=["id", "addresses"])
 
 

@@ -110,7 +110,7 @@ def test_heads() -> None:
     expected: dict[str, list[float]] = {"S2-5a": [], "S2-5b": [], "S2-5c": []}
     for one in several:
         chances = {head: softmax(said, axis=1) for head, said in one.logits.items()}
-        sure = [max(chances.values(), key=lambda p: p[i].max())[i].argmax() for i in range(N)]  # noqa: B023
+        sure = [max(chances.values(), key=lambda p: p[i].max())[i].argmax() for i in range(N)]
         mean = sum(chances.values()).argmax(1)  # type: ignore[union-attr]
         main, best = np.mean(wrong(one)), min(np.mean(wrong(one, head)) for head in one.logits)
         for name, error in zip(expected, (100 * np.mean(sure != LABELS), 100 * np.mean(mean != LABELS), best),
@@ -251,12 +251,12 @@ def test_features_are_the_outputs_of_the_rows() -> None:
     finish(cell)
     network = members.network(cell.experiment, cell.seed)
     images = evaluate_view(load(cell.experiment.data).val.images, ())
+    found = probe.features(network, images, ("4a", "4d"), batch=7)
     seen: dict[str, torch.Tensor] = {}
     for row in ("4a", "4d"):
         getattr(network, row).register_forward_hook(
             lambda _module, _given, output, row=row: seen.__setitem__(row, output.mean((2, 3))))
     with torch.no_grad():
         network(images)
-    found = probe.features(network, images, ("4a", "4d"), batch=7)
     for row in ("4a", "4d"):
         torch.testing.assert_close(found[row], seen[row])
