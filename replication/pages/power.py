@@ -58,8 +58,10 @@ class Seen:
 
     @property
     def error(self) -> float:
-        """The standard error of the effect, with these runs; of a share nan."""
-        return math.sqrt(sum(sd ** 2 / n for sd, n in zip(self.sds, self.runs, strict=True))) if self.sds else math.nan
+        """The standard error of the effect, with these runs; of a share NaN."""
+        if not self.sds or not all(self.runs):
+            return math.nan
+        return math.sqrt(sum(sd ** 2 / n for sd, n in zip(self.sds, self.runs, strict=True)))
 
 
 def decides(effect: float, sds: tuple[float, ...], region: tuple[float, float], n: int) -> float:
@@ -93,7 +95,8 @@ def _clopper_pearson(hits: Any, n: int) -> tuple[Any, Any]:
 def seeds(seen: Seen, region: tuple[float, float]) -> int | None:
     """The fewest seeds a side that decide with a probability of POWER; None where no number up to MOST does."""
     if not seen.sds:
-        return next((n for n in range(1, MOST // 20) if decides_share(seen.effect, region, n) >= POWER), None)
+        tried = (*range(1, 200), *range(200, MOST + 1, 500))  # one by one: it does not rise steadily
+        return next((n for n in tried if decides_share(seen.effect, region, n) >= POWER), None)
     if not all(map(math.isfinite, (seen.effect, *seen.sds))) or seen.effect in region:
         return None
     n = bisect.bisect_left(range(MOST + 1), True, lo=2,
@@ -131,9 +134,9 @@ class Kept(Grid):
 
 
 def look(claim: Claim, grids: Mapping[str, Grid]) -> Seen | None:
-    """What the runs of grids, by study, say of a claim; None where a side has none. Where a side has too few seeds for
+    """What the runs of grids, by study, say of a claim; None where they say nothing. Where a side has too few seeds for
     a standard deviation, it is that of all arms of its study and form (as published or batch-normalised), else of all
-    arms of its form."""
+    arms of its form; so the scatter may be known where a side has no run, and the effect is NaN."""
     own = grids[claim.study or ""]
     measure: Any = claim.measure
     if isinstance(measure, Share):
@@ -143,10 +146,10 @@ def look(claim: Claim, grids: Mapping[str, Grid]) -> Seen | None:
         return _of_interval(measure, own)
     sides = by_seed(measure, own)
     means = [float(sides[side].mean()) for side in sides]
-    if not all(map(math.isfinite, means)):
-        return None
     scatters = [_scatter(sides[side], arms, measure, own, grids) for side, arms in zip(sides, _sides(measure),
                                                                                       strict=True)]
+    if not all(math.isfinite(sd) for sd, _ in scatters) and not all(map(math.isfinite, means)):
+        return None
     both = sides.dropna()
     pairs = len(means) == 2 and len(both) >= 3
     return Seen(means[0] - sum(means[1:]), tuple(int(sides[side].count()) for side in sides),
@@ -331,7 +334,7 @@ def report(profile: str) -> str:
     """What `python -m replication power` prints. Raises BadInput for an unknown profile, and without a pilot."""
     rate = rates()
     of = table(profile, rate)
-    if not of.runs.any():
+    if not _piloted(of):
         raise BadInput(f"No pilot run is stored: python -m replication run --profile {PILOT} trains what seeds are "
                        f"reckoned from.")
     head = (f"Seeds a side that decide each claim with a probability of {POWER:.0%}, if effect and scatter are as the "
@@ -342,6 +345,11 @@ def report(profile: str) -> str:
     wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
     body = ["  ".join(cell.ljust(w) for cell, w in zip(line, wide, strict=True)).rstrip() for line in lines]
     return "\n".join([head, "", *body, "", *beyond(of), *unresolved(of), pairing(of)])
+
+
+def _piloted(of: pd.DataFrame) -> bool:
+    """Whether the pilot has told anything."""
+    return bool((of.runs > 0).any() or of.sd_a.notna().any())
 
 
 COLUMNS = ("claim", "region", "printed", "pilot saw", "scatter", "whose", "seeds", "as printed", "here", "GPU",
@@ -377,8 +385,9 @@ def beyond(of: pd.DataFrame) -> list[str]:
     """A sentence a claim that CORES do not decide within half an hour, with what they would take."""
     found = [f"{row['claim']}: no CPU decides it within half an hour: {_basis(row)} take {_time(row['here'])} here, "
              f"{_time(row['gpu'])} on a GPU." for row in of[of.here > HALF_AN_HOUR].to_dict("records")]
+    near = of.here.isna() & (of.runs > 0) & (of.sd_a.notna() | (of.unit == "%"))
     return found + [f"{name}: no number of seeds up to {MOST:,} decides it, so near an edge of its region lies what "
-                    f"the pilot saw." for name in of.claim[of.here.isna() & (of.runs > 0)]]
+                    f"the pilot saw." for name in of.claim[near]]
 
 
 def _basis(row: Row) -> str:
@@ -398,8 +407,8 @@ def unresolved(of: pd.DataFrame) -> list[str]:
         seen = html.measured({"value": row["value"], "unit": row["unit"]})
         half = html.digits((row["high"] - row["low"]) / 2)
         lines.append(f"{row['claim']} is not resolved: {seen}, from {show(row['low'])} to {show(row['high'])} "
-                     f"(half-width {half}) over {row['n']:.0f} seeds, where the region is {row['region']}; if effect and "
-                     f"scatter stay so, {would}.")
+                     f"(half-width {half}) over {row['n']:.0f} seeds, where the region is {row['region']}; if effect "
+                     f"and scatter stay so, {would}.")
     return lines
 
 
@@ -424,7 +433,7 @@ def pairing(of: pd.DataFrame) -> str:
 def answer(of: pd.DataFrame) -> str:
     """What could be decided, in a sentence."""
     within, over = int((of.here <= HALF_AN_HOUR).sum()), int((of.here > HALF_AN_HOUR).sum())
-    if not of.runs.any():
+    if not _piloted(of):
         return f"No pilot is stored here, so nothing is known yet of the {len(of)} claims that need training."
     return (f"Of {len(of)} claims that need training, {CORES} cores can decide {within} within half an hour each; "
             f"{over} take longer, and of {len(of) - within - over} the pilot gives no number of seeds.")
@@ -451,5 +460,5 @@ def numbers(of: pd.DataFrame, profile: str) -> dict[str, Any]:
     return {"answer": answer(of), "pairing": pairing(of), "power": POWER, "cores": CORES,
             "here": rate.here[0], "g_per_s": rate.here[1] / 1e9, "gpu": rate.gpu[0], "gpu_t_per_s": rate.gpu[1] / 1e12,
             "first_seed": pilot.first_seed, "pilot": {"lr": pilot.lr, "lr_bn": pilot.lr_bn},
-            "chosen": f"{judges.epochs} epochs at a peak rate of {judges.lr:g} as published, and with batch normalisation "
-                      f"{judges.epochs_bn or judges.epochs} at {judges.lr_bn:g}"}
+            "chosen": f"{judges.epochs} epochs at a peak rate of {judges.lr:g} as published, and with batch "
+                      f"normalisation {judges.epochs_bn or judges.epochs} at {judges.lr_bn:g}"}
