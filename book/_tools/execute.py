@@ -3,10 +3,10 @@
     python book/_tools/execute.py cpu                     # all, with the parameters of profiles/cpu.yaml
     python book/_tools/execute.py cpu --only aux_heads    # these alone
 
-A notebook that declares `profile` is told its name; others take of the profile what they declare. One whose cell of
+A notebook that declares `profile` is told its name, others take of the profile what they declare; one whose cell of
 parameters is tagged `own-parameters` keeps its own, for it is an example and no result. The index draws on the other
-notebooks and the page `reproduced` on all, so they come last. A notebook that fails is left in out/failed/ to be read; nothing half-run gets to
-out/notebooks/. With REPLICATION_OUT set, it stands for out/.
+notebooks and the page `reproduced` on all, so they come last. A notebook that fails is left in out/failed/ to be read;
+nothing half-run gets to out/notebooks/. With REPLICATION_OUT set, it stands for out/.
 """
 from __future__ import annotations
 

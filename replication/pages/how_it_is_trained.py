@@ -9,9 +9,9 @@ from replication.studies.study import Grid
 
 STUDIES = ("v1.schedule", "v1.augment", "bn.rate", "bn.sigmoid", "v3.smoothing", "v3.rmsprop", "v3.clip")
 SECTIONS: findings.Sections = {
-    "schedule": ("V1-27", "V1-28"), "augment": ("V1-29", "V1-30", "V1-31"), "rate": ("BN-1a", "BN-1b", "BN-2a", "BN-2b"),
-    "sigmoid": ("BN-3a", "BN-3b"), "smoothing": ("V3-22", "V3-24"), "rmsprop": ("V3-25",),
-    "clip": ("V3-26a", "V3-26b")}
+    "schedule": ("V1-27", "V1-28"), "augment": ("V1-29", "V1-30", "V1-31"),
+    "rate": ("BN-1a", "BN-1b", "BN-2a", "BN-2b"), "sigmoid": ("BN-3a", "BN-3b"), "smoothing": ("V3-22", "V3-24"),
+    "rmsprop": ("V3-25",), "clip": ("V3-26a", "V3-26b")}
 
 
 def numbers(grids: Sequence[Grid]) -> dict[str, Any]:

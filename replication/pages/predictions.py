@@ -16,7 +16,8 @@ from replication.studies.study import Cell, Grid
 ELSEWHERE = "the weights of these runs are on the machine that trained them, and what they say with them"
 
 
-def inputs(grid: Grid, examples: Callable[[Experiment, int, int], Any], number: int = 8, **keys: str) -> Figure | Nothing:
+def inputs(grid: Grid, examples: Callable[[Experiment, int, int], Any], number: int = 8,
+           **keys: str) -> Figure | Nothing:
     """Training examples of some arms as the network gets them (`inspect.examples`)."""
     shown = examples(finals.experiment(grid, **keys), grid.setting.first_seed, number)
     return pictures.sheet(shown.pictures, shown.names)
@@ -28,7 +29,7 @@ def outputs(grid: Grid, look: Callable[[Experiment, int], Any], **keys: str) -> 
     for cell in _here(grid, keys):
         seen = look(cell.experiment, cell.seed)
         telling = train_any.telling(seen.logits["main"], seen.labels, seen.classes)
-        return pictures.sheet(seen.pictures(telling.image), train_any.captions(telling), telling.right)
+        return pictures.sheet(seen.pictures(telling.image), train_any.captions(telling), list(telling.right))
     return Nothing(ELSEWHERE)
 
 

@@ -67,7 +67,8 @@ def of(**parameters: Any) -> Profile:
 
 def test_what_a_profile_leaves_open_is_the_same_for_its_runs_and_its_pages(tmp_path: Path, execute: Any) -> None:
     """A page's own defaults are the cpu profile's; another profile may not name all of them."""
-    notebook(tmp_path / "page.ipynb", "# Page", "dataset = 'shapes'\nimages = None\nlr = 0.06\nlr_bn = 0.06\nepochs = 7")
+    notebook(tmp_path / "page.ipynb", "# Page", "dataset = 'shapes'\nimages = None\nlr = 0.06\nlr_bn = 0.06\n"
+             "epochs = 7")
     given = execute.shared_out(of(dataset="digits", epochs=3), [tmp_path / "page.ipynb"])["page"]
     assert given["lr"] == Setting(dataset="digits", epochs=3).lr != 0.06
     assert given == {"dataset": "digits", "epochs": 3, "lr": Setting().lr}  # images: nobody's to say; lr_bn: the same
