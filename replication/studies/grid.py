@@ -79,7 +79,7 @@ STUDIES = {study.name: study for study in (
     Study("rates.other", "Which peak rate, where the network or its training is another?", "googlenet", {
         "form": {"fc": Arm("fully connected", {"network.head": "fc"}),
                  "naive": Arm("naive modules, equally costly", {"network.module": "naive", **ALIKE}),
-                 "rmsprop": Arm("RMSProp", RMSPROP)}, "rate": rates(0.5, 1)}, BN),
+                 "rmsprop": Arm("RMSProp", RMSPROP)}, "rate": rates(0.5, 1, 0.25)}, BN),
     # -- the first paper
     Study("v1.long", "How good does the network become, as published and with batch normalisation?", "googlenet",
           {"norm": {"bn": NORM["bn"], "lrn": NORM["lrn"]}}),
