@@ -201,7 +201,7 @@ def v3(side: int = 299, first: int = 2, pool: bool = True) -> tuple[int, int]:
 
     def count(layer: nn.Module, inputs: Any, output: torch.Tensor) -> None:
         nonlocal macs
-        macs += layer.weight.numel() * math.prod(output.shape[2:])  # type: ignore[union-attr,operator]
+        macs += layer.weight.numel() * math.prod(output.shape[2:])
 
     with torch.device("meta"):
         network = inception_v3(weights=None, aux_logits=False, init_weights=False).eval()
