@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,35 +61,41 @@ CLAIMS = (
 
 
 # -- in words -----------------------------------------------------------------------------------------------------
-SAID = {
-    "V1-33a": "Averaging seven networks instead of taking one lowers the top-1 error by",
-    "V1-32a": "ten crops instead of one lower a single network's by",
-    "V1-33b": "and that of seven networks by",
-    "V1-32b": "what ten crops gain over one exceeds what 144 gain over ten by",
-    "V1-32c": "144 crops instead of ten lower it by",
-    "V1-34": "The mean over crops beats the maximum by",
-    "V1-34b": "and the mean of the logits by",
-    "V1-35": "With starting weights of their own, seven networks gain more from averaging than with the same ones by",
-    "V1-36": "a network half as wide again in the place of one of seven lowers the error by",
-    "V1-24": "Heads lower the error of linear probes on the middle layers by",
-    "S2-5a": "Taking each image's most confident head instead of the main one lowers the error by",
-    "S2-5b": "the average of the three by",
-    "S2-5c": "the head that these very images show to be the best by",
+SAID = {  # of each quantity; of lowers/raises and the like the first word is for what is above 0
+    "V1-33a": "averaging seven networks instead of taking one lowers/raises the top-1 error by",
+    "V1-32a": "ten crops instead of one lower/raise a single network's error by",
+    "V1-33b": "ten crops instead of one lower/raise the error of seven networks by",
+    "V1-32c": "144 crops instead of ten lower/raise a single network's error by",
+    "V1-32b": "what ten crops gain over one is more/less than what 144 gain over ten, by",
+    "V1-34": "over crops, the mean probability does better/worse than the maximum, by",
+    "V1-34b": "it does better/worse than the mean of the logits by",
+    "V1-35": "seven networks that start each its own way gain more/less from averaging than seven that start alike, by",
+    "V1-36": "a network half as wide again in the place of one of seven lowers/raises the error by",
+    "V1-24": "auxiliary heads lower/raise the error of linear probes on the middle layers by",
+    "S2-5a": "taking each image's most confident head in place of the main one lowers/raises the error by",
+    "S2-5b": "the average of the three heads in place of the main one lowers/raises it by",
+    "S2-5c": "the head that these very images show to be the best lowers/raises it by",
 }
 
 
 def said(grid: Grid, *ids: str) -> html.Html:
-    """What was found, a clause a quantity, with its interval and, of a claim, its verdict."""
+    """What was found, a sentence a quantity, with its interval and, of a claim, its verdict."""
     regions = {claim.id: claim.region for claim in CLAIMS}
-    clauses = []
+    found = []
     for name in ids:
-        if (of := Measured(name)(grid)) is None:
-            clauses.append(f"{SAID[name]} … ({html.word(NOT_RUN)})")
+        of = Measured(name)(grid)
+        below = of is not None and of.value < 0
+        words = re.sub(r"([a-z]+)/([a-z]+)", r"\2" if below else r"\1", SAID[name])
+        words = words[0].upper() + words[1:]
+        if of is None:
+            found.append(f"{words} … ({html.word(NOT_RUN)}).")
             continue
-        judged = f", {html.word(verdict(of, regions[name]))}" if name in regions else ""
-        clauses.append(f"{SAID[name]} <strong>{html.fixed(of.value)}</strong> points [{html.fixed(of.low)} to "
-                       f"{html.fixed(of.high)}; {of.n:,} {of.of}{judged}]")
-    return html.Html(f"<p>{'; '.join(clauses)}.</p>")
+        ends = (-of.high, -of.low) if below else (of.low, of.high)
+        told = html.word(verdict(of, regions[name])) if name in regions else (
+            "may be either" if ends[0] <= 0 else "")
+        found.append(f"{words} <strong>{html.fixed(abs(of.value))}</strong> points [{html.fixed(ends[0])} to "
+                     f"{html.fixed(ends[1])}; {of.n:,} {of.of}{f'; {told}' if told else ''}].")
+    return html.Html(f"<p>{' '.join(found)}</p>")
 
 
 def judged_on(grid: Grid) -> html.Html:
@@ -101,7 +108,7 @@ def judged_on(grid: Grid) -> html.Html:
     half = 1.96 * math.sqrt(error * (100 - error) / images)
     return html.Html(
         f"<p>{alone.subsets.iloc[-1]} networks, judged on {images:,} images; all 144 views were looked at for "
-        f"{f'the first {few:,}' if few < images else 'all of them'}. From {images:,} images one network's error of "
+        f"{f'the first {few:,}' if few < images else 'all'}. From {images:,} images one network's error of "
         f"{error:.1f} % is known to ±{half:.1f} points (binomial, 95 %); differences on the same images are known "
         f"better.</p>")
 
@@ -138,7 +145,8 @@ def by_head(grid: Grid) -> Styler | html.Html:
 
 def by_probe(grid: Grid) -> Styler | html.Html:
     """Error of linear probes by row and heads: mean over runs, lowest, highest."""
-    return _summary(grid.labelled(afterwards.table(grid, "probes")), ["row", "aux"])
+    table = grid.labelled(afterwards.table(grid, "probes"))
+    return _summary(table.sort_values("row", kind="stable") if len(table) else table, ["row", "aux"])
 
 
 def _summary(table: pd.DataFrame, by: list[str]) -> Styler | html.Html:
@@ -146,7 +154,7 @@ def _summary(table: pd.DataFrame, by: list[str]) -> Styler | html.Html:
         return html.Html("")
     found = table.groupby(by, sort=False).error.agg(["mean", "min", "max", "count"]).reset_index()
     return html.neat(found.rename(columns={"mean": "top-1 error, %", "min": "lowest", "max": "highest",
-                                           "count": "networks", "aux": "heads"}))
+                                           "count": "networks", "aux": "trained with heads", "row": "output of"}))
 
 
 def numbers() -> dict[str, Any]:

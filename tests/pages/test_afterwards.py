@@ -60,7 +60,19 @@ def test_sentences_say_what_is_not_known() -> None:
     quantity("V1-33a", 1.25, 1, 1.5)
     words = afterwards.said(Runs("a", "b"), "V1-33a", "S2-5a")  # type: ignore[arg-type]
     assert "<strong>1.25</strong> points [1.00 to 1.50; 4,000 images" in words
+    assert words.startswith("<p>Averaging seven networks instead of taking one lowers the top-1 error by")
     assert words.endswith(f"lowers the error by … ({html.word(claim.NOT_RUN)}).</p>")
+
+
+def test_what_is_below_zero_is_said_the_other_way_round() -> None:
+    quantity("V1-34", -0.5, -1.25, 0.25, "seeds")
+    assert afterwards.said(Runs("a", "b"), "V1-34").startswith(  # type: ignore[arg-type]
+        "<p>Over crops, the mean probability does worse than the maximum, by <strong>0.50</strong> points "
+        "[−0.25 to 1.25; 4,000 seeds; ")
+    quantity("S2-5a", -0.5, -1.25, 0.25, "seeds")
+    words = afterwards.said(Runs("a", "b"), "S2-5a")  # type: ignore[arg-type]
+    assert "raises the error by" in words
+    assert "may be either]" in words, "no claim, so no verdict"
 
 
 def test_intervals_over_images_say_so() -> None:
