@@ -296,8 +296,8 @@ def test_what_takes_longer_than_half_an_hour_is_named_with_its_number(hand_made:
     assert f"{row.seeds:.0f} seeds a side take {row.here / 3600:.1f} h here" in line
     within, all_ = int(quick.here.notna().sum()), len(quick)
     assert power.answer(quick).startswith(
-        f"Of {all_} claims that need training, 2 cores can decide {within} within half an hour each; 0 take longer, and "
-        f"of {all_ - within} ")
+        f"Of {all_} claims that need training, 2 cores can decide {within} within half an hour each; 0 take longer, "
+        f"and of {all_ - within} ")
     assert f" 2 cores can decide 0 within half an hour each; {within} take longer" in power.answer(slow)
 
 
