@@ -24,7 +24,7 @@ from scipy.stats import beta, binom, chi2, norm, t
 from replication import paths, provenance
 from replication.errors import BadInput
 from replication.pages import html
-from replication.pages.claim import UNRESOLVED, Claim, verdict
+from replication.pages.claim import UNRESOLVED, Claim, Settled
 from replication.pages.claims import CLAIMS
 from replication.pages.measures import Arms, Difference, Mean, Of, Ratio, Share
 from replication.runs import experiments, store
@@ -271,8 +271,8 @@ def table(profile: str, rate: Rates | None = None) -> pd.DataFrame:
     of, pilot, rate = profiles.profile(profile), profiles.profile(PILOT), rate or rates()
     trained = [claim for claim in CLAIMS.values() if claim.study is not None and claim.measure is not None]
     names = dict.fromkeys([*(claim.study or "" for claim in trained), *pilot.studies])
-    whole = {name: study.under(grid.named(name), of.setting(name)) for name in names}
-    piloted = {name: Kept.of(study.under(grid.named(name), pilot.setting(name))) for name in names}
+    whole = {name: _asked(name, of) for name in names}
+    piloted = {name: Kept.of(_asked(name, pilot)) for name in names}
     judged = {name: Kept.of(study.only([each], of.only.get(name, {}))[0] if name in of.studies else
                             replace(each, cells=())) for name, each in whole.items()}
     rows = []
@@ -287,6 +287,15 @@ def table(profile: str, rate: Rates | None = None) -> pd.DataFrame:
             **_plan(claim, look(claim, piloted), work, rate), "judges": judged[name].setting.seeds if asks else 0,
             **_so_far(claim, judged, work, rate)})
     return pd.DataFrame(rows).sort_values("here", kind="stable", ignore_index=True)
+
+
+def _asked(name: str, profile: profiles.Profile) -> Grid:
+    """A study with all its arms; without runs where its networks do not fit the profile's images."""
+    setting = profile.setting(name)
+    try:
+        return study.under(grid.named(name), setting)
+    except BadInput:
+        return Grid(grid.named(name), setting, ())
 
 
 def _plan(claim: Claim, seen: Seen | None, work: float, rate: Rates) -> dict[str, Any]:
@@ -307,10 +316,10 @@ def _so_far(claim: Claim, judged: Mapping[str, Grid], work: float, rate: Rates) 
     """What of a row the runs that judge know."""
     with np.errstate(divide="ignore", invalid="ignore"):
         interval = claim.measure(judged[claim.study or ""]) if claim.measure else None
-    found = verdict(interval, claim.region)
+    found = Settled(claim, interval).verdict
     seen = look(claim, judged) if found == UNRESOLVED else None
     still = seeds(seen, scaled(claim)) if seen else None
-    value, low, high, n = astuple(interval) if interval else (math.nan,) * 4
+    value, low, high, n = astuple(interval)[:4] if interval else (math.nan,) * 4
     return {"verdict": found, "value": value, "low": low, "high": high, "n": n, "still": still or math.nan,
             **_cost("still_", still, work, rate)}
 

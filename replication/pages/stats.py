@@ -35,11 +35,6 @@ def mean(values: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(centre, centre - half, centre + half, len(x))
 
 
-def paired(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
-    """Mean of a - b over pairs (the same seed in both), with Student's interval of the differences."""
-    return mean(np.asarray(a, dtype=float) - np.asarray(b, dtype=float), level)
-
-
 def welch(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
     """Mean of a less mean of b, two independent samples of two values or more each, with Welch's interval."""
     x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
