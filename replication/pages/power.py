@@ -133,8 +133,9 @@ class Kept(Grid):
         return cls(other.study, other.setting, other.cells)
 
 
-def look(claim: Claim, grids: Mapping[str, Grid]) -> Seen | None:
-    """What the runs of grids, by study, say of a claim; None where they say nothing. Where a side has too few seeds for
+def look(claim: Claim, grids: Mapping[str, Grid], whole: Grid) -> Seen | None:
+    """What the runs of grids, by study, say of a claim; None where they say nothing. `whole` has all arms of its study,
+    which a grid need not. Where a side has too few seeds for
     a standard deviation, it is that of all arms of its study and form (as published or batch-normalised), else of all
     arms of its form; so the scatter may be known where a side has no run, and the effect is NaN."""
     own = grids[claim.study or ""]
@@ -146,8 +147,15 @@ def look(claim: Claim, grids: Mapping[str, Grid]) -> Seen | None:
         return _of_interval(measure, own)
     sides = by_seed(measure, own)
     means = [float(sides[side].mean()) for side in sides]
-    scatters = [_scatter(sides[side], arms, measure, own, grids) for side, arms in zip(sides, _sides(measure),
-                                                                                      strict=True)]
+    scatters = []
+    for side, arms in zip(sides, _sides(measure), strict=True):
+        several = math.prod(1 if isinstance(keys, str) else len(keys) for keys in arms.values())
+        published = _as_published(_needed(arms, whole.cells)[0])
+        if sides[side].count() > ENOUGH:
+            scatters.append((float(sides[side].std()), "own"))
+        else:
+            sd, whose = _pooled(measure, published, own, grids)
+            scatters.append((sd / math.sqrt(several), whose))
     if not all(math.isfinite(sd) for sd, _ in scatters) and not all(map(math.isfinite, means)):
         return None
     both = sides.dropna()
@@ -183,19 +191,14 @@ def _needed(arms: Arms, cells: Iterable[Cell]) -> list[Cell]:
         cell.keys[factor] in ((keys,) if isinstance(keys, str) else keys) for factor, keys in arms.items())]
 
 
-def _scatter(side: pd.Series, arms: Arms, measure: Difference | Mean, own: Grid,
-             grids: Mapping[str, Grid]) -> tuple[float, str]:
-    """The standard deviation between seeds of one side, and whose it is."""
-    if side.count() > ENOUGH:
-        return float(side.std()), "own"
-    published = _as_published(_needed(arms, own.cells)[0])
-    several = math.prod(1 if isinstance(keys, str) else len(keys) for keys in arms.values())  # a mean of so many runs
+def _pooled(measure: Difference | Mean, published: bool, own: Grid, grids: Mapping[str, Grid]) -> tuple[float, str]:
+    """The standard deviation between seeds of one arm, over all arms of a form: of the study, or else of all grids."""
     for whose, among in (("study", [own]), ("form", grids.values())):
         parts = [part for each in among for part in _repetitions(measure, each, published)]
         free = sum(len(part) - 1 for part in parts)
         if free >= ENOUGH:
-            return math.sqrt(sum(len(part) * part.var(ddof=0) for part in parts) / free / several), whose
-    return float(side.std()), "own"
+            return math.sqrt(sum(len(part) * part.var(ddof=0) for part in parts) / free), whose
+    return math.nan, ""
 
 
 def _repetitions(measure: Difference | Mean, of: Grid, published: bool) -> list[pd.Series]:
@@ -272,9 +275,10 @@ def table(profile: str, rate: Rates | None = None) -> pd.DataFrame:
     trained = [claim for claim in CLAIMS.values() if claim.study is not None and claim.measure is not None]
     names = dict.fromkeys([*(claim.study or "" for claim in trained), *pilot.studies])
     whole = {name: _asked(name, of) for name in names}
-    piloted = {name: Kept.of(_asked(name, pilot)) for name in names}
+    piloted = {name: Kept.of(study.asked(name, PILOT)) for name in names}
+    trained = [claim for claim in trained if whole[claim.study or ""].cells]  # the others fit no such images
     judged = {name: Kept.of(study.only([each], of.only.get(name, {}))[0] if name in of.studies else
-                            replace(each, cells=())) for name, each in whole.items()}
+                            replace(each, cells=())) for name, each in whole.items()}  # as `asked`, in half the time
     rows = []
     for claim in trained:
         name, sides = claim.study or "", _sides(claim.measure)
@@ -284,8 +288,8 @@ def table(profile: str, rate: Rates | None = None) -> pd.DataFrame:
         asks = all(_needed(arms, judged[name].cells) for arms in sides)
         rows.append({
             "claim": claim.id, "study": name, "unit": claim.unit, "printed": claim.printed, "region": _region(claim),
-            **_plan(claim, look(claim, piloted), work, rate), "judges": judged[name].setting.seeds if asks else 0,
-            **_so_far(claim, judged, work, rate)})
+            **_plan(claim, look(claim, piloted, whole[name]), work, rate),
+            "judges": judged[name].setting.seeds if asks else 0, **_so_far(claim, judged, whole[name], work, rate)})
     return pd.DataFrame(rows).sort_values("here", kind="stable", ignore_index=True)
 
 
@@ -312,12 +316,12 @@ def _plan(claim: Claim, seen: Seen | None, work: float, rate: Rates) -> dict[str
             **_cost("", wanted or as_printed, work, rate)}
 
 
-def _so_far(claim: Claim, judged: Mapping[str, Grid], work: float, rate: Rates) -> dict[str, Any]:
+def _so_far(claim: Claim, judged: Mapping[str, Grid], whole: Grid, work: float, rate: Rates) -> dict[str, Any]:
     """What of a row the runs that judge know."""
     with np.errstate(divide="ignore", invalid="ignore"):
         interval = claim.measure(judged[claim.study or ""]) if claim.measure else None
     found = Settled(claim, interval).verdict
-    seen = look(claim, judged) if found == UNRESOLVED else None
+    seen = look(claim, judged, whole) if found == UNRESOLVED else None
     still = seeds(seen, scaled(claim)) if seen else None
     value, low, high, n = astuple(interval)[:4] if interval else (math.nan,) * 4
     return {"verdict": found, "value": value, "low": low, "high": high, "n": n, "still": still or math.nan,
@@ -434,9 +438,10 @@ def pairing(of: pd.DataFrame) -> str:
     seen = shares(of)
     if not seen["claims"]:
         return "Whether pairing by seed helps the pilot cannot tell: no claim has three seeds common to both sides."
-    return (f"Pairing by seed: over {seen['claims']} claims the difference of two runs of one seed scatters by "
-            f"{seen['paired']:.2f} points, of two seeds by {seen['unpaired']:.2f}: pairing "
-            f"{'helps' if seen['paired'] < 0.9 * seen['unpaired'] else 'buys little'}.")
+    told = "helps" if seen["paired"] < 0.9 * seen["unpaired"] else "buys little"
+    return (f"Pairing by seed, where both sides have three seeds ({seen['claims']} of the claims): the difference of "
+            f"two runs of one seed scatters by {seen['paired']:.2f} points, of two seeds by {seen['unpaired']:.2f}: "
+            f"{f'pairing {told}' if seen['claims'] >= 3 else 'too few to tell'}.")
 
 
 def answer(of: pd.DataFrame) -> str:

@@ -118,8 +118,10 @@ def asked(name: str, profile: str, **parameters: Any) -> Grid:
     """
     of = profiles.profile(profile)
     given = {key: value for key, value in parameters.items() if value is not None}
-    made = under(grid.named(name), setting(**{**of.given(name), **given}))
-    return only([made], of.only.get(name, {}))[0] if name in of.studies else replace(made, cells=())
+    found, asked_for = grid.named(name), setting(**{**of.given(name), **given})
+    if name not in of.studies:  # whose networks need not fit its images
+        return Grid(found, asked_for, ())
+    return only([under(found, asked_for)], of.only.get(name, {}))[0]
 
 
 def stored(name: str, profile: str) -> Grid:

@@ -132,12 +132,16 @@ def claim(measure: Any, study: str = "v1.aux", region: tuple[float, float] = (0,
 
 
 BOTH = Difference({"norm": "bn", "aux": "none"}, {"norm": "bn", "aux": "4a+4d"})
+def saw(claim: Claim, *grids: study.Grid) -> Seen | None:
+    return power.look(claim, {of.study.name: of for of in grids}, grids[0])
+
+
 EASY = [0.30, 0.32, 0.37]  # of mean 0.33 and variance 0.0013
 HARD = [0.20, 0.24, 0.22]  # of mean 0.22 and variance 0.0004
 
 
 def test_three_seeds_a_side_tell_their_own_scatter_and_what_pairing_buys(out: Any) -> None:
-    seen = power.look(claim(BOTH), {"v1.aux": made("v1.aux", {("bn", "none"): EASY, ("bn", "4a+4d"): HARD})})
+    seen = saw(claim(BOTH), made("v1.aux", {("bn", "none"): EASY, ("bn", "4a+4d"): HARD}))
     assert seen is not None
     assert seen.effect == pytest.approx(11)
     assert seen.runs == (3, 3)
@@ -152,7 +156,7 @@ def test_two_seeds_take_the_scatter_of_all_arms_of_their_form(out: Any) -> None:
     """Over v1.aux (0.02² / 2, 0.04² / 2) of the same form; the published form, far wider, is another."""
     errors = {("bn", "none"): [0.30, 0.32], ("bn", "4a+4d"): [0.20, 0.24], ("lrn", "none"): [0.1, 0.9],
               ("lrn", "4a"): [0.1, 0.9]}
-    seen = power.look(claim(BOTH), {"v1.aux": made("v1.aux", errors)})
+    seen = saw(claim(BOTH), made("v1.aux", errors))
     assert seen is not None
     assert seen.whose == "study"
     assert seen.sds == pytest.approx((math.sqrt((2 + 8) / 2),) * 2)
@@ -161,10 +165,8 @@ def test_two_seeds_take_the_scatter_of_all_arms_of_their_form(out: Any) -> None:
 
 
 def test_one_seed_takes_the_scatter_of_its_form_in_other_studies(out: Any) -> None:
-    grids = {"v1.aux": made("v1.aux", {("bn", "none"): [0.30], ("bn", "4a+4d"): [0.20]}),
-             "v3.smoothing": made("v3.smoothing", {("0",): HARD}),
-             "v3.clip": made("v3.clip", {("2", "1"): [0.1, 0.5, 0.9]})}  # as published
-    seen = power.look(claim(BOTH), grids)
+    seen = saw(claim(BOTH), made("v1.aux", {("bn", "none"): [0.30], ("bn", "4a+4d"): [0.20]}),
+               made("v3.smoothing", {("0",): HARD}), made("v3.clip", {("2", "1"): [0.1, 0.5, 0.9]}))  # as published
     assert seen is not None
     assert seen.effect == pytest.approx(10)
     assert seen.whose == "form"
@@ -173,17 +175,17 @@ def test_one_seed_takes_the_scatter_of_its_form_in_other_studies(out: Any) -> No
 
 def test_a_mean_over_two_arms_scatters_less_and_a_missing_side_has_its_scatter(out: Any) -> None:
     measure = Difference({"norm": "bn", "aux": ("4a", "4d")}, {"norm": "bn", "aux": "4a+4d"})
-    seen = power.look(claim(measure), {"v1.aux": made("v1.aux", {("bn", "none"): HARD})})
+    seen = saw(claim(measure), made("v1.aux", {("bn", "none"): HARD}))
     assert seen is not None
     assert math.isnan(seen.effect)
     assert seen.runs == (0, 0)
     assert seen.sds == pytest.approx((2 / math.sqrt(2), 2))
-    assert power.look(claim(measure), {"v1.aux": made("v1.aux", {}, first_seed=2000)}) is None
+    assert saw(claim(measure), made("v1.aux", {}, first_seed=2000)) is None
 
 
 def test_ratios_are_logarithms(out: Any) -> None:
-    seen = power.look(claim(Ratio(BOTH.a, BOTH.b)), {"v1.aux": made("v1.aux", {
-        ("bn", "none"): EASY, ("bn", "4a+4d"): HARD})})
+    seen = saw(claim(Ratio(BOTH.a, BOTH.b)), made("v1.aux", {
+        ("bn", "none"): EASY, ("bn", "4a+4d"): HARD}))
     assert seen is not None
     assert seen.effect == pytest.approx(np.log(EASY).mean() - np.log(HARD).mean())
     assert seen.sds == pytest.approx((np.log(EASY).std(ddof=1), np.log(HARD).std(ddof=1)))
@@ -192,8 +194,7 @@ def test_ratios_are_logarithms(out: Any) -> None:
 def test_a_measure_of_its_own_interval(out: Any) -> None:
     """The gradient of all losses is 2, 3, 2 times that of the main one, by seed."""
     measure = Louder({"norm": "bn", "init": "he"})
-    grids = {"v1.gradient": made("v1.gradient", {("bn", "he"): HARD})}
-    seen = power.look(claim(measure, "v1.gradient", unit="×"), grids)
+    seen = saw(claim(measure, "v1.gradient", unit="×"), made("v1.gradient", {("bn", "he"): HARD}))
     assert seen is not None
     assert seen.effect == pytest.approx(np.log([2, 3, 2]).mean())
     assert seen.sds == pytest.approx((np.log([2, 3, 2]).std(ddof=1),))
@@ -201,8 +202,7 @@ def test_a_measure_of_its_own_interval(out: Any) -> None:
 
 def test_lost_runs_are_a_share(out: Any) -> None:
     measure = Share({"norm": "bn", "rate": "0.6"})
-    seen = power.look(claim(measure, "bn.rate", (50, 100), "%"),
-                      {"bn.rate": made("bn.rate", {("bn", "0.6"): [0.9, 0.1, 0.2, 0.9]})})
+    seen = saw(claim(measure, "bn.rate", (50, 100), "%"), made("bn.rate", {("bn", "0.6"): [0.9, 0.1, 0.2, 0.9]}))
     assert seen is not None
     assert (seen.effect, seen.runs, seen.sds) == (50, (4,), ())
 
@@ -276,6 +276,15 @@ def test_as_printed_where_the_pilot_has_scatter_alone(out: Any, monkeypatch: pyt
     assert row.here > 0
 
 
+def test_a_study_that_the_pilot_does_not_list_tells_no_effect(hand_made: None) -> None:
+    """Its runs may be there because another study asked for them, on other images perhaps."""
+    made("v1.ablation", {("whole",): HARD, ("heads",): EASY})
+    row = power.table("judge", RATES).set_index("claim").loc["V3-14b"]
+    assert row.runs == 0
+    assert math.isnan(row.effect)
+    assert row.whose == "form"
+
+
 def test_every_claim_that_is_not_resolved_is_explained(hand_made: None) -> None:
     table = power.table("judge", RATES)
     lines = power.unresolved(table)
@@ -303,11 +312,14 @@ def test_what_takes_longer_than_half_an_hour_is_named_with_its_number(hand_made:
 
 @pytest.mark.parametrize(("paired", "words"), [(1.0, "helps"), (2.9, "buys little")])
 def test_pairing(paired: float, words: str) -> None:
-    frame = pd.DataFrame({"unit": ["points", "points", "×", "points"], "paired": [paired, paired, 0.1, math.nan],
-                          "unpaired": [1.0, math.sqrt(17), 0.2, math.nan]})
+    """√((1 + 17 + 9) / 3) = 3; ratios do not count, nor do claims without three seeds of both sides."""
+    frame = pd.DataFrame({"unit": ["points", "points", "points", "×", "points"],
+                          "paired": [paired, paired, paired, 0.1, math.nan],
+                          "unpaired": [1.0, math.sqrt(17), 3.0, 0.2, math.nan]})
     said = power.pairing(frame)
-    assert "over 2 claims" in said
-    assert f"of one seed scatters by {paired:.2f} points, of two seeds by 3.00: pairing {words}." in said
+    assert "(3 of the claims)" in said
+    assert said.endswith(f"of one seed scatters by {paired:.2f} points, of two seeds by 3.00: pairing {words}.")
+    assert power.pairing(frame[:2]).endswith("by 3.00: too few to tell.")
     assert "cannot tell" in power.pairing(frame[3:])
 
 
