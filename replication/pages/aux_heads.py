@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from replication.pages import finals, findings, stats
+from replication.pages import finals, findings, html, stats
 from replication.studies.study import Grid
 
 SECTIONS: findings.Sections = {
@@ -27,11 +27,11 @@ def numbers(aux: Grid, start: Grid, *more: Grid) -> dict[str, Any]:
         share[norm] = {when: _times(headed[headed.epoch == epoch], "grad_aux") for when, epoch in
                        (("start", 0), ("end", headed.epoch.max()))}
     if len(before):
-        louder = _times(before[(before.norm == "lrn") & (before.init == "small")], "grad_total", ".0e")
+        louder = _times(before[(before.norm == "lrn") & (before.init == "small")], "grad_total")
     return {**finals.protocol(aux), "found": findings.found(SECTIONS, [aux, start, *more]), "best": best,
             "spread": spread, "louder": louder, "share": share}
 
 
-def _times(of: pd.DataFrame, column: str, digits: str = ".2f") -> str:
+def _times(of: pd.DataFrame, column: str) -> str:
     """The gradient of a column over that of the main loss, the geometric mean of the runs."""
-    return f"{stats.geometric(of[column] / of.grad_main).value:{digits}}" if len(of) else NONE
+    return html.digits(stats.geometric(of[column] / of.grad_main).value) if len(of) else NONE

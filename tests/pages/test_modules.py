@@ -12,7 +12,7 @@ from replication.studies import study
 @pytest.mark.parametrize("form", ["reduced", "unreduced", "naive"])
 def test_a_module_s_filters_are_table_1_s_in_every_form(form: str) -> None:
     assert modules.filters(googlenet(module=form)) == {
-        at: (n1x1, n3x3, n5x5) for at, (n1x1, _, n3x3, _, n5x5, _) in MODULES.items()}
+        at: (printed.n1, printed.n3, printed.n5) for at, printed in MODULES.items()}
 
 
 def test_the_ratio_of_large_to_small() -> None:
@@ -24,7 +24,7 @@ def test_the_ratio_of_large_to_small() -> None:
     assert rising.is_monotonic_increasing
     assert falling.is_monotonic_decreasing
     for ends in (rising[["3a", "5b"]], falling[["5b", "3a"]]):
-        assert ends.tolist() == pytest.approx([1, 4], rel=0.06)  # counts are multiples of eight
+        assert ends.tolist() == pytest.approx([1, 4], rel=0.1)  # of 45 filters, four more or less
 
 
 def test_equal_prices_buy_less_width_where_nothing_is_reduced() -> None:
