@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from replication.errors import unknown
-from replication.pages import counted, out_of_reach, trained
+from replication.pages import afterwards, counted, out_of_reach, trained
 from replication.pages.claim import Claim, Settled
 from replication.studies.study import Grid
 
@@ -23,7 +23,8 @@ def _place(claim: Claim) -> tuple[int, list[tuple[int, str]]]:
     return list(PAPERS).index(paper), [(int(number), letters) for number, letters in re.findall(r"(\d+)(\D*)", rest)]
 
 
-CLAIMS = {claim.id: claim for claim in sorted((*counted.CLAIMS, *trained.CLAIMS, *out_of_reach.CLAIMS), key=_place)}
+CLAIMS = {claim.id: claim for claim in sorted(
+    (*counted.CLAIMS, *trained.CLAIMS, *afterwards.CLAIMS, *out_of_reach.CLAIMS), key=_place)}
 
 
 def settle(ids: Sequence[str], grids: Sequence[Grid] = ()) -> list[Settled]:
