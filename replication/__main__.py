@@ -98,8 +98,7 @@ def _grids(asked: Any) -> tuple[str, list[study.Grid]]:
         return asked.network, [study.single(asked.network, **{**given, **own})]
     profile = profiles.profile(asked.profile or "auto")
     names = asked.studies or list(profile.studies)
-    grids = [study.only([study.study(name, **{**profile.given(name), **own})], profile.only.get(name, {}))[0]
-             for name in names]
+    grids = [study.some(study.study(name, **{**profile.given(name), **own}), profile) for name in names]
     chosen = {factor: tuple(keys.split(",")) for factor, keys in map(_named, asked.only)}
     return f"profile {profile.name}", study.only(grids, chosen)
 

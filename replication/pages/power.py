@@ -277,7 +277,7 @@ def table(profile: str, rate: Rates | None = None) -> pd.DataFrame:
     whole = {name: _asked(name, of) for name in names}
     piloted = {name: Kept.of(study.asked(name, PILOT)) for name in names}
     trained = [claim for claim in trained if whole[claim.study or ""].cells]  # the others fit no such images
-    judged = {name: Kept.of(study.only([each], of.only.get(name, {}))[0] if name in of.studies else
+    judged = {name: Kept.of(study.some(each, of) if name in of.studies else
                             replace(each, cells=())) for name, each in whole.items()}  # as `asked`, in half the time
     rows = []
     for claim in trained:

@@ -17,13 +17,13 @@ from replication.studies.setting import Setting, setting
 @dataclass(frozen=True)
 class Profile:
     """profiles/<name>.yaml: the parameters every notebook and run of a build gets, and the studies it trains, first
-    things first, each with the parameters that are other for it, and `only`: of a study, the arms that it trains,
-    {"norm": ("bn",)}."""
+    things first, each with the parameters that are other for it, and `only`: of a study, the arms that it trains, those
+    of any of these choices, ({"norm": ("bn",)},)."""
     name: str
     about: str
     parameters: dict[str, Any]
     studies: dict[str, dict[str, Any]]
-    only: dict[str, dict[str, tuple[str, ...]]]
+    only: dict[str, tuple[dict[str, tuple[str, ...]], ...]]
 
     def given(self, study: str) -> dict[str, Any]:
         """A study's parameters; of one the profile does not list, the profile's own."""
@@ -55,7 +55,9 @@ def profile(name: str, folder: Path = paths.ROOT / "profiles") -> Profile:
     for study in studies:
         if study not in STUDIES:
             raise unknown("study", study, STUDIES)
-    only = {study: {factor: tuple(map(str, keys if isinstance(keys, list) else [keys]))
-                    for factor, keys in given["only"].items()} for study, given in studies.items() if given.get("only")}
+    only = {study: tuple({factor: tuple(map(str, keys if isinstance(keys, list) else [keys]))
+                          for factor, keys in choice.items()}
+                         for choice in (given["only"] if isinstance(given["only"], list) else [given["only"]]))
+            for study, given in studies.items() if given.get("only")}
     own = {study: {key: value for key, value in given.items() if key != "only"} for study, given in studies.items()}
     return Profile(name, held["about"], held["parameters"], own, only)

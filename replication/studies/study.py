@@ -121,7 +121,7 @@ def asked(name: str, profile: str, **parameters: Any) -> Grid:
     found, asked_for = grid.named(name), setting(**{**of.given(name), **given})
     if name not in of.studies:  # whose networks need not fit its images
         return Grid(found, asked_for, ())
-    return only([under(found, asked_for)], of.only.get(name, {}))[0]
+    return some(under(found, asked_for), of)
 
 
 def stored(name: str, profile: str) -> Grid:
@@ -152,10 +152,16 @@ def only(grids: list[Grid], chosen: dict[str, tuple[str, ...]]) -> list[Grid]:
         cell.keys[factor] in keys for factor, keys in chosen.items() if factor in cell.keys))) for each in grids]
 
 
+def some(whole: Grid, profile: profiles.Profile) -> Grid:
+    """The arms of a study that a profile trains. Raises BadInput as `only` does."""
+    choices = profile.only.get(whole.study.name, ({},))
+    chosen = {id(cell) for choice in choices for cell in only([whole], choice)[0].cells}
+    return replace(whole, cells=tuple(cell for cell in whole.cells if id(cell) in chosen))
+
+
 def of_profile(profile: profiles.Profile) -> list[Grid]:
     """Every study a profile trains, in the order it lists them."""
-    return [only([under(grid.named(name), profile.setting(name))], profile.only.get(name, {}))[0]
-            for name in profile.studies]
+    return [some(under(grid.named(name), profile.setting(name)), profile) for name in profile.studies]
 
 
 def missing(grids: list[Grid]) -> dict[str, tuple[str, experiments.Experiment, int]]:

@@ -229,7 +229,7 @@ def test_only_some_arms_leave_other_studies_whole() -> None:
 
 def test_a_profile_may_train_some_arms_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     some = profiles.Profile("some", "x", {**SMALL, "epochs_bn": 3}, {"v1.aux": {"seeds": 2}},
-                            {"v1.aux": {"norm": ("bn",), "aux": ("none", "4a")}})
+                            {"v1.aux": ({"norm": ("bn",), "aux": ("none",)}, {"norm": ("bn",), "aux": ("4a",)})})
     monkeypatch.setattr(profiles, "profile", lambda name: some)
     grid = study.asked("v1.aux", "some", width=None, batch=30)
     assert [(*cell.keys.values(), cell.seed) for cell in grid.cells] == [
