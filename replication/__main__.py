@@ -73,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     count.add_argument("network", help=", ".join(registry.NETWORKS))
     count.add_argument("--resolution", type=int, default=None, help="input side in px (default: the paper's)")
     verbs.add_parser("zoo", help="every network: size, cost, smallest input, depth, and where in the papers it stands")
+    power = verbs.add_parser("power", help="what would decide each claim: seeds, time here and on a GPU, from a pilot")
+    power.add_argument("--profile", default="cpu-full", help="whose runs judge (default: cpu-full)")
     compare = verbs.add_parser("compare", help="published numbers beside yours, in one sentence")
     compare.add_argument("book", nargs="?", help="where the book lies, to say so")
     publish = verbs.add_parser("publish", help="maintainers: take finished work over from out/ to results/")
@@ -98,16 +100,22 @@ def _grids(asked: Any) -> tuple[str, list[study.Grid]]:
     names = asked.studies or list(profile.studies)
     grids = [study.only([study.study(name, **{**profile.given(name), **own})], profile.only.get(name, {}))[0]
              for name in names]
-    chosen = {factor: tuple(str(keys).split(",")) for factor, keys in map(_assigned, asked.only)}
+    chosen = {factor: tuple(keys.split(",")) for factor, keys in map(_named, asked.only)}
     return f"profile {profile.name}", study.only(grids, chosen)
 
 
 def _assigned(text: str) -> tuple[str, Any]:
     """`recipe.clip=1.0` as a name and a value."""
+    name, value = _named(text)
+    return name, values.read(value)
+
+
+def _named(text: str) -> tuple[str, str]:
+    """`rate=1,2` as a name and a text."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise BadInput(f"{text!r} is no NAME=VALUE, like recipe.label_smoothing=0.1.")
-    return name, values.read(value)
+    return name, value
 
 
 def _list(asked: Any) -> None:
@@ -200,6 +208,11 @@ def _where(make: Callable[..., ops.Network]) -> str:
     return re.split(r";|\.(?= [A-Z]|$)", " ".join((make.__doc__ or "").split("\n\n")[0].split()))[0]
 
 
+def _power(asked: Any) -> None:
+    from replication.pages import power  # `list` must be instant
+    print(power.report(asked.profile))
+
+
 def _compare(asked: Any) -> None:
     from replication.pages import metrics, reproduced
     print(reproduced.agreement(metrics.pages()) + (f" The book: {asked.book}" if asked.book else ""))
@@ -221,8 +234,8 @@ def _bench(asked: Any) -> None:
         throughput.run(asked.quick, until)
 
 
-VERBS = {"list": _list, "run": _run, "import": _import, "count": _count, "zoo": _zoo, "compare": _compare,
-         "publish": _publish, "bench": _bench}
+VERBS = {"list": _list, "run": _run, "import": _import, "count": _count, "zoo": _zoo, "power": _power,
+         "compare": _compare, "publish": _publish, "bench": _bench}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -73,6 +73,8 @@ def test_count_at_another_resolution() -> None:
     (("count", "googlenet", "--resolution", "3"), "too small"),
     (("publish", "--profile", "cpus"), "Unknown profile 'cpus'."),
     (("publish", "--profile", "cpu"), "is not finished"),
+    (("power", "--profile", "cpus"), "Unknown profile 'cpus'."),
+    (("power", "--profile", "cpu"), "No pilot run is stored: python -m replication run --profile pilot"),
 ])
 def test_one_sentence_and_exit_code_2(arguments: tuple[str, ...], said: str) -> None:
     done = cli(*arguments)
@@ -89,6 +91,12 @@ def test_a_wrong_verb_or_option_shows_the_usage(arguments: tuple[str, ...]) -> N
     assert "usage: python -m replication" in done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
+
+
+def test_power_needs_no_torch(python: Any) -> None:
+    done = python(LIST.replace('"pandas", "numpy", "scipy", "matplotlib", ', ""), "power", "--profile", "cpu")
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("No pilot run is stored"), done.stderr
 
 
 def test_compare_with_nothing_here() -> None:

@@ -51,11 +51,7 @@ from replication.data.spec import Data
 '''
 SET = '"stripes": Known(32, (40,) * 2, (20,) * 2, read=stripes.read),'
 CLAIM = '''Claim("X-01", "A rate of 0.001 is too low.", "here", "no number", "error at 0.001 less error at 0.03",
-      "points", (0, math.inf), "two.rate", _too_low),
-'''
-MEASURE = '''def _too_low(grid: Grid) -> Interval | None:
-    errors = grid.summary().pivot_table(index="seed", columns="rate", values="val_error").dropna()
-    return stats.paired(100 * errors["0.001"], 100 * errors["0.03"]) if errors.shape[1] == 2 else None
+      "points", (0, INF), "two.rate", Difference({"rate": "0.001"}, {"rate": "0.03"})),
 '''
 NUMBERS = '''"""What the page *Two rows* quotes."""
 from __future__ import annotations
@@ -71,19 +67,19 @@ def numbers(rates: Grid) -> dict[str, Any]:
 '''
 LAST = 'metrics.write_page("two_rows", ["X-01"], [rates], **two_rows.numbers(rates))'
 PAGE = (("markdown", "# Two rows", None),
-        ("code", 'dataset: str = "shapes"  # which images\nepochs: int = 7  # passes over them\n'
-                 "batch: int = 64  # images a step\nseeds: int = 5  # of every variant", "parameters"),
+        ("code", 'profile: str = "cpu-full"  # what is trained\nseeds: "Optional[int]" = None  # of every variant',
+         "parameters"),
         ("code", "from replication.pages import html, metrics, two_rows\n"
                  "from replication.studies import setting, study\n"
-                 'rates = study.study("two.rate", **setting.given(globals())).train()\nhtml.neat(rates.errors(), 1)',
+                 'rates = study.asked("two.rate", **setting.given(globals())).train()\nhtml.neat(rates.errors(), 1)',
          "hide-input"),
         ("markdown", "The best run errs on {val}`two_rows.best|percent:.1f` %.", None),
         ("code", LAST, "hide-input"))
 TOC = "- file: two_rows"
-SHOWN = (ARM, STUDY, TABLE, SET, CLAIM, MEASURE)
+SHOWN = (ARM, STUDY, TABLE, SET, CLAIM)
 
 EDITED = ("replication/studies/grid.py", "replication/models/baselines.py", "replication/models/registry.py",
-          "replication/data/registry.py", "replication/pages/claims.py", "book/_toc.yml")
+          "replication/data/registry.py", "replication/pages/trained.py", "book/_toc.yml")
 COPIED = ("replication", "book", "profiles", "tests", "pyproject.toml", "README.md", "CONTRIBUTING.md", "hubconf.py")
 
 
@@ -134,7 +130,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.write_text(whole.replace(after + before, after + text + before), encoding="utf-8")
 
     grid, networks, sets, claims = (f"replication/{name}.py" for name in (
-        "studies/grid", "models/registry", "data/registry", "pages/claims"))
+        "studies/grid", "models/registry", "data/registry", "pages/trained"))
     add(grid, "HEADS = {", f"{ARM}\n         ")
     add(grid, "STUDIES = {study.name: study for study in (\n", indented(STUDY))
     add("replication/models/baselines.py", "ALEXNET = alexnet()\nLENET5 = lenet5()\n", f"\n\n{TABLE}")
@@ -143,8 +139,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "replication/data/stripes.py").write_text(STRIPES)
     add(sets, "from replication.data import ", "stripes, ")
     add(sets, "KNOWN = {\n", indented(SET))
-    add(claims, "\n\n", f"{MEASURE}\n\n", before="# -- the claims ---")
-    add(claims, "CLAIMS = {claim.id: claim for claim in (\n", indented(CLAIM))
+    add(claims, "CLAIMS = (\n", indented(CLAIM))
     (root / "replication/pages/two_rows.py").write_text(NUMBERS)
     page = nb.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3",
                                                     "language": "python"}})
@@ -169,7 +164,7 @@ def python(copy: Path, *words: str, fails: int = 0) -> str:
 
 def test_an_arm_leaves_the_addresses_of_the_others(copy: Path) -> None:
     def addresses(package: Path) -> dict[str, str]:
-        printed = python(package, "-m", "replication", "list", "v1.aux", "--profile", "cpu")
+        printed = python(package, "-m", "replication", "list", "v1.aux", "--profile", "worth")
         return dict(re.findall(r"^v1\.aux +(norm \w+, aux \S+) .* (\w{12})$", printed, flags=re.M))
 
     now, before = addresses(copy), addresses(paths.ROOT)

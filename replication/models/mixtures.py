@@ -1,6 +1,7 @@
 """GoogLeNet's modules with other filter counts at the multiply-adds of V1's Table 1: what V1 §4 and §5 say of them."""
 from __future__ import annotations
 
+import bisect
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +61,9 @@ def scale(modules: Modules, width: float) -> dict[str, Inception]:
 def _mixed(table: tuple[tuple[str, Inception], ...], mix: str, width: float) -> dict[str, Inception]:
     wanted = work(scale(dict(table), width), width)
     changed = {at: MIXES[mix](place, m) for place, (at, m) in enumerate(table)}
-    tried = [scale(changed, width * 1.002 ** step) for step in range(-250, 251)]
+    widths = [width * 1.002 ** step for step in range(-250, 251)]
+    over = bisect.bisect_left(widths, wanted, key=lambda each: work(scale(changed, each), width))  # it grows with them
+    tried = [scale(changed, each) for each in widths[max(over - 1, 0):over + 1]]
     return min(tried, key=lambda modules: abs(work(modules, width) - wanted))
 
 

@@ -1,6 +1,8 @@
 """Verdicts as sentences, for a page to open with: each says no more than its record does."""
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 
 from replication.errors import unknown
@@ -32,6 +34,17 @@ CHANGES = {
     "V3-25": ("In GoogLeNet with batch normalisation", "RMSProp in place of momentum"),
 }
 
+QUESTIONS = {
+    "Average pooling or a fully connected layer?": ("V1-20", "V1-20b"),
+    "Do auxiliary heads help?": ("V1-25a", "V3-14", "V3-14b"),
+    "Modules with reductions, or naive ones?": ("V1-08b", "V1-08c"),
+}
+
+
+def questions() -> Html:
+    """The three that the book exists for, each with its answer."""
+    return Html("\n".join(f"<p><strong>{question}</strong> {answer(ids)}</p>" for question, ids in QUESTIONS.items()))
+
 
 def answer(ids: Sequence[str]) -> Html:
     """A sentence a claim, from the pages' records as they are now: a page asks after its `write_page`.
@@ -46,17 +59,19 @@ def answer(ids: Sequence[str]) -> Html:
 
 
 def sentence(name: str, record: Record) -> str:
-    """What one record says of its claim."""
+    """What one record says of its claim, in plain text."""
     claim, verdict = CLAIMS[name], record["verdict"]
     if name not in CHANGES:
-        said = claim.sentence.removesuffix(".")
-        return f"“{said}”: {verdict}." if record.get("value") is None else f"“{said}”: {verdict}, {_range(record)}."
+        found = "" if record.get("value") is None else f" ({html.measured(record)}{_between(record)})"
+        return f"“{claim.sentence.removesuffix('.')}” is {verdict}{found}."
     context, change = CHANGES[name]
     if verdict in (NOT_RUN, OUT_OF_REACH):
-        return f"{context}, whether {change} lowers the top-1 error has not been measured yet."
-    if record.get("value") is None or record.get("low") is None or record.get("high") is None:
-        return f"{context}, whether {change} lowers the top-1 error could not be told: too few runs."
-    return f"{context}, {_effect(change, record)}{_claimed(claim.region, verdict)}."
+        return f"{context}, it has not been measured yet whether {change} lowers the top-1 error."
+    if any(record.get(end) is None for end in ("value", "low", "high")):
+        return f"{context}, there are too few runs to tell whether {change} lowers the top-1 error."
+    # Of "at least 0", the direction says all; any other region needs its verdict.
+    claimed = "" if claim.region == (0, math.inf) else f"; the claim, a gain {_gain(claim.region)}, is {verdict}"
+    return f"{context}, {_effect(change, record)}{claimed}."
 
 
 def _effect(change: str, record: Record) -> str:
@@ -65,19 +80,17 @@ def _effect(change: str, record: Record) -> str:
         return f"{change} lowers the top-1 error by {_number(value)} points [{_number(low)}, {_number(high)}]"
     if high < 0:
         return f"{change} raises the top-1 error by {_number(-value)} points [{_number(-high)}, {_number(-low)}]"
-    return (f"whether {change} lowers or raises the top-1 error could not be told: it is lower by {_number(value)} "
+    return (f"it could not be told whether {change} lowers or raises the top-1 error: the gain is {_number(value)} "
             f"points [{_number(low)}, {_number(high)}]")
 
 
-def _claimed(region: tuple[float, float], verdict: str) -> str:
-    """The verdict, where the direction alone does not say it."""
-    return "" if region == (0, float("inf")) else f"; the claim, {html.region(region)}, is {verdict}"
+def _gain(region: tuple[float, float]) -> str:
+    words = html.region(region)
+    return words if words.startswith("within") else f"of {words}"
 
 
-def _range(record: Record) -> str:
-    if record["n"] == 0:
-        return html.measured(record)
-    return f"{html.measured(record)} [{html.interval(record)}]"
+def _between(record: Record) -> str:
+    return "" if record["n"] == 0 else f", 95 % interval {re.sub('<[^>]*>', '', html.interval(record))}"
 
 
 def _number(value: float) -> str:

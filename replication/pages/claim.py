@@ -26,8 +26,8 @@ class Claim:
     """`sentence` in our words, `where` it stands, what is `printed`, the `quantity` we measure, and the `region` in
     which the sentence puts it. `unit` is "×", "G", "%", "points" (of error, in percent), or what is counted.
 
-    A claim is settled by a `study`, whose grid `measure` takes, or by arithmetic, where `measure` takes nothing, or it
-    is out of reach, with the reason `why` and no `measure`."""
+    A claim is settled by a `study`, whose grid `measure` takes, or by arithmetic, where `measure` takes nothing. One
+    without a `measure` either waits for something, which `awaits` names, or is out of reach, and `why` says why."""
     id: str
     sentence: str
     where: str
@@ -38,6 +38,12 @@ class Claim:
     study: str | None
     measure: Callable[..., Interval | None] | None
     why: str = ""
+    awaits: str = ""
+
+    @property
+    def unmeasured(self) -> str:
+        """The verdict before anything is measured."""
+        return NOT_RUN if self.measure or self.awaits else OUT_OF_REACH
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Settled:
 
     @property
     def verdict(self) -> str:
-        return verdict(self.interval, self.claim.region) if self.claim.measure else OUT_OF_REACH
+        return self.claim.unmeasured if self.interval is None else verdict(self.interval, self.claim.region)
 
     @property
     def seeds_needed(self) -> int | None:
@@ -58,10 +64,8 @@ class Settled:
         return stats.seeds_needed(self.interval, min(edges))
 
 
-def verdict(interval: Interval | None, region: tuple[float, float]) -> str:
+def verdict(interval: Interval, region: tuple[float, float]) -> str:
     """Where the whole interval lies with respect to the region; edges count as inside."""
-    if interval is None:
-        return NOT_RUN
     low, high = region
     if low <= interval.low and interval.high <= high:
         return SUPPORTED

@@ -5,20 +5,25 @@ import re
 from collections.abc import Sequence
 
 from replication.errors import unknown
-from replication.pages import counted, trained
+from replication.pages import counted, out_of_reach, trained
 from replication.pages.claim import Claim, Settled
 from replication.studies.study import Grid
 
-PAPERS = ("V1", "V3", "BN")
+PAPERS = {  # by the letters that begin an id
+    "V1": "Going Deeper with Convolutions", "V3": "Rethinking the Inception Architecture",
+    "NIN": "Network in Network", "AR": "Provable Bounds for Learning Some Deep Representations",
+    "BN": "Batch Normalization", "AX": "AlexNet", "LN": "LeNet-5", "KWS": "Inception for keywords",
+    "X": "Your own",
+}
 
 
 def _place(claim: Claim) -> tuple[int, list[tuple[int, str]]]:
     """By paper, then as people count: V1-2, V1-10a, V1-10b."""
     paper, rest = claim.id.split("-")
-    return PAPERS.index(paper), [(int(number), letters) for number, letters in re.findall(r"(\d+)(\D*)", rest)]
+    return list(PAPERS).index(paper), [(int(number), letters) for number, letters in re.findall(r"(\d+)(\D*)", rest)]
 
 
-CLAIMS = {claim.id: claim for claim in sorted((*counted.CLAIMS, *trained.CLAIMS), key=_place)}
+CLAIMS = {claim.id: claim for claim in sorted((*counted.CLAIMS, *trained.CLAIMS, *out_of_reach.CLAIMS), key=_place)}
 
 
 def settle(ids: Sequence[str], grids: Sequence[Grid] = ()) -> list[Settled]:

@@ -304,6 +304,37 @@ def error_by_size(grid: Grid) -> Figure | Nothing:
     return _legend_below(figure, panels[-1][0])
 
 
+def ensembles(table: pd.DataFrame) -> Figure | Nothing:
+    """Top-1 error by the number of networks averaged: the mean over all subsets of so many, and from the best to the
+    worst of them. `table`: of studies.afterwards, "crops"; a line a kind of start at one view, and ten views."""
+    lines = {"one view": ("own", 1), "ten views": ("own", 10), "one view, all start alike": ("same", 1)}
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    figure, (axis,) = _canvas(3.4)
+    for (label, (start, views)), (colour, dashes) in zip(lines.items(), LOOKS, strict=False):
+        part = table[(table.start == start) & (table.views == views) & (table.images == table.images.max())]
+        if len(part):
+            axis.plot(part.networks, part.error, color=colour, dashes=dashes or (None, None), marker="o", markersize=4,
+                      linewidth=2, label=label)
+            axis.fill_between(part.networks, part.lowest, part.highest, color=colour, alpha=0.12, linewidth=0)
+    axis.set(xlabel="networks averaged", ylabel="top-1 error, %")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.grid(axis="y")
+    return _legend_below(figure, axis)
+
+
+def probes(table: pd.DataFrame) -> Figure | Nothing:
+    """Error of linear probes by row, a dot a run. `table`: of studies.afterwards, "probes", under labels."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    figure, (axis,) = _canvas(2.8)
+    sns.stripplot(table.rename(columns={"aux": "heads"}), x="error", y="row", hue="heads", dodge=True, jitter=False,
+                  size=6, palette=PALETTE[:table.aux.nunique()], ax=axis)
+    axis.set(xlabel="top-1 error of a linear probe, %", ylabel="output of")
+    axis.grid(axis="x")
+    return _legend_below(figure, axis)
+
+
 def rates(grid: Grid, by: str) -> Figure | Nothing:
     """The learning rate at the end of every epoch, a line an arm of a factor; of the first seed, for all have one."""
     history = grid.history()

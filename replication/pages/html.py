@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from replication.pages.claim import Claim
+from replication.pages.claim import UNRESOLVED, Claim
 
 Groups = dict[str, list[list[str]]]  # lines of cells, as HTML, under a heading each
-KINDS = {"not resolved": "unresolved", "not yet run": "not-run"}  # of verdicts, as the style sheet names them
+KINDS = {"not resolved": "unresolved", "not yet run": "not-run", "out of reach": "not-run"}  # in the style sheet
+WHOLE = ("rows", "layers", "blocks", "steps")  # units that come in whole numbers
 
 
 class Html(str):
@@ -34,6 +35,10 @@ def digits(value: float) -> str:
     if pd.isna(value):
         return "–"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def fixed(value: float, digits: int = 2) -> str:
+    return f"{value:,.{digits}f}".replace("-", "−")
 
 
 def signed(value: float) -> str:
@@ -86,7 +91,8 @@ def claims_table(lines: Iterable[tuple[Claim, dict[str, Any]]]) -> Html:
     columns = ("Claim", "Paper", "Measured", "95 % interval", "Verdict")
     return Html(cards(columns, [
         (f"<strong>{claim.id}</strong> {text(claim.sentence)} <small>{text(claim.where)}</small>", text(claim.printed),
-         f"{measured(record)}<br><small>{text(claim.quantity)}</small>", interval(record), verdict(record))
+         f"{measured(record)}<br><small>{text(claim.quantity)}</small>", f"{interval(record)}{ran(record)}",
+         verdict(claim, record))
         for claim, record in lines]))
 
 
@@ -96,7 +102,7 @@ def measured(record: dict[str, Any]) -> str:
     value, unit = record["value"], record["unit"]
     if unit == "points":
         return f"{signed(value)} points"
-    if unit in ("rows", "layers", "blocks"):
+    if unit in WHOLE:
         return f"{value:.0f} {unit}"
     return f"{digits(value)}{'' if unit == '×' else ' '}{unit}"
 
@@ -109,7 +115,17 @@ def interval(record: dict[str, Any]) -> str:
     if record["n"] == 1:
         return "one seed: none"
     show = signed if record["unit"] == "points" else digits
-    return f"{show(record['low'])} to {show(record['high'])} <small>({record['n']} seeds)</small>"
+    often = " and ".join(f"{n:,}" for n in record.get("seeds") or [record["n"]])
+    low, high = ("–" if record[end] is None else show(record[end]) for end in ("low", "high"))
+    return f"{low} to {high} <small>({often} {record.get('of', 'seeds')})</small>"
+
+
+def ran(record: dict[str, Any]) -> str:
+    """Of trained networks: scatter between seeds, images that judged, devices."""
+    scatter = " and ".join(f"{value:.2g}" for value in record.get("scatter") or ())
+    parts = (f"scatter {scatter}" if scatter else "",
+             f"{record['images']:,} images" if record.get("images") else "", ", ".join(record.get("devices") or ()))
+    return f"<br><small>{text('; '.join(filter(None, parts)))}</small>" if any(parts) else ""
 
 
 def region(ends: tuple[float, float]) -> str:
@@ -126,6 +142,14 @@ def _plainly(value: float) -> str:
     return f"{value:,.10g}".replace("-", "−")
 
 
-def verdict(record: dict[str, Any]) -> str:
-    more = f"<br><small>about {record['seeds_needed']:,} seeds would</small>" if record.get("seeds_needed") else ""
-    return word(record["verdict"]) + more
+def verdict(claim: Claim, record: dict[str, Any]) -> str:
+    """With the region that decides, and what it would take where nothing has."""
+    lines = [word(record["verdict"]) + (" (arithmetic)" if record.get("n") == 0 else ""),
+             f"claimed: {region(claim.region)}"]
+    if record["verdict"] == UNRESOLVED and (record.get("n") or 0) > 1:
+        seeds = record.get("seeds_needed")
+        of = record.get("of", "seeds")
+        lines.append(f"about {seeds:,} {of} would" if seeds else f"not even 10,000 {of} would")
+    if record.get("value") is None and (claim.awaits or claim.why):
+        lines.append(text(f"awaits {claim.awaits}" if claim.awaits else claim.why))
+    return lines[0] + "".join(f"<br><small>{line}</small>" for line in lines[1:])

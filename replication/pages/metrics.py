@@ -13,8 +13,10 @@ import pandas as pd
 from replication import files, paths, provenance
 from replication.errors import BadInput
 from replication.pages import html
-from replication.pages.claim import Settled
+from replication.pages.claim import Claim, Settled
 from replication.pages.claims import settle
+from replication.pages.measures import Difference, Mean, Share
+from replication.runs import store
 from replication.studies.study import Grid
 
 Record = dict[str, Any]
@@ -36,7 +38,8 @@ def write_page(page: str, ids: Sequence[str] = (), grids: Sequence[Grid] = (), m
                  "addresses": sorted(set(runs.address))}
     path = paths.mine() / "metrics" / f"{page}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    records = {s.claim.id: record(s) for s in settled}
+    studies = {grid.study.name: grid for grid in grids}
+    records = {s.claim.id: record(s, studies.get(s.claim.study or "")) for s in settled}
     files.write(path, files.as_json({"provenance": provenance.collect(**more), "claims": records, **_plain(numbers)}))
     return html.claims_table((s.claim, records[s.claim.id]) for s in settled) if ids else html.Html("")
 
@@ -76,10 +79,27 @@ def _plain(value: Any) -> Any:
     return int(value) if float(value).is_integer() and not isinstance(value, float) else round(float(value), 6)
 
 
-def record(settled: Settled) -> Record:
-    """What is written of a claim: its verdict, and where there is a measurement, its value and interval."""
+def record(settled: Settled, grid: Grid | None = None) -> Record:
+    """What is written of a claim: its verdict and, where there is a measurement, value and interval, and with the
+    study's grid, what they rest on."""
     claim, interval = settled.claim, settled.interval
     found: Record = {"unit": claim.unit, "verdict": settled.verdict, "seeds_needed": settled.seeds_needed}
     if interval is not None:
-        found |= {name: _plain(float(value)) for name, value in asdict(interval).items()} | {"n": interval.n}
+        found |= {name: _plain(float(getattr(interval, name))) for name in ("value", "low", "high")}
+        found |= {"n": interval.n} if interval.of == "seeds" else {"n": interval.n, "of": interval.of}
+        found |= {} if grid is None else _trained(claim, grid)
     return found
+
+
+def _trained(claim: Claim, grid: Grid) -> Record:
+    """What a number of trained networks rests on: `seeds` on each side of the comparison and their standard deviation
+    `scatter` in its unit, `images` that judge, the `devices` that ran the study, and `under` which setting: a digest,
+    the same for more seeds or other ones."""
+    runs = grid.summary()
+    setting = {name: value for name, value in _given(grid).items() if name not in ("seeds", "first_seed")}
+    sides = claim.measure.samples(grid) if isinstance(claim.measure, (Difference, Mean)) else ()
+    spread = [] if isinstance(claim.measure, Share) else [_plain(float(side.std(ddof=1))) for side in sides]
+    made = [run.provenance for address in sorted(set(runs.address)) if (run := store.find(address))]
+    return {"under": files.digest(setting), "seeds": [len(side) for side in sides], "scatter": spread,
+            "images": int(runs.val_images.max()) if "val_images" in runs else None,
+            "devices": sorted({one["processor"] if one["device"] == "CPU" else one["device"] for one in made})}

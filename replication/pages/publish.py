@@ -18,8 +18,8 @@ OWN = "reproduced"  # the page a reader's book has and the published one has not
 
 
 def publish(profile: Profile) -> None:
-    """Copies every finished run that some profile asks for or a page's numbers come from, every table, executed
-    notebook and page's numbers, and draws the README's picture.
+    """Copies every finished run that some profile asks for or a page's numbers come from, and its twins, every table,
+    executed notebook and page's numbers, and draws the README's picture.
 
     Raises BadInput, before anything is written, when the profile is not finished, when a run or page came from code
     that was not committed, or when a published run of the same address says something else.
@@ -34,19 +34,20 @@ def publish(profile: Profile) -> None:
               for grid in study.of_profile(profile_of(path.stem)) for cell in grid.cells}
     for page in metrics.pages():
         wanted |= set((metrics.read(page) or {}).get("provenance", {}).get("addresses", ()))
-    runs = [run for run in store.everything(paths.mine()) if run.address in wanted]
-    for run in runs:
+    twins = {place: paths.PUBLISHED / "twins" / place.name for place in sorted((paths.mine() / "twins").glob("*"))}
+    taken = [(run, store.folder(run.address, one), store.folder(run.address, other))
+             for one, other in ({paths.mine(): paths.PUBLISHED} | twins).items()
+             for run in store.everything(one) if run.address in wanted]
+    for run, here, there in taken:
         if run.provenance.get("dirty") or not run.provenance.get("commit"):
             raise BadInput(f"Run {run.address} was trained by code that was not committed, or does not say: delete "
-                           f"{store.folder(run.address)}, and reproduce again.")
-        there = store.folder(run.address, paths.PUBLISHED)
+                           f"{here}, and reproduce again.")
         if there.exists() and store.read(there).summary != run.summary:
-            raise BadInput(f"Run {run.address} is published with another result: delete one of {there} and "
-                           f"{store.folder(run.address)}, whichever is wrong.")
-    for run in runs:
-        there = store.folder(run.address, paths.PUBLISHED)
+            raise BadInput(f"Run {run.address} is published with another result: delete one of {there} and {here}, "
+                           f"whichever is wrong.")
+    for _, here, there in taken:
         if not there.exists():
-            shutil.copytree(store.folder(run.address), there)
+            shutil.copytree(here, there)
     for kind, names in KINDS:
         for path in sorted((paths.mine() / kind).glob(names)):
             if path.stem != OWN:
@@ -56,4 +57,4 @@ def publish(profile: Profile) -> None:
     picture = figures.learning_curves(study.stored("v1.aux", profile.name))
     if isinstance(picture, Figure):
         (paths.PUBLISHED / "figure.svg").write_text(figures.svg(picture), encoding="utf-8")
-    print(f"Published {len(runs)} runs of {paths.mine()} to {paths.PUBLISHED}; look at git diff, then commit.")
+    print(f"Published {len(taken)} runs of {paths.mine()} to {paths.PUBLISHED}; look at git diff, then commit.")

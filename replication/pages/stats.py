@@ -12,11 +12,13 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Interval:
-    """A measured value with its 95 % interval, over `n` seeds. Exact arithmetic has low = high = value and n = 0."""
+    """A measured value with its 95 % interval, over `n` seeds, or whatever else was drawn (`of`: "images"). Exact
+    arithmetic has low = high = value and n = 0."""
     value: float
     low: float
     high: float
     n: int = 0
+    of: str = "seeds"
 
 
 def exact(value: float) -> Interval:
@@ -31,11 +33,6 @@ def mean(values: ArrayLike, level: float = 0.95) -> Interval:
         return Interval(centre, -math.inf, math.inf, len(x))
     half = _quantile(len(x), level) * float(x.std(ddof=1)) / math.sqrt(len(x))
     return Interval(centre, centre - half, centre + half, len(x))
-
-
-def paired(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
-    """Mean of a - b over pairs (the same seed in both), with Student's interval of the differences."""
-    return mean(np.asarray(a, dtype=float) - np.asarray(b, dtype=float), level)
 
 
 def welch(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:

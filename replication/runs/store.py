@@ -3,6 +3,9 @@
 A run's folder `<store>/runs/<address>/` holds `experiment.json` (what was asked, hashed to the address), `history.csv`
 (a line per epoch), `provenance.json` (who, when, on what) and `summary.json`, written last and by rename: its existence
 is the commit. Whatever lacks it is a run that was begun; its checkpoint lies beside the runs and stays out of git.
+
+A run that was trained again, on another machine say, has the same address and perhaps another result: its twin. Twins
+lie in stores of their own, `<store>/twins/<label>/`.
 """
 from __future__ import annotations
 
@@ -66,6 +69,16 @@ def find(address: str) -> Run | None:
 def exists(address: str) -> bool:
     """Whether a finished run is stored, without reading it."""
     return any((folder(address, store) / "summary.json").exists() for store in paths.stores())
+
+
+def twins(address: str) -> dict[str, Run]:
+    """The run as it was trained again, by the label of the store that holds it, published and yours.
+
+    Such a store is filled as any other, with REPLICATION_OUT=out/twins/<label> and REPLICATION_READ=mine for `run` or
+    `import`. Raises BadInput as `find` does.
+    """
+    return {place.name: read(folder(address, place)) for store in reversed(paths.stores())
+            for place in sorted((store / "twins").glob("*")) if (folder(address, place) / "summary.json").exists()}
 
 
 def read(path: Path) -> Run:

@@ -108,25 +108,24 @@ def _network(name: str, setting: Setting, data: Data, side: int, asked: dict[str
 
 
 def _as_costly(name: str, own: dict[str, Any], given: dict[str, Any]) -> float:
-    """The width for SameCost, in steps of a fortieth."""
+    """The width for SameCost, in steps of a fortieth, at least 0.01."""
     def work(**arguments: Any) -> int:
-        return cost.multiply_adds(registry.NETWORKS[name](**arguments))
+        return cost.multiply_adds(registry.NETWORKS[name](**{**own, **arguments}))
 
-    wanted, whole = work(**own), own["width"]
-    low, high = 0, 80  # its multiply-adds grow with it
+    def width(step: int) -> float:
+        return float(max(0.01, own["width"] * step / 40))
+
+    wanted, low, high = work(), 0, 80  # its multiply-adds grow with it
     while high - low > 1:
         middle = (low + high) // 2
-        if work(**{**own, **given, "width": whole * middle / 40}) <= wanted:
-            low = middle
-        else:
-            high = middle
-    return float(min((whole * max(1, step) / 40 for step in (low, high)),
-                     key=lambda width: abs(work(**{**own, **given, "width": width}) - wanted)))
+        low, high = (middle, high) if work(**{**given, "width": width(middle)}) <= wanted else (low, middle)
+    return min(map(width, (low, high)), key=lambda found: abs(work(**{**given, "width": found}) - wanted))
 
 
 def _recipe(setting: Setting, table: Network, data: Data, side: int, asked: dict[str, Any]) -> Recipe:
     own: dict[str, Any] = {
-        "epochs": setting.epochs if table.norm is None else setting.epochs_bn or setting.epochs, "batch": setting.batch, "precision": setting.precision, "warmup": 0.15,
+        "epochs": setting.epochs if table.norm is None else setting.epochs_bn or setting.epochs, "batch": setting.batch,
+        "precision": setting.precision, "warmup": 0.15,
         "lr": float(setting.lr if table.norm is None else setting.lr_bn),
         "augment": usual(data, side)}
     defaults = {field.name: field.default for field in fields(Recipe)}

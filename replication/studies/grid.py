@@ -69,12 +69,17 @@ def rates(*factors: float) -> Factor:
 
 STUDIES = {study.name: study for study in (
     # -- how to train, on a pilot's images
-    Study("rates", "Which peak rate, and how many epochs?", "googlenet",
-          {"norm": NORM, "epochs": each("recipe.epochs", 6, 12), "rate": rates(0.5, 1, 2)}),
+    Study("rates", "Which peak rate, how many epochs, of how many images?", "googlenet", {
+        "norm": NORM, "length": {
+            "6": Arm("6 epochs of 4,000 images", {"recipe.epochs": 6}),
+            "12": Arm("12 epochs of 4,000 images", {"recipe.epochs": 12}),
+            "12 of half": Arm("12 epochs of 2,000 images", {"recipe.epochs": 12, "data.train_images": 2000,
+                                                            "data.val_images": 3000})},
+        "rate": rates(0.5, 1, 2)}),
     Study("rates.other", "Which peak rate, where the network or its training is another?", "googlenet", {
         "form": {"fc": Arm("fully connected", {"network.head": "fc"}),
                  "naive": Arm("naive modules, equally costly", {"network.module": "naive", **ALIKE}),
-                 "rmsprop": Arm("RMSProp", RMSPROP)}, "rate": rates(0.25, 0.5, 1)}, BN),
+                 "rmsprop": Arm("RMSProp", RMSPROP)}, "rate": rates(0.5, 1, 0.25)}, BN),
     # -- the first paper
     Study("v1.long", "How good does the network become, as published and with batch normalisation?", "googlenet",
           {"norm": {"bn": NORM["bn"], "lrn": NORM["lrn"]}}),

@@ -14,9 +14,10 @@ RECIPE = tuple(each.name for each in fields(Recipe))
 
 @dataclass(frozen=True)
 class Setting:
-    """None: the data set's own, or the study's. `lr` is for networks without batch normalisation, `lr_bn` for those
-    with, and so are `epochs` and `epochs_bn` (None: as many). `set` overrides any field of the network, the data and the recipe by its path, e.g. "recipe.clip": it comes
-    last, after what a study's arms set."""
+    """None: the data set's own, or the study's. `lr` and `epochs` are for networks without batch normalisation, `lr_bn`
+    and `epochs_bn` (None: as many) for those with. `part` is the data's, `first_seed` the least of `seeds` in a row.
+    `set` overrides any field of the network, the data and the recipe by its path, e.g. "recipe.clip": it comes last,
+    after what a study's arms set."""
     dataset: str = "shapes"
     classes: int | None = None
     images: int | None = None

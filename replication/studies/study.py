@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from replication.errors import unknown
@@ -20,7 +21,7 @@ class Cell:
     seed: int
     experiment: experiments.Experiment
 
-    @property
+    @cached_property
     def address(self) -> str:
         return experiments.address(self.experiment, self.seed)
 

@@ -1,6 +1,7 @@
 """Finished runs as networks again, and as members of an ensemble."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -28,14 +29,30 @@ def network(experiment: experiments.Experiment, seed: int) -> Net:
 def member(experiment: experiments.Experiment, seed: int, number: int = 1) -> logits.Scores:
     """What a finished run says of its validation images over 1, 2, 10, 12 or 144 views (views.of_network): read where
     it is kept, else made from the run's weights and kept. Raises BadInput as `network` does."""
-    address = experiments.address(experiment, seed)
-    path = store.logits(address, number)
-    if not path.exists() or _older(path, store.weights(address)):
+    def look(trained: Net, split: Split) -> logits.Scores:
+        return views.of_network(trained, experiment, split, number)
+
+    return _kept(store.logits(experiments.address(experiment, seed), number), experiment, seed, look)
+
+
+def by_rule(experiment: experiments.Experiment, seed: int, number: int, first: int) -> logits.Scores:
+    """What a finished run says of its `first` validation images over so many views, these made one by each rule
+    (views.by_rule). Kept, read and refused as by `member`."""
+    def look(trained: Net, split: Split) -> logits.Scores:
+        return views.by_rule(trained, experiment, Split(split.images[:first], split.labels[:first]), number)
+
+    path = store.logits(experiments.address(experiment, seed), number).with_suffix(f".{first}.npz")
+    return _kept(path, experiment, seed, look)
+
+
+def _kept(path: Path, experiment: experiments.Experiment, seed: int,
+          look: Callable[[Net, Split], logits.Scores]) -> logits.Scores:
+    if not path.exists() or _older(path, store.weights(experiments.address(experiment, seed))):
         where, split = device(), load(experiment.data).val
         trained = network(experiment, seed).to(where).to(memory_format=torch.channels_last)
         there = Split(split.images.to(where), split.labels)
         with torch.autocast(where, torch.bfloat16, enabled=experiment.recipe.precision == "bf16"):
-            logits.keep(path, views.of_network(trained, experiment, there, number))
+            logits.keep(path, look(trained, there))
     return logits.read(path)
 
 

@@ -78,12 +78,27 @@ def of_network(network: Net, experiment: experiments.Experiment, split: Split, n
     One view is the one by which training judges itself, so that its error is `val_error`; where the crop is 7/8 of the
     side (56 of 64 px) V1's one view is the same. A network trained on whole images sees them enlarged in the others.
     """
+    labels = split.labels.cpu().numpy()
+    return Scores(evaluate_heads(network, split, _see(experiment, number)), labels,
+                  logits.images(experiment.data, labels))
+
+
+def by_rule(network: Net, experiment: experiments.Experiment, split: Split, number: int) -> Scores:
+    """As `of_network`, the views made one by each of logits.RULES: "main" by the first, the mean of probabilities,
+    "main, maximum" by the maximum, and so on for every head."""
+    def each(stack: logits.Logits) -> logits.Logits:
+        return np.stack([rule(stack) for rule in logits.RULES.values()], axis=1)
+
+    labels = split.labels.cpu().numpy()
+    said = evaluate_heads(network, split, _see(experiment, number), each)
+    return Scores({f"{head}, {rule}" if n else head: of[:, n] for head, of in said.items()
+                   for n, rule in enumerate(logits.RULES)}, labels, logits.images(experiment.data, labels))
+
+
+def _see(experiment: experiments.Experiment, number: int) -> See:
     side = experiment.network.resolution
     if number == 1:
-        see = centre(experiment.recipe)
-    elif isinstance(side, tuple):
+        return centre(experiment.recipe)
+    if isinstance(side, tuple):
         raise BadInput(f"{number} views are crops of images, and {experiment.network.name} hears sound: take one view.")
-    else:
-        see = several(number, side)
-    labels = split.labels.cpu().numpy()
-    return Scores(evaluate_heads(network, split, see), labels, logits.images(experiment.data, labels))
+    return several(number, side)

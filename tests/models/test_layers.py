@@ -135,7 +135,7 @@ def test_biases_of_the_caffe_model():
     for name, p in net.named_parameters():
         if name.endswith("bias"):
             assert torch.equal(p, torch.full_like(p, 0.0 if name in zero else 0.2)), name
-    for name, layer in net.named_modules():
+    for layer in net.modules():
         if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):
             bound = math.sqrt(3 / layer.weight[0].numel())
             assert 0.9 * bound < layer.weight.abs().max() <= bound * (1 + 1e-6), name
@@ -145,3 +145,23 @@ def test_biases_of_the_caffe_model():
 def test_other_starts_have_no_biases(init):
     net = build(googlenet(classes=10, width=0.25, init=init))
     assert all((p == 0).all() for name, p in net.named_parameters() if name.endswith("bias"))
+
+
+@pytest.mark.parametrize("norm", [None, ops.BatchNorm()])
+def test_sigmoids_stand_where_relus_stood(norm):
+    """BN §4.2.2: "the network with sigmoid in place of ReLU". Each layer against torch's own functions."""
+    net = build(googlenet(classes=10, width=0.25, resolution=64, norm=norm, activation="sigmoid", aux=())).eval()
+    x, seen = torch.randn(2, 3, 64, 64), {}
+    for layer in net.modules():
+        if isinstance(layer, (layers.Conv, layers.Linear)):
+            layer.register_forward_hook(lambda one, given, out: seen.update({one: (given[0], out)}))
+    net(x)
+    assert len(seen) == 58
+    for layer, (given, out) in seen.items():
+        if isinstance(layer, layers.Linear):  # the classifier
+            assert torch.equal(out, F.linear(given.flatten(1), layer.weight, layer.bias))
+            continue
+        expected = F.conv2d(given, layer.weight, layer.bias, layer.stride, layer.padding)
+        expected = expected if norm is None else F.batch_norm(
+            expected, layer.norm.running_mean, layer.norm.running_var, layer.norm.weight, layer.norm.bias, eps=1e-3)
+        torch.testing.assert_close(out, torch.sigmoid(expected), rtol=1e-4, atol=1e-5)

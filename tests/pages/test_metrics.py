@@ -1,20 +1,27 @@
-"""What a page hands on: written and read back, shown as well-formed HTML, compared between two stores."""
+"""What a page hands on: written and read back, with what it rests on, shown as well-formed HTML."""
 from __future__ import annotations
 
 import json
 import math
+import re
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from replication import files, paths
+from replication import paths
 from replication.errors import BadInput
-from replication.pages import claims, html, index, metrics, reproduced
-from replication.pages.claims import CLAIMS
+from replication.pages import html, index, metrics, verdicts
+from replication.pages.claim import Claim, Settled
+from replication.pages.claims import CLAIMS, PAPERS
+from replication.pages.measures import Share
 from replication.pages.stats import Interval
+from replication.studies import grid
+from replication.studies.setting import Setting
 
 INF = math.inf
 
@@ -32,7 +39,7 @@ def results(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def settle(monkeypatch: pytest.MonkeyPatch, **found: Interval | None) -> None:
     """Claims settled as given, by id with _ for -."""
     by_id = {name.replace("_", "-"): interval for name, interval in found.items()}
-    monkeypatch.setattr(metrics, "settle", lambda ids, grids: [claims.Settled(CLAIMS[n], by_id[n]) for n in ids])
+    monkeypatch.setattr(metrics, "settle", lambda ids, grids: [Settled(CLAIMS[n], by_id[n]) for n in ids])
 
 
 def hand_on(monkeypatch: pytest.MonkeyPatch, page: str, place: Path | None = None, **found: Interval | None) -> str:
@@ -84,7 +91,7 @@ def test_what_is_not_finite_is_null_and_can_be_shown(monkeypatch: pytest.MonkeyP
     assert "None" not in shown
     assert "inf" not in html.interval(record)
     assert "nan" not in html.interval(record)
-    assert "V1-25a" in index.claims_table(["page"])
+    assert "V1-25a" in verdicts.table("V1")
 
 
 @pytest.mark.parametrize("number", [INF, -INF, math.nan, np.float64("nan"), np.float32("inf")])
@@ -122,6 +129,65 @@ def test_tally_counts_what_is_here(results: Path, monkeypatch: pytest.MonkeyPatc
     hand_on(monkeypatch, "three", results, V1_08=Interval(9, 9, 9))
     assert metrics.pages() == ["one", "three", "two"]
     assert index.tally(metrics.pages())["settled"] == 3
+
+
+# -- what it rests on ---------------------------------------------------------------------------------------------
+class Grid:
+    """Three runs of one arm and two of the other, on a processor and a GPU."""
+    study = grid.STUDIES["v1.aux"]
+
+    def __init__(self, **given: Any) -> None:
+        self.setting = Setting(**given)
+
+    def summary(self) -> pd.DataFrame:
+        errors = {"none": (0.10, 0.20, 0.30), "4a+4d": (0.15, 0.17)}
+        rows = [{"norm": "lrn", "aux": aux, "seed": seed, "address": f"{aux} {seed}", "val_error": error,
+                 "val_images": 4000, "device": "CPU", "commit": "c", "seconds": 1.0}
+                for aux, of in errors.items() for seed, error in enumerate(of)]
+        return pd.DataFrame(rows)
+
+    def history(self) -> pd.DataFrame:
+        return self.summary().assign(chance=0.9, epoch=1)
+
+
+def trained(name: str, monkeypatch: pytest.MonkeyPatch, **given: Any) -> dict[str, Any]:
+    """The record of a claim on these runs."""
+    made = {"none 0": {"device": "CPU", "processor": "P"}, "4a+4d 0": {"device": "G", "processor": "Q"}}
+    monkeypatch.setattr(metrics.store, "find", lambda address: SimpleNamespace(provenance=made.get(
+        address, made["none 0"])))
+    metrics.write_page("page", [name], [Grid(**given)])
+    return dict(strictly(paths.mine() / "metrics" / "page.json")["claims"][name])
+
+
+def test_a_trained_number_names_seeds_scatter_images_and_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standard deviation of 10, 20 and 30 is 10, of 15 and 17 the root of 2."""
+    record = trained("V1-25a", monkeypatch)
+    assert (record["seeds"], record["scatter"]) == ([3, 2], [10, pytest.approx(2 ** 0.5, abs=1e-6)])
+    assert (record["images"], record["devices"]) == (4000, ["G", "P"])
+    assert record["value"] == pytest.approx(20 - 16)
+    shown, = (dict(row) for row in Page(metrics.write_page("page", ["V1-25a"], [Grid()])).rows if row)
+    assert shown["95 % interval"].endswith("(3 and 2 seeds)scatter 10 and 1.4; 4,000 images; G, P")
+
+
+def test_a_share_of_runs_scatters_as_its_interval_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    share = Claim("V1-25a", "x.", "x", "x", "x", "%", (50, 100), "v1.aux", Share({"norm": "lrn", "aux": "none"}))
+    monkeypatch.setitem(CLAIMS, "V1-25a", share)
+    record = trained("V1-25a", monkeypatch)
+    assert (record["value"], record["seeds"], record["scatter"]) == (0, [3], [])
+
+
+def test_records_under_one_setting_have_one_digest_whatever_their_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = trained("V1-25a", monkeypatch, lr=0.1)["under"]
+    assert re.fullmatch("[0-9a-f]{12}", first)
+    assert trained("V1-25a", monkeypatch, lr=0.1, seeds=9, first_seed=50)["under"] == first
+    assert trained("V1-25a", monkeypatch, lr=0.2)["under"] != first
+    assert trained("V1-25a", monkeypatch, lr=0.1, set={"recipe.clip": None})["under"] != first
+
+
+def test_arithmetic_rests_on_nothing() -> None:
+    metrics.write_page("page", ["V1-04a"])
+    record = strictly(paths.mine() / "metrics" / "page.json")["claims"]["V1-04a"]
+    assert not {"under", "seeds", "scatter", "images", "devices", "of"} & set(record)
 
 
 # -- shown --------------------------------------------------------------------------------------------------------
@@ -163,8 +229,10 @@ class Page(HTMLParser):
 
 def test_the_claims_table_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> None:
     hand_on(monkeypatch, "page", V1_01=Interval(8.7111, 8.7111, 8.7111), V1_25a=Interval(-0.44, -1.26, 0.38, 4),
-            V1_04a=Interval(22, 22, 22), V1_02=Interval(1.582671872, 1.582671872, 1.582671872))
-    page = Page(index.claims_table(["page"]))
+            V1_04a=Interval(22, 22, 22), V1_02a=Interval(1.582671872, 1.582671872, 1.582671872),
+            V1_39=Interval(0.43, 0.42, 0.44, 4, "repeats"), V1_20=Interval(0.5, 0.4, 0.6, 9),
+            V1_25b=Interval(0.5, -9, 10, 5))
+    page = Page(verdicts.table(*PAPERS))
     rows = [dict(row) for row in page.rows if row]
     assert [row["Claim"].split()[0] for row in rows] == list(CLAIMS)
     assert all([label for label, _ in row] == page.heads for row in page.rows if row)
@@ -174,18 +242,32 @@ def test_the_claims_table_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> Non
         assert by_id[name]["Paper"] == claim.printed
         assert by_id[name]["Measured"].endswith(claim.quantity)
     assert by_id["V1-01"]["Measured"].startswith("8.71×")
-    assert by_id["V1-02"]["Measured"].startswith("1.58 G")
+    assert by_id["V1-02a"]["Measured"].startswith("1.58 G")
     assert by_id["V1-04a"]["Measured"].startswith("22 layers")
     assert by_id["V1-01"]["95 % interval"] == "exact"
     assert by_id["V1-25a"]["Measured"].startswith("−0.4 points")
     assert by_id["V1-25a"]["95 % interval"] == "−1.3 to +0.4 (4 seeds)"
-    assert by_id["V1-25a"]["Verdict"].startswith("not resolved")
+    assert by_id["V1-25a"]["Verdict"].startswith("not resolvedclaimed: 0 to 1about ")
     assert by_id["V1-25a"]["Verdict"].endswith("seeds would")
-    assert by_id["V3-15"]["Verdict"] == "not yet run"
+    assert by_id["V1-25b"]["Verdict"] == "not resolvedclaimed: at most 0.5not even 10,000 seeds would"
+    assert by_id["V1-20"]["Verdict"] == "supportedclaimed: at least 0"
+    assert by_id["V1-01"]["Verdict"] == "contradicted (arithmetic)claimed: 11.5 to 12.5"
+    assert by_id["V1-39"]["Verdict"] == "supportedclaimed: 0 to 7"
+    assert by_id["V1-39"]["95 % interval"] == "0.42 to 0.44 (4 repeats)"
+    assert by_id["V3-15"]["Verdict"] == "not yet runclaimed: at most 0.5"
+    assert by_id["V3-05"]["Verdict"] == "not yet runclaimed: at least 0awaits a study of depth against width"
+    assert by_id["V1-38"]["Verdict"].startswith("out of reachclaimed: 43.85 to 43.95Detection needs")
+
+
+@pytest.mark.parametrize(("region", "words"), [
+    ((0, INF), "at least 0"), ((-INF, 0.5), "at most 0.5"), ((-1, 1), "within ±1"), ((11.5, 12.5), "11.5 to 12.5"),
+    ((12, 12), "12"), ((60_000, 60_000), "60,000"), ((2.775, 2.785), "2.775 to 2.785"), ((-2, 1), "−2 to 1")])
+def test_regions_in_words(region: tuple[float, float], words: str) -> None:
+    assert html.region(region) == words
 
 
 def test_words_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
-    nasty = claims.Claim("V1-01", "a < b & c > d </td>.", "§ <1>", "<5 & more", "q <i>", "×", (0, 1), None,
+    nasty = Claim("V1-01", "a < b & c > d </td>.", "§ <1>", "<5 & more", "q <i>", "×", (0, 1), None,
                          lambda: None)
     monkeypatch.setitem(CLAIMS, "V1-01", nasty)
     row, = (dict(row) for row in Page(hand_on(monkeypatch, "page", V1_01=Interval(2, 2, 2))).rows if row)
@@ -195,55 +277,5 @@ def test_words_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_notebook_shows_it_as_html() -> None:
-    shown = index.claims_table([])
+    shown = verdicts.table("V1")
     assert shown._repr_html_() == str(shown)
-
-
-# -- compared -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("published", "mine", "number", "verdict"), [
-    (Interval(8, 8, 8), Interval(8, 8, 8), True, True), (Interval(8, 8, 8), Interval(8.1, 8.1, 8.1), False, True),
-    (Interval(12, 12, 12), Interval(8, 8, 8), False, False), (Interval(12, 11, 14, 3), Interval(9, 8, 11.2, 4), True,
-                                                              False),
-    (Interval(9, 8, 10, 3), Interval(11, 10, 11.2, 3), True, True),  # edges that touch
-    (Interval(9, 8, 10, 3), Interval(11, 10.1, 11.2, 3), False, True),
-])
-def test_compared(results: Path, monkeypatch: pytest.MonkeyPatch, published: Interval, mine: Interval, number: bool,
-                  verdict: bool) -> None:
-    hand_on(monkeypatch, "page", results, V1_01=published)
-    hand_on(monkeypatch, "page", V1_01=mine)
-    row, = reproduced.compared(["page"])
-    assert (row["id"], row["number_agrees"], row["verdict_agrees"]) == ("V1-01", number, verdict)
-    shown, = (dict(row) for row in Page(reproduced.compared_table(["page"])).rows if row)
-    assert shown["Numbers"] == ("agree" if number else "differ")
-    sentence = reproduced.agreement(["page"])
-    assert sentence == (f"{int(number)} of 1 published numbers agree with those measured here, and {int(verdict)} of 1 "
-                        f"verdicts are the same.")
-
-
-def test_only_what_both_settled_is_compared(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert reproduced.compared(["page"]) == []
-    assert reproduced.agreement([]) == reproduced.agreement(["page"])
-    hand_on(monkeypatch, "page", results, V1_01=Interval(8, 8, 8), V1_25a=None, V3_14=Interval(1, 0, 2, 3),
-            V3_15=Interval(1, -INF, INF, 1))
-    hand_on(monkeypatch, "page", V1_01=Interval(8, 8, 8), V1_25a=Interval(1, 0, 2, 3), V3_14=None,
-            V3_15=Interval(9, 8, 10, 3))
-    hand_on(monkeypatch, "mine", V1_08=Interval(8, 8, 8))
-    assert [row["id"] for row in reproduced.compared(metrics.pages())] == ["V1-01", "V3-15"]
-    Page(reproduced.compared_table(metrics.pages()))
-
-
-def test_a_claim_published_under_an_id_since_given_up(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in (results, paths.mine()):
-        hand_on(monkeypatch, "page", place, V1_01=Interval(8, 8, 8))
-        path = place / "metrics" / "page.json"
-        files.write(path, path.read_text().replace("V1-01", "V0-99"))
-    Page(index.claims_table(["page"]))
-    Page(reproduced.compared_table(["page"]))
-
-
-def test_machines(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hand_on(monkeypatch, "page", results, V1_01=Interval(8, 8, 8))
-    hand_on(monkeypatch, "page", V1_01=Interval(8, 8, 8))
-    rows = reproduced.machines(["page", "nowhere"]).itertuples()
-    assert [(row.page, row.whose, row.commit) for row in rows] == [("page", "published", "012345678"),
-                                                                            ("page", "here", "012345678")]

@@ -22,14 +22,6 @@ def test_mean_is_the_one_sample_t_interval(n: int, level: float) -> None:
     assert got.n == n
 
 
-@pytest.mark.parametrize("n", [2, 5, 12])
-def test_paired_is_the_related_t_interval(n: int) -> None:
-    a, b = RNG.normal(5, 4, n), RNG.normal(1, 1, n)
-    got, expected = stats.paired(a, list(b)), reference.ttest_rel(a, b).confidence_interval(0.95)
-    assert (got.low, got.high) == pytest.approx((expected.low, expected.high), rel=1e-10)
-    assert got.value == pytest.approx(a.mean() - b.mean())
-
-
 def test_geometric_is_the_t_interval_of_the_logarithms() -> None:
     x = RNG.lognormal(1, 0.5, 6)
     got = stats.geometric(x)
@@ -43,7 +35,6 @@ def test_geometric_is_the_t_interval_of_the_logarithms() -> None:
 
 def test_one_value_has_no_interval() -> None:
     assert stats.mean([0.25]) == stats.Interval(0.25, -math.inf, math.inf, 1)
-    assert stats.paired([3.0], [1.0]) == stats.Interval(2.0, -math.inf, math.inf, 1)
     one = stats.geometric([4.0])
     assert (one.value, one.low, one.high, one.n) == (pytest.approx(4.0), 0.0, math.inf, 1)
 

@@ -128,6 +128,18 @@ def test_several_bundles_at_once(packed: Path, tmp_path: Path, monkeypatch: pyte
     assert sorted(run.record["seed"] for run in store.everything(paths.mine())) == [0, 1, 2]
 
 
+def test_what_was_trained_again_elsewhere_is_taken_over_as_a_twin(packed: Path, tmp_path: Path,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another result is no conflict in a store of its own."""
+    address = commit(1, error=0.25)
+    monkeypatch.setenv("REPLICATION_OUT", str(tmp_path / "out" / "twins" / "zen 3"))
+    assert main(["import", str(packed)]) == 0
+    monkeypatch.setenv("REPLICATION_OUT", str(tmp_path / "out"))
+    twin, own = store.twins(address)["zen 3"], store.find(address)
+    assert own is not None
+    assert (twin.summary["val_error"], own.summary["val_error"]) == (0.125, 0.25)
+
+
 def test_a_folder_that_was_begun_is_replaced(packed: Path) -> None:
     address = commit(0)
     (store.folder(address) / "summary.json").unlink()

@@ -235,6 +235,44 @@ def test_reproducing_reads_only_yours(published: Path) -> None:
     assert not store.exists(ADDRESS)
 
 
+# -- twins --------------------------------------------------------------------------------------------------------
+def test_twins_are_runs_of_stores_of_their_own(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another result under the same address, by the label of its store; the run itself is not touched."""
+    made = commit()
+    assert store.twins(ADDRESS) == {}
+    for label, error in (("gpu", 0.25), ("two threads", 0.5)):
+        monkeypatch.setenv("REPLICATION_OUT", str(out / "twins" / label))
+        store.commit(ADDRESS, RECORD, HISTORY, {"val_error": error}, {})
+    commit(seed=1)
+    monkeypatch.setenv("REPLICATION_OUT", str(out))
+    assert {label: run.summary["val_error"] for label, run in store.twins(ADDRESS).items()} == {
+        "gpu": 0.25, "two threads": 0.5}
+    assert store.find(ADDRESS) == made
+    assert [run.address for run in store.everything(out)] == [ADDRESS]
+    (store.folder(ADDRESS, out / "twins" / "gpu") / "summary.json").unlink()
+    assert list(store.twins(ADDRESS)) == ["two threads"]
+
+
+def test_twins_are_published_too_and_yours_come_first(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(published / "runs", published / "twins" / "gpu" / "runs")
+    assert store.twins(ADDRESS) == {}  # reproducing reads only yours
+    monkeypatch.delenv("REPLICATION_READ")
+    assert store.twins(ADDRESS) == {"gpu": store.find(ADDRESS)}
+    monkeypatch.setenv("REPLICATION_OUT", str(paths.mine() / "twins" / "gpu"))
+    mine = store.commit(ADDRESS, RECORD, HISTORY, {"mine": True}, {})
+    monkeypatch.setenv("REPLICATION_OUT", str(paths.mine().parent.parent))
+    assert store.twins(ADDRESS) == {"gpu": mine}
+
+
+def test_a_twin_that_cannot_be_trusted_is_refused(out: Path) -> None:
+    commit()
+    shutil.copytree(out / "runs", out / "twins" / "gpu" / "runs")
+    (out / "twins" / "gpu" / "runs" / ADDRESS / "history.csv").write_text("")
+    with pytest.raises(BadInput, match=r"gpu.*history\.csv") as problem:
+        store.twins(ADDRESS)
+    one_sentence(problem)
+
+
 # -- one process a run --------------------------------------------------------------------------------------------
 HOLD = """
 import sys, time

@@ -11,10 +11,12 @@ import spoken
 from replication.data import spec
 from replication.errors import BadInput
 from replication.models import cost, ops, registry
+from replication.models.googlenet import googlenet
+from replication.models.ops import BatchNorm
 from replication.runs import experiments
 from replication.runs.experiments import Average, ClipValue, RMSProp
-from replication.studies import grid, study
-from replication.studies.compose import Times, compose
+from replication.studies import grid, profiles, study
+from replication.studies.compose import SameCost, Times, compose
 from replication.studies.grid import Arm, Study
 from replication.studies.setting import Setting, setting
 from replication.training import loop
@@ -221,8 +223,49 @@ def test_only_some_arms_leave_other_studies_whole() -> None:
     aux, head, ablation = study.only(grids, {"norm": ("bn",), "aux": ("none", "4a+4d")})
     assert [tuple(cell.keys.values()) for cell in aux.cells] == 2 * [("bn", "none"), ("bn", "4a+4d")]
     assert {cell.keys["norm"] for cell in head.cells} == {"bn"}
-    assert len(head.cells) == 2 * 4
+    assert len(head.cells) == 2 * 9  # three heads, dropout of three strengths
     assert ablation == grids[2]
+
+
+def test_a_profile_may_train_some_arms_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = profiles.Profile("some", "x", {**SMALL, "epochs_bn": 3}, {"v1.aux": {"seeds": 2}},
+                            {"v1.aux": {"norm": ("bn",), "aux": ("none", "4a")}})
+    monkeypatch.setattr(profiles, "profile", lambda name: some)
+    grid = study.asked("v1.aux", "some", width=None, batch=30)
+    assert [(*cell.keys.values(), cell.seed) for cell in grid.cells] == [
+        ("bn", "none", 0), ("bn", "4a", 0), ("bn", "none", 1), ("bn", "4a", 1)]
+    recipe, network = grid.cells[0].experiment.recipe, grid.cells[0].experiment.network
+    assert (recipe.epochs, recipe.batch, grid.setting.width) == (3, 30, 0.125)
+    assert network == made("googlenet", set={"network.norm": BatchNorm(), "network.aux": ()}).network
+    assert study.of_profile(some)[0].cells == study.asked("v1.aux", "some").cells
+    assert study.asked("v1.head", "some").cells == ()  # it does not train that
+
+
+def test_seeds_may_begin_elsewhere_and_images_be_a_pilot_s() -> None:
+    cells = study.study("v1.ablation", **{**SMALL, "seeds": 2, "first_seed": 1000, "part": "pilot"}).cells
+    assert {cell.seed for cell in cells} == {1000, 1001}
+    assert {cell.experiment.data.part for cell in cells} == {"pilot"}
+
+
+@pytest.mark.parametrize("width", [0.25, 0.5, 1.0])
+@pytest.mark.parametrize("module", ["naive", "unreduced"])
+def test_a_width_of_the_same_cost(module: str, width: float) -> None:
+    table = {"width": width, "resolution": 64, "stem": 4}
+    found = compose("googlenet", Setting(**table), {"network.module": module, "network.width": SameCost()}).network
+    wanted = cost.multiply_adds(googlenet(classes=10, **table))
+    assert found.row("3a") != googlenet(classes=10, **table).row("3a")
+    assert cost.multiply_adds(found) == pytest.approx(wanted, rel=0.05)
+    assert cost.multiply_adds(googlenet(classes=10, module=module, **table)) > 2 * wanted
+
+
+@pytest.mark.parametrize("arms", [
+    {"v1.head": ("bn", "average", "0.4"), "v1.aux": ("bn", "4a+4d"), "v1.module": ("reduced",), "v1.mix": ("table",),
+     "v1.schedule": ("linear", "last"), "v1.augment": ("flip",), "v3.smoothing": ("0",), "v3.rmsprop": ("sgd",),
+     "v1.weight": ("bn", "he", "0.3"), "seeds": ("all",), "v1.ablation": ("whole",)},
+    {"v1.start": ("own",), "v1.augment": ("area",)}])
+def test_what_studies_compare_with_is_trained_once(arms: dict[str, tuple[str, ...]]) -> None:
+    assert len({cell.address for name, keys in arms.items() for cell in study.study(name, **SMALL).cells
+                if tuple(cell.keys.values()) == keys}) == 1
 
 
 # -- a study of one's own -----------------------------------------------------------------------------------------

@@ -10,9 +10,11 @@ import pytest
 
 from replication import paths
 from replication.pages import aux_heads, claims
+from replication.pages.claim import NOT_RUN
 from replication.studies import grid, study
 
 MEASURED = [name for name, claim in claims.CLAIMS.items() if claim.study is not None]
+HERE = {"V1-23a", "V1-23b", "V1-25a", "V1-25b", "V3-13", "V3-14", "V3-15"}  # on the runs of the two studies
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +40,7 @@ def found(profile: str) -> dict[str, Any]:
 def test_no_label_is_read_by_what_counts(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = found(profile)
     assert (paths.PUBLISHED / "runs").is_dir()
-    assert sum(verdict != claims.NOT_RUN for *_, verdict in before["claims"]) == len(MEASURED) - 3  # v1.ablation's
+    assert {name for name, _, verdict in before["claims"] if verdict != NOT_RUN} >= HERE
     monkeypatch.setattr(grid, "STUDIES", {name: replace(each, factors={
         factor: {key: replace(arm, label=f"x{n}") for n, (key, arm) in enumerate(arms.items(), 1)}
         for factor, arms in each.factors.items()}) for name, each in grid.STUDIES.items()})

@@ -5,6 +5,7 @@ import hashlib
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -295,6 +296,22 @@ def test_seeds_differ_and_repeat(tiny: Tiny, out: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("REPLICATION_OUT", str(out.with_name("again")))
     loop.train(made, 0)
     assert equal(first, weights(made, 0))
+
+
+def test_initial_weights_and_order_have_seeds_of_their_own(tiny: Tiny) -> None:
+    """Seed 1 that starts as seed 0 and sees the images as seed 0 does is seed 0."""
+    def run(seed: int, epochs: int, **seeds: int) -> dict[str, torch.Tensor]:
+        made = tiny("bn", epochs=epochs)
+        made = replace(made, recipe=replace(made.recipe, **seeds))
+        loop.train(made, seed)
+        return weights(made, seed)
+
+    assert equal(run(1, 0, init_seed=0), run(0, 0))
+    assert not equal(run(1, 0, order_seed=0), run(0, 0))
+    whole = run(0, 1)
+    assert equal(run(1, 1, init_seed=0, order_seed=0), whole)
+    assert not equal(run(1, 1, init_seed=0), whole)
+    assert not equal(run(1, 1, order_seed=0), whole)
 
 
 def test_no_epochs_look_at_the_untrained_network(tiny: Tiny) -> None:

@@ -139,6 +139,21 @@ def test_another_rule_may_combine_them(made: tuple[experiments.Experiment, Net, 
     np.testing.assert_allclose(found["main"], sum(both).numpy() / 2, rtol=1e-4, atol=1e-5)
 
 
+def test_every_rule_from_one_look(made: tuple[experiments.Experiment, Net, Split]) -> None:
+    experiment, network, split = made
+    found = views.by_rule(network, experiment, split, 10)
+    assert sorted(found.logits) == sorted(f"{head}{rule}" for head in ("main", "4a", "4d")
+                                          for rule in ("", ", logit mean", ", maximum"))
+    with torch.no_grad():
+        each = torch.stack([network.logits(view, ("4a",))["4a"] for view in views.several(10, 32)(split.images)])
+    chances = each.softmax(2)
+    for name, expected in (("4a", chances.mean(0)), ("4a, logit mean", each.mean(0).softmax(1)),
+                           ("4a, maximum", chances.amax(0) / chances.amax(0).sum(1, keepdim=True))):
+        found_chances = torch.from_numpy(found.logits[name]).softmax(1)
+        torch.testing.assert_close(found_chances, expected, rtol=1e-3, atol=1e-5)
+    assert found.images == views.of_network(network, experiment, split, 10).images
+
+
 def test_scores_say_which_images(made: tuple[experiments.Experiment, Net, Split]) -> None:
     experiment, network, split = made
     one, ten = (views.of_network(network, experiment, split, number) for number in (1, 10))
