@@ -11,7 +11,7 @@ from replication.pages import finals, findings
 from replication.studies.study import Grid
 
 SECTIONS: findings.Sections = {
-    "answer": ("V1-20", "V1-20b"), "head": ("V1-20", "V1-22"), "dropout": ("V1-21",),
+    "answer": ("V1-20", "V1-20b"), "head": ("V1-20", "V1-22"), "dropout": ("V1-21", "BN-4a"),
     "photographs": ("V1-20b", "V1-21b")}
 HEAD = ("avgpool", "fc", "dropout", "linear")  # rows of a network behind its last module
 
