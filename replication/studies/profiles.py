@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ class Profile:
     about: str
     parameters: dict[str, Any]
     studies: dict[str, dict[str, Any]]
-    only: dict[str, tuple[dict[str, tuple[str, ...]], ...]]
+    only: dict[str, tuple[dict[str, tuple[str, ...]], ...]] = field(default_factory=dict)
 
     def given(self, study: str) -> dict[str, Any]:
         """A study's parameters; of one the profile does not list, the profile's own."""

@@ -77,14 +77,14 @@ def test_what_is_below_zero_is_said_the_other_way_round() -> None:
 
 def test_intervals_over_images_say_so() -> None:
     one, = (each for each in afterwards.CLAIMS if each.id == "V1-33a")
-    record = metrics._record(claim.Settled(one, Interval(0.5, -0.5, 1.5, 4000, "images")))
+    record = metrics.record(claim.Settled(one, Interval(0.5, -0.5, 1.5, 4000, "images")))
     assert "−0.5 to +1.5 <small>(4,000 images)</small>" in html.interval(record)
     # 1.96 σ / √n must come from 1 down to 0.5: four times as many, but none is told from 10,000 on
     assert record["seeds_needed"] is None
-    fewer = metrics._record(claim.Settled(one, Interval(0.5, -0.5, 1.5, 1000, "images")))
+    fewer = metrics.record(claim.Settled(one, Interval(0.5, -0.5, 1.5, 1000, "images")))
     assert fewer["seeds_needed"] == pytest.approx(4000, rel=0.01)
     assert "images would" in html.verdict(fewer)
-    assert "of" not in metrics._record(claim.Settled(one, Interval(0.5, -0.5, 1.5, 4)))
+    assert "of" not in metrics.record(claim.Settled(one, Interval(0.5, -0.5, 1.5, 4)))
 
 
 def test_table_3() -> None:

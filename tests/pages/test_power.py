@@ -223,7 +223,7 @@ def test_what_the_paper_prints(printed: str, unit: str, expected: float | None) 
 
 # -- all claims ---------------------------------------------------------------------------------------------------
 RATES = Rates(("here", 1e9), ("a GPU", 1e12))
-JUDGE = Profile("judge", "", {**SMALL, "seeds": 4}, {"v1.aux": {}}, {"v1.aux": {"norm": ("bn",)}})
+JUDGE = Profile("judge", "", {**SMALL, "seeds": 4}, {"v1.aux": {}}, {"v1.aux": ({"norm": ("bn",)},)})
 PILOT = Profile("pilot", "", {**SMALL, "part": "pilot", "first_seed": 1000, "seeds": 3}, {"v1.aux": {}}, {})
 
 
