@@ -83,7 +83,7 @@ def test_intervals_over_images_say_so() -> None:
     assert record["seeds_needed"] is None
     fewer = metrics.record(claim.Settled(one, Interval(0.5, -0.5, 1.5, 1000, "images")))
     assert fewer["seeds_needed"] == pytest.approx(4000, rel=0.01)
-    assert "images would" in html.verdict(fewer)
+    assert "images would" in html.verdict(one, fewer)
     assert "of" not in metrics.record(claim.Settled(one, Interval(0.5, -0.5, 1.5, 4)))
 
 

@@ -20,6 +20,7 @@ from replication.pages.measures import Difference, Louder, Ratio, Share
 from replication.pages.power import Rates, Seen, decides, decides_share, seeds
 from replication.runs import experiments, store
 from replication.studies import grid, profiles, study
+from replication.studies.grid import STUDIES
 from replication.studies.profiles import Profile
 
 INF = math.inf
@@ -258,7 +259,8 @@ def test_what_a_claim_costs(hand_made: None) -> None:
 
 def test_the_cheapest_come_first_and_what_nobody_knows_last(hand_made: None) -> None:
     table = power.table("judge", RATES)
-    assert set(table.claim) == {claim.id for claim in CLAIMS.values() if claim.study and claim.measure}
+    assert set(table.claim) == {claim.id for claim in CLAIMS.values() if claim.study and claim.measure
+                                and STUDIES[claim.study].network == "googlenet"}  # a V3 does not fit such images
     known = table.here.notna().to_numpy()
     assert 0 < known.sum() < len(table)
     assert not known[known.sum():].any()

@@ -36,7 +36,7 @@ def found(profile: str) -> dict[str, Any]:
             "labels": [each.errors() for each in grids]}
 
 
-@pytest.mark.parametrize("profile", ["cpu", "photographs"])
+@pytest.mark.parametrize("profile", ["worth", "photographs"])
 def test_no_label_is_read_by_what_counts(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = found(profile)
     assert (paths.PUBLISHED / "runs").is_dir()
