@@ -33,18 +33,18 @@ sys.exit(f"imported {sorted(slow)}" if slow else code)
 
 
 def test_list_is_instant(python: Any) -> None:
-    done = python(LIST, "list", "--profile", "cpu")
+    done = python(LIST, "list", "--profile", "worth")
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("v1.")]
     assert len(lines) == 6 + 8
-    seeds = profiles.profile("cpu").setting("v1.aux").seeds
+    seeds = profiles.profile("worth").setting("v1.aux").seeds
     for line in lines:
         assert re.search(rf" 0 / {seeds} .* [\d.]+ M  [0-9a-f]{{12}}$", line), line
     assert len({line.split()[-1] for line in lines}) == 14
 
 
 def test_list_of_one_study() -> None:
-    done = cli("list", "v1.aux", "--profile", "cpu")
+    done = cli("list", "v1.aux", "--profile", "worth")
     assert sum(line.startswith("v1.aux") for line in done.stdout.splitlines()) == 8
     assert "v1.gradient" not in done.stdout
 
@@ -166,19 +166,19 @@ def test_one_network_on_one_set_is_trained_and_stored() -> None:
     (["aux=4d"], [("lrn", "4d"), ("bn", "4d")]),
 ])
 def test_some_arms_alone(only: list[str], keys: list[tuple[str, str]], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "v1.aux", "--profile", "cpu", *(part for each in only for part in ("--only", each))]) == 0
+    assert main(["list", "v1.aux", "--profile", "worth", *(part for each in only for part in ("--only", each))]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("v1.aux")]
     assert [re.search(r"norm (\S+), aux (\S+) ", line).groups() for line in lines] == keys  # type: ignore[union-attr]
-    wanted = {cell.address for cell in study.stored("v1.aux", "cpu").cells if cell.seed == 0 and
+    wanted = {cell.address for cell in study.stored("v1.aux", "worth").cells if cell.seed == 0 and
               tuple(cell.keys.values()) in keys}
     assert {line.split()[-1] for line in lines} == wanted
 
 
 def test_a_field_set_for_all_of_a_profile_s_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "v1.aux", "--profile", "cpu", "--set", "epochs=3", "--set", "recipe.clip=None", "--set",
+    assert main(["list", "v1.aux", "--profile", "worth", "--set", "epochs=3", "--set", "recipe.clip=None", "--set",
                  "seeds=1"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("v1.aux")]
-    parameters = {**profiles.profile("cpu").given("v1.aux"), "epochs": 3, "seeds": 1, "set": {"recipe.clip": None}}
+    parameters = {**profiles.profile("worth").given("v1.aux"), "epochs": 3, "seeds": 1, "set": {"recipe.clip": None}}
     assert [line.split()[-1] for line in lines] == [cell.address for cell in study.study("v1.aux", **parameters).cells]
     assert all(" 0 / 1 " in line for line in lines)
 

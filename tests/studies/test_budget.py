@@ -95,17 +95,17 @@ def test_runs_that_tell_no_speed_are_passed_over(recwarn: pytest.WarningsRecorde
 
 def test_list_shows_what_is_begun_whose_turn_it_is_and_how_long(capsys: pytest.CaptureFixture[str]) -> None:
     measured(100.0, multiply_adds=10**9)
-    first, second, *_ = [cell.experiment for cell in study.stored("v1.aux", "cpu").cells]
+    first, second, *_ = [cell.experiment for cell in study.stored("v1.aux", "worth").cells]
     record = experiments.record(first, 0)
     store.commit(files.digest(record), record, [{"epoch": 0.0}], {"status": "done"}, {})
     path = store.checkpoint(experiments.address(second, 0))
     path.parent.mkdir(parents=True)
     path.touch()
-    assert main(["list", "--profile", "cpu"]) == 0
+    assert main(["list", "--profile", "worth"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("v1.aux")]
     took = estimate.clock(experiments.work(first) / (1e9 * 3200 / 100))
-    assert " 1 / 5      –    38 " in lines[0]  # thirty of v1.gradient, the seven other variants' first seeds, then it
-    assert " 0 / 5      1    31 " in lines[1]
+    assert " 1 / 5      –     8 " in lines[0]  # the seven other variants' first seeds, then it
+    assert " 0 / 5      1     1 " in lines[1]
     assert all(f" {took} " in line for line in lines)
 
 
@@ -184,7 +184,7 @@ def test_too_short_a_budget_says_what_would_do(tiny: Tiny) -> None:
 
 
 def test_priority_is_the_profile_s_order_seed_by_seed() -> None:
-    profile = replace(profiles.profile("cpu"), studies={"v1.aux": {}, "v1.gradient": {}})
+    profile = replace(profiles.profile("worth"), studies={"v1.aux": {}, "v1.gradient": {}})
     titles = [title for title, *_ in study.missing(study.of_profile(profile)).values()]
     assert [title.split()[0] for title in titles] == ["v1.aux"] * 40 + ["v1.gradient"] * 30
     assert [title.split()[-1] for title in titles[:40]] == [str(seed) for seed in range(5) for _ in range(8)]

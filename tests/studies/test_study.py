@@ -140,7 +140,7 @@ def test_every_profile_parses_and_its_studies_exist(path: Path) -> None:
     assert profile.about
     assert profile.studies
     assert set(profile.studies) <= set(grid.STUDIES)
-    assert profile.setting("v1.aux").seeds >= 3
+    assert profile.setting("v1.aux").seeds >= 2
     if profile.setting("v1.aux").dataset == "shapes":  # needs no download
         assert [grid.study.name for grid in study.of_profile(profile)] == list(profile.studies)
 
@@ -178,7 +178,7 @@ def test_a_run_that_two_studies_share_is_trained_once() -> None:
     """v1.aux with both heads is v1.head with average pooling and dropout."""
     grids = [study.study(name, **{**SMALL, "seeds": 1}) for name in ("v1.aux", "v1.head")]
     addresses = [experiments.address(made, seed) for _, made, seed in study.missing(grids).values()]
-    assert len(addresses) == len(set(addresses)) == 8 + 8 - 2
+    assert len(addresses) == len(set(addresses)) == 8 + 18 - 2
     assert addresses[:8] == [cell.address for cell in grids[0].cells]
 
 
@@ -237,7 +237,7 @@ def test_a_notebook_s_parameters_are_the_profile_s() -> None:
         others = {key: value for key, value in found.items() if key != "profile"}
         assert set(others) <= known, name
         assert set(others.values()) <= {None}, name
-        assert set(cpu) <= set(others), f"{name} lacks {sorted(set(cpu) - set(others))} of profiles/cpu.yaml"
+        assert not others or set(cpu) <= set(others), f"{name} lacks {sorted(set(cpu) - set(others))} of profiles/cpu.yaml"
     for name, found in declared.items():
         for key, default in found.items():
             if key in known and name not in studies:
