@@ -18,7 +18,7 @@ from replication.studies.setting import Setting, setting
 class Profile:
     """profiles/<name>.yaml: the parameters every notebook and run of a build gets, and the studies it trains, first
     things first, each with the parameters that are other for it, and `only`: of a study, the arms that it trains, those
-    of any of these choices, ({"norm": ("bn",)},)."""
+    of any of these choices, ({"norm": ("bn",)},); one may have fewer `seeds` than the study: {..., "seeds": ("3",)}."""
     name: str
     about: str
     parameters: dict[str, Any]

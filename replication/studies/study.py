@@ -154,8 +154,12 @@ def only(grids: list[Grid], chosen: dict[str, tuple[str, ...]]) -> list[Grid]:
 
 def some(whole: Grid, profile: profiles.Profile) -> Grid:
     """The arms of a study that a profile trains. Raises BadInput as `only` does."""
-    choices = profile.only.get(whole.study.name, ({},))
-    chosen = {id(cell) for choice in choices for cell in only([whole], choice)[0].cells}
+    choices, setting = profile.only.get(whole.study.name, ({},)), whole.setting
+    chosen: set[int] = set()
+    for choice in choices:
+        seeds = int(choice.get("seeds", (str(setting.seeds),))[0])
+        arms = only([whole], {factor: keys for factor, keys in choice.items() if factor != "seeds"})[0]
+        chosen |= {id(cell) for cell in arms.cells if cell.seed < setting.first_seed + seeds}
     return replace(whole, cells=tuple(cell for cell in whole.cells if id(cell) in chosen))
 
 

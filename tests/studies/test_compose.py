@@ -229,11 +229,12 @@ def test_only_some_arms_leave_other_studies_whole() -> None:
 
 def test_a_profile_may_train_some_arms_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     some = profiles.Profile("some", "x", {**SMALL, "epochs_bn": 3}, {"v1.aux": {"seeds": 2}},
-                            {"v1.aux": ({"norm": ("bn",), "aux": ("none",)}, {"norm": ("bn",), "aux": ("4a",)})})
+                            {"v1.aux": ({"norm": ("bn",), "aux": ("none",)},
+                                        {"norm": ("bn",), "aux": ("4a",), "seeds": ("1",)})})
     monkeypatch.setattr(profiles, "profile", lambda name: some)
     grid = study.asked("v1.aux", "some", width=None, batch=30)
     assert [(*cell.keys.values(), cell.seed) for cell in grid.cells] == [
-        ("bn", "none", 0), ("bn", "4a", 0), ("bn", "none", 1), ("bn", "4a", 1)]
+        ("bn", "none", 0), ("bn", "4a", 0), ("bn", "none", 1)]
     recipe, network = grid.cells[0].experiment.recipe, grid.cells[0].experiment.network
     assert (recipe.epochs, recipe.batch, grid.setting.width) == (3, 30, 0.125)
     assert network == made("googlenet", set={"network.norm": BatchNorm(), "network.aux": ()}).network
