@@ -237,7 +237,8 @@ def test_a_notebook_s_parameters_are_the_profile_s() -> None:
         others = {key: value for key, value in found.items() if key != "profile"}
         assert set(others) <= known, name
         assert set(others.values()) <= {None}, name
-        assert not others or set(cpu) <= set(others), f"{name} lacks {sorted(set(cpu) - set(others))} of profiles/cpu.yaml"
+        lacks = sorted(set(cpu) - set(others)) if others else []
+        assert lacks == [], f"{name} lacks {lacks} of profiles/cpu.yaml"
     for name, found in declared.items():
         for key, default in found.items():
             if key in known and name not in studies:
