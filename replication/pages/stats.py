@@ -36,8 +36,11 @@ def mean(values: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def welch(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
-    """Mean of a less mean of b, two independent samples of two values or more each, with Welch's interval."""
+    """Mean of a less mean of b, two independent samples of two values or more each, with Welch's interval. Samples that
+    do not scatter at all say nothing of how they would: the whole line."""
     x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if x.std() + y.std() < 1e-12 * max(1.0, float(np.abs([*x, *y]).max())):
+        return Interval(float(x.mean() - y.mean()), -math.inf, math.inf, min(len(x), len(y)))
     found = stats.ttest_ind(x, y, equal_var=False).confidence_interval(level)
     return Interval(float(x.mean() - y.mean()), float(found.low), float(found.high), min(len(x), len(y)))
 

@@ -22,6 +22,11 @@ def test_mean_is_the_one_sample_t_interval(n: int, level: float) -> None:
     assert got.n == n
 
 
+def test_samples_without_scatter_say_nothing_of_it() -> None:
+    assert stats.welch([3.0, 3.0], [1.0, 1.0, 1.0]) == stats.Interval(2.0, -math.inf, math.inf, 2)
+    assert math.isfinite(stats.welch([3.0, 3.0], [1.0, 1.1]).high)
+
+
 def test_geometric_is_the_t_interval_of_the_logarithms() -> None:
     x = RNG.lognormal(1, 0.5, 6)
     got = stats.geometric(x)
