@@ -39,10 +39,13 @@ def welch(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
     """Mean of a less mean of b, two independent samples of two values or more each, with Welch's interval. Samples that
     do not scatter at all say nothing of how they would: the whole line."""
     x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    if x.std() + y.std() < 1e-12 * max(1.0, float(np.abs([*x, *y]).max())):
-        return Interval(float(x.mean() - y.mean()), -math.inf, math.inf, min(len(x), len(y)))
-    found = stats.ttest_ind(x, y, equal_var=False).confidence_interval(level)
-    return Interval(float(x.mean() - y.mean()), float(found.low), float(found.high), min(len(x), len(y)))
+    value, n = float(x.mean() - y.mean()), min(len(x), len(y))
+    of_x, of_y = float(x.var(ddof=1)) / len(x), float(y.var(ddof=1)) / len(y)
+    if of_x + of_y < 1e-24 * max(1.0, value ** 2):
+        return Interval(value, -math.inf, math.inf, n)
+    freedom = (of_x + of_y) ** 2 / (of_x ** 2 / (len(x) - 1) + of_y ** 2 / (len(y) - 1))
+    half = float(stats.t.ppf(0.5 + level / 2, freedom)) * math.sqrt(of_x + of_y)
+    return Interval(value, value - half, value + half, n)
 
 
 def geometric(values: ArrayLike, level: float = 0.95) -> Interval:
