@@ -15,7 +15,8 @@ import pytest
 from replication import paths
 
 ROOMS = ("models", "data", "runs", "training", "studies", "pages", "benchmarks")
-BESIDE = ("", "errors", "paths", "files", "provenance")  # of no room: every room may import them, they import none
+# of no room: every room may import them, they import none
+BESIDE = ("", "errors", "paths", "files", "provenance", "stats")
 NEVER = {("pages", "training"): "the book is read where nothing is trained"}
 
 # (module, what it imports): imports within functions that close a circle, and why they must.

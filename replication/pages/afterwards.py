@@ -11,7 +11,7 @@ from pandas.io.formats.style import Styler
 
 from replication.pages import html
 from replication.pages.claim import NOT_RUN, Claim, verdict
-from replication.pages.stats import Interval
+from replication.stats import Interval
 from replication.studies import afterwards
 from replication.studies.study import Grid
 

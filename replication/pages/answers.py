@@ -95,4 +95,4 @@ def _between(record: Record) -> str:
 
 def _number(value: float) -> str:
     """Points of error, to a tenth, or a hundredth where a tenth would be none."""
-    return f"{value:.1f}".replace("-", "−") if abs(value) >= 0.05 else f"{value:.2f}".replace("-", "−")
+    return html.fixed(value, 1 if abs(value) >= 0.05 else 2)

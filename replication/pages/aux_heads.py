@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from replication.pages import finals, findings, html, stats
+from replication import stats
+from replication.pages import finals, findings, html
 from replication.studies.study import Grid
 
 SECTIONS: findings.Sections = {

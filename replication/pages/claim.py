@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from replication.pages import stats
-from replication.pages.stats import Interval
+from replication import stats
+from replication.stats import Interval
 
 SUPPORTED, CONTRADICTED, UNRESOLVED = "supported", "contradicted", "not resolved"
 NOT_RUN, OUT_OF_REACH = "not yet run", "out of reach"

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from replication import stats
 from replication.models import baselines, cost
 from replication.models.googlenet import INCEPTION, googlenet, googlenet_naive, googlenet_separable
 from replication.models.inception_v3 import inception_v2, inception_v3, inception_v3_paper
 from replication.models.kws import kws_inception
 from replication.models.ops import Conv, Network
-from replication.pages import speed, stats
+from replication.pages import speed
 from replication.pages.claim import Claim
 from replication.pages.googlenet_row_by_row import table1
 from replication.pages.network_in_network import Branch, factorisations, per_position, saving, widened
-from replication.pages.stats import Interval
+from replication.stats import Interval
 
 
 def _factorised(kernel: str, parts: str) -> Callable[[], Interval]:

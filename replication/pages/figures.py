@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from replication import stats
 from replication.models.ops import Conv
-from replication.pages import speed, stats
+from replication.pages import speed
 from replication.pages.measures import ERROR, Of
 from replication.pages.network_in_network import Branch
 from replication.pages.roofline import WAYS

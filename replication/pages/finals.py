@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from replication.pages import html, measures, stats
+from replication import stats
+from replication.pages import html, measures
 from replication.runs.experiments import Experiment
 from replication.studies.grid import experiments
 from replication.studies.study import Grid

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from replication.pages import stats
-from replication.pages.stats import Interval
+from replication import stats
+from replication.stats import Interval
 from replication.studies.study import Grid
 
 Of = Callable[[Grid], pd.DataFrame]  # a row per finished run: the keys of its arms, its seed, `value`

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import beta, binom, chi2, norm, t
+from scipy.stats import binom, chi2, norm, t
 
-from replication import paths, provenance
+from replication import paths, provenance, stats
 from replication.errors import BadInput
 from replication.pages import html
 from replication.pages.claim import UNRESOLVED, Claim, Settled
@@ -81,15 +81,9 @@ def decides(effect: float, sds: tuple[float, ...], region: tuple[float, float], 
 def decides_share(percent: float, region: tuple[float, float], n: int) -> float:
     """The same of `n` runs, each of which fails with this probability, in percent."""
     hits = np.arange(n + 1)
-    low, high = _clopper_pearson(hits, n)
+    low, high = stats.clopper_pearson(hits, n)
     clear = ((region[0] <= low) & (high <= region[1])) | (high < region[0]) | (low > region[1])
     return float(binom.pmf(hits, n, percent / 100)[clear].sum())
-
-
-def _clopper_pearson(hits: Any, n: int) -> tuple[Any, Any]:
-    """The 95 % interval of a percentage."""
-    return (100 * np.where(hits > 0, beta.ppf(0.025, np.maximum(hits, 1e-9), n - hits + 1), 0.0),
-            100 * np.where(hits < n, beta.ppf(0.975, hits + 1, np.maximum(n - hits, 1e-9)), 1.0))
 
 
 def seeds(seen: Seen, region: tuple[float, float]) -> int | None:
@@ -287,7 +281,8 @@ def table(profile: str, rate: Rates | None = None) -> pd.DataFrame:
         work = sum(once.values())
         asks = all(_needed(arms, judged[name].cells) for arms in sides)
         rows.append({
-            "claim": claim.id, "study": name, "unit": claim.unit, "printed": claim.printed, "region": _region(claim),
+            "claim": claim.id, "study": name, "unit": claim.unit, "printed": claim.printed,
+            "region": html.region(claim.region) + (claim.unit if claim.unit == "×" else f" {claim.unit}"),
             **_plan(claim, look(claim, piloted, whole[name]), work, rate),
             "judges": judged[name].setting.seeds if asks else 0, **_so_far(claim, judged, whole[name], work, rate)})
     return pd.DataFrame(rows).sort_values("here", kind="stable", ignore_index=True)
@@ -335,14 +330,6 @@ def _cost(which: str, count: int | None, work: float, rate: Rates) -> dict[str, 
 
 
 # -- in words -----------------------------------------------------------------------------------------------------
-def _region(claim: Claim) -> str:
-    low, high = (f"{edge:g}".replace("-", "−") for edge in claim.region)
-    unit = claim.unit if claim.unit == "×" else f" {claim.unit}"
-    if math.isinf(claim.region[1]):
-        return f"≥ {low}{unit}"
-    return f"≤ {high}{unit}" if math.isinf(claim.region[0]) else f"{low} to {high}{unit}"
-
-
 def report(profile: str) -> str:
     """What `python -m replication power` prints. Raises BadInput for an unknown profile, and without a pilot."""
     rate = rates()
@@ -420,7 +407,7 @@ def unresolved(of: pd.DataFrame) -> list[str]:
         seen = html.measured({"value": row["value"], "unit": row["unit"]})
         half = html.digits((row["high"] - row["low"]) / 2)
         lines.append(f"{row['claim']} is not resolved: {seen}, from {show(row['low'])} to {show(row['high'])} "
-                     f"(half-width {half}) over {row['n']:.0f} seeds, where the region is {row['region']}; if effect "
+                     f"(half-width {half}) over {row['n']:.0f} seeds, where the claim is {row['region']}; if effect "
                      f"and scatter stay so, {would}.")
     return lines
 

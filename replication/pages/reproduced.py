@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from typing import Any
 import pandas as pd
 
 from replication import paths
-from replication.pages import html
-from replication.pages.claim import MARGIN, Claim, verdict
+from replication.pages import html, metrics
+from replication.pages.claim import MARGIN, Claim, Settled
 from replication.pages.claims import CLAIMS
 from replication.pages.metrics import Record, read_in
-from replication.pages.stats import Interval
+from replication.stats import Interval
 
 # Why an agreement does not count.
 ARITHMETIC, SAME, BLURRED = "arithmetic", "the same runs again", "too uncertain for a difference to show"
@@ -83,12 +83,7 @@ class Pair:
         value = u * a.value + (1 - u) * b.value
         low = value - math.hypot(u * (a.value - a.low), (1 - u) * (b.value - b.low))
         high = value + math.hypot(u * (a.high - a.value), (1 - u) * (b.high - b.value))
-        return record(self.claim, Interval(value, low, high, a.n + b.n))
-
-
-def record(claim: Claim, interval: Interval) -> Record:
-    """What a page would write of a claim (`metrics`), as far as a table of pairs needs it."""
-    return {"unit": claim.unit, "verdict": verdict(interval, claim.region), **asdict(interval)}
+        return metrics.record(Settled(self.claim, Interval(value, low, high, a.n + b.n)))
 
 
 def _interval(of: Record) -> Interval:

@@ -14,11 +14,12 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats as distributions
 
 from replication import paths
-from replication.pages import figures, html, reproduced
+from replication.pages import figures, html, metrics, reproduced
+from replication.pages.claim import Settled
 from replication.pages.claims import CLAIMS
 from replication.pages.measures import ERROR, Difference
-from replication.pages.stats import Interval
 from replication.runs import store
+from replication.stats import Interval
 from replication.studies.study import Cell, Grid
 
 SHARED = {"nothing": "nothing", "order": "order of images", "start": "initial weights", "both": "both"}
@@ -217,7 +218,7 @@ def twice(aux: Grid, machine: str) -> list[reproduced.Pair]:
         if claim.study == aux.study.name and isinstance(claim.measure, Difference) and claim.measure.of is ERROR:
             one, other = claim.measure(aux), replace(claim.measure, of=lambda _: there)(aux)
             if one is not None and other is not None:
-                found.append(reproduced.Pair(claim, *(reproduced.record(claim, each) for each in (one, other))))
+                found.append(reproduced.Pair(claim, *(metrics.record(Settled(claim, each)) for each in (one, other))))
     return found
 
 

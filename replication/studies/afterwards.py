@@ -6,6 +6,7 @@ differences in points. No torch before something is measured.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
-from replication import files, paths, provenance
+from replication import files, paths, provenance, stats
 from replication.runs import store
 from replication.studies.study import Cell, Grid
 from replication.training import logits
@@ -197,19 +197,16 @@ def of_probes(table: pd.DataFrame) -> list[dict[str, Any]]:
     none, both = (runs[runs.index.get_level_values("aux") == arm].to_numpy() for arm in ("none", "4a+4d"))
     if min(len(none), len(both)) < 2:
         return []
-    ends = stats.ttest_ind(none, both, equal_var=False).confidence_interval(0.95)
-    return [{"id": "V1-24", "value": none.mean() - both.mean(), "low": ends.low, "high": ends.high,
-             "n": min(len(none), len(both)), "of": "seeds", "images": table.images.iloc[0], "networks": 1, "views": "1",
+    of = stats.welch(none, both)
+    return [{"id": "V1-24", **asdict(of), "images": table.images.iloc[0], "networks": 1, "views": "1",
              "addresses": " ".join(table.addresses.unique())}]
 
 
 # -- tables -------------------------------------------------------------------------------------------------------
 def _row(name: str, values: Points, of: str = "seeds", **more: Any) -> dict[str, Any]:
     """The mean of numbers, one a seed or one an image, with Student's interval of 95 %."""
-    mean, n = float(np.mean(values)), len(values)
-    half = float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / n ** 0.5) if n > 1 else np.inf
-    return {"id": name, "value": mean, "low": mean - half, "high": mean + half, "n": n, "of": of,
-            "images": n if of == "images" else None, **more}
+    found = replace(stats.mean(values), of=of)
+    return {"id": name, **asdict(found), "images": found.n if of == "images" else None, **more}
 
 
 def _addresses(cells: Iterable[Cell]) -> str:

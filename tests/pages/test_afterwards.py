@@ -9,7 +9,7 @@ import pytest
 
 from replication import files
 from replication.pages import afterwards, claim, html, metrics
-from replication.pages.stats import Interval
+from replication.stats import Interval
 from replication.studies import grid, study
 
 pytestmark = pytest.mark.usefixtures("out")

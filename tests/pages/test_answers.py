@@ -13,7 +13,7 @@ from replication.errors import BadInput
 from replication.pages import answers, claims, html, metrics, verdicts
 from replication.pages.claim import NOT_RUN, OUT_OF_REACH, UNRESOLVED, Claim, Settled
 from replication.pages.claims import CLAIMS, PAPERS
-from replication.pages.stats import Interval
+from replication.stats import Interval
 
 INF = math.inf
 

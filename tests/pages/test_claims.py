@@ -16,9 +16,9 @@ from table1 import MODULES
 from torch import nn
 from torchvision.models import inception_v3
 
-from replication import paths
+from replication import paths, stats
 from replication.errors import BadInput
-from replication.pages import afterwards, claims, counted, notes, out_of_reach, stats, trained
+from replication.pages import afterwards, claims, counted, notes, out_of_reach, trained
 from replication.pages.claim import (
     CONTRADICTED,
     NOT_RUN,
@@ -31,7 +31,7 @@ from replication.pages.claim import (
 )
 from replication.pages.claims import CLAIMS, PAPERS
 from replication.pages.measures import Louder
-from replication.pages.stats import Interval
+from replication.stats import Interval
 from replication.studies import grid
 
 INF = math.inf

@@ -15,7 +15,7 @@ from replication.pages import claims
 from replication.pages.claim import CONTRADICTED, NOT_RUN, SUPPORTED
 from replication.pages.claims import CLAIMS
 from replication.pages.measures import Difference, Louder, Mean, Ratio, Share, Sooner, early, final, gap, lost
-from replication.pages.stats import Interval
+from replication.stats import Interval
 from replication.studies import grid
 
 INF = math.inf

@@ -19,7 +19,7 @@ from replication.pages import html, index, metrics, verdicts
 from replication.pages.claim import Claim, Settled
 from replication.pages.claims import CLAIMS, PAPERS
 from replication.pages.measures import Share
-from replication.pages.stats import Interval
+from replication.stats import Interval
 from replication.studies import grid
 from replication.studies.setting import Setting
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from replication.pages import stats
+from replication import stats
 
 RNG = np.random.default_rng(0)
 

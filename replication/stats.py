@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 
@@ -56,8 +56,16 @@ def geometric(values: ArrayLike, level: float = 0.95) -> Interval:
 
 def share(hits: int, of: int, level: float = 0.95) -> Interval:
     """A percentage of independent tries with the interval of Clopper and Pearson, which is exact."""
-    found = stats.binomtest(hits, of).proportion_ci(level)
-    return Interval(100 * hits / of, 100 * found.low, 100 * found.high, of)
+    low, high = clopper_pearson(hits, of, level)
+    return Interval(100 * hits / of, float(low), float(high), of)
+
+
+def clopper_pearson(hits: ArrayLike, of: int, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ends of their interval of a percentage, for each number of hits."""
+    k, tail = np.asarray(hits, dtype=float), (1 - level) / 2
+    low = np.where(k > 0, stats.beta.ppf(tail, np.maximum(k, 1), of - k + 1), 0.0)
+    high = np.where(k < of, stats.beta.ppf(1 - tail, k + 1, np.maximum(of - k, 1)), 1.0)
+    return 100 * low, 100 * high
 
 
 def seeds_needed(interval: Interval, margin: float, level: float = 0.95) -> int | None:
