@@ -3,22 +3,29 @@ from __future__ import annotations
 
 import bisect
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+POWER = 0.8    # the probability with which a number of seeds shall decide
+MOST = 10_000  # seeds beyond which none is told
+QUANTILES = (np.arange(400) + 0.5) / 400
+
 
 @dataclass(frozen=True)
 class Interval:
     """A measured value with its 95 % interval, over `n` seeds, or whatever else was drawn (`of`: "images"). Exact
-    arithmetic has low = high = value and n = 0."""
+    arithmetic has low = high = value and n = 0. `freedom`: the degrees of freedom of its t distribution, by default
+    n - 1."""
     value: float
     low: float
     high: float
     n: int = 0
     of: str = "seeds"
+    freedom: float | None = field(default=None, compare=False)
 
 
 def exact(value: float) -> Interval:
@@ -31,7 +38,7 @@ def mean(values: ArrayLike, level: float = 0.95) -> Interval:
     centre = float(x.mean())
     if len(x) < 2:
         return Interval(centre, -math.inf, math.inf, len(x))
-    half = _quantile(len(x), level) * float(x.std(ddof=1)) / math.sqrt(len(x))
+    half = _quantile(len(x) - 1, level) * float(x.std(ddof=1)) / math.sqrt(len(x))
     return Interval(centre, centre - half, centre + half, len(x))
 
 
@@ -44,8 +51,8 @@ def welch(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
     if of_x + of_y < 1e-24 * max(1.0, value ** 2):
         return Interval(value, -math.inf, math.inf, n)
     freedom = (of_x + of_y) ** 2 / (of_x ** 2 / (len(x) - 1) + of_y ** 2 / (len(y) - 1))
-    half = float(stats.t.ppf(0.5 + level / 2, freedom)) * math.sqrt(of_x + of_y)
-    return Interval(value, value - half, value + half, n)
+    half = _quantile(freedom, level) * math.sqrt(of_x + of_y)
+    return Interval(value, value - half, value + half, n, freedom=freedom)
 
 
 def geometric(values: ArrayLike, level: float = 0.95) -> Interval:
@@ -68,17 +75,51 @@ def clopper_pearson(hits: ArrayLike, of: int, level: float = 0.95) -> tuple[NDAr
     return 100 * low, 100 * high
 
 
-def seeds_needed(interval: Interval, margin: float, level: float = 0.95) -> int | None:
-    """How many seeds would bring the half-width down to `margin`, if the spread stays as seen.
+def seeds_needed(interval: Interval, region: tuple[float, float], level: float = 0.95) -> int | None:
+    """How many seeds give, with a probability of POWER, an interval of a mean that lies clear of every edge of the
+    region, if mean and spread stay as seen.
 
-    None where fewer than two were seen or no number below 10,000 would.
+    None where fewer than two were seen or no number up to MOST would.
     """
-    if interval.n < 2 or not margin > 0:
+    if interval.n < 2 or interval.value in region or not math.isfinite(interval.high - interval.low):
         return None
-    sd = (interval.high - interval.low) / 2 * math.sqrt(interval.n) / _quantile(interval.n, level)
-    n = bisect.bisect_left(range(10_000), True, lo=2, key=lambda n: bool(_quantile(n, level) * sd / n ** 0.5 <= margin))
-    return n if n < 10_000 else None
+    a_seed = (interval.freedom or interval.n - 1) / (interval.n - 1)  # degrees of freedom that one more seed brings
+    sd = (interval.high - interval.low) / 2 * math.sqrt(interval.n) / _quantile(a_seed * (interval.n - 1), level)
+    return first(lambda n: decides(interval.value, sd / math.sqrt(n), a_seed * (n - 1), region, level) >= POWER)
 
 
-def _quantile(n: int, level: float) -> float:
-    return float(stats.t.ppf(0.5 + level / 2, n - 1))
+def decides(value: float, error: float, freedom: float, region: tuple[float, float], level: float = 0.95) -> float:
+    """The probability that the interval of a mean, `value` with this standard error, lies clear of the region's edges:
+    integrated over what the sample's own scatter may turn out to be."""
+    low, high = region
+    if error == 0:
+        return float(value not in region)
+    half = _quantile(freedom, level) * error * np.sqrt(stats.chi2.ppf(QUANTILES, freedom) / freedom)
+    inside = stats.norm.cdf((high - half - value) / error) - stats.norm.cdf((low + half - value) / error)
+    outside = stats.norm.cdf((low - half - value) / error) + stats.norm.cdf((value - high - half) / error)
+    return float(np.mean(np.maximum(inside, 0) + outside))
+
+
+def first(enough: Callable[[int], bool]) -> int | None:
+    """The least number of seeds, from 2 to MOST, that are enough, where more always are too; None without one."""
+    n = bisect.bisect_left(range(MOST + 1), True, lo=2, key=enough)
+    return n if n <= MOST else None
+
+
+def runs_needed(percent: float, region: tuple[float, float]) -> int | None:
+    """How many runs, each of which counts with this probability, give with a probability of POWER a share whose
+    interval lies clear of every edge of the region; None where no number up to MOST would."""
+    tried = (*range(1, 200), *range(200, MOST + 1, 500))  # one by one: it does not rise steadily
+    return next((n for n in tried if decides_share(percent, region, n) >= POWER), None)
+
+
+def decides_share(percent: float, region: tuple[float, float], n: int) -> float:
+    """The probability that the share of `n` runs has an interval clear of the region's edges."""
+    hits = np.arange(n + 1)
+    low, high = clopper_pearson(hits, n)
+    clear = ((region[0] <= low) & (high <= region[1])) | (high < region[0]) | (low > region[1])
+    return float(stats.binom.pmf(hits, n, percent / 100)[clear].sum())
+
+
+def _quantile(freedom: float, level: float) -> float:
+    return float(stats.t.ppf(0.5 + level / 2, freedom))

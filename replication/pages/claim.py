@@ -57,11 +57,13 @@ class Settled:
 
     @property
     def seeds_needed(self) -> int | None:
-        """Seeds that would resolve it if mean and spread stay as seen: the interval must end before the nearer edge."""
+        """Seeds a side that would resolve it with a probability of `stats.POWER` if mean and spread stay as
+        seen."""
         if self.interval is None or self.verdict != UNRESOLVED:
             return None
-        edges = [abs(self.interval.value - edge) for edge in self.claim.region if math.isfinite(edge)]
-        return stats.seeds_needed(self.interval, min(edges))
+        if self.claim.unit == "%":
+            return stats.runs_needed(self.interval.value, self.claim.region)
+        return stats.seeds_needed(self.interval, self.claim.region)
 
 
 def verdict(interval: Interval, region: tuple[float, float]) -> str:

@@ -1,14 +1,13 @@
 """What could be decided: from a pilot's runs, the seeds each trained claim takes, and what they cost.
 
 A claim is decided when the 95 % interval of its measure lies clear of every edge of its region. Seeds are enough when
-that happens with a probability of POWER, were effect and scatter as the pilot saw them: of means by Student's t (of
+that happens with a probability of `stats.POWER`, were effect and scatter as the pilot saw them: of means by Student's t (of
 two, with Welch's degrees of freedom), integrated over what the sample's own scatter may turn out to be; of shares by
 the binomial distribution and the interval of Clopper and Pearson. A pilot of two seeds knows an effect only roughly, so
 the numbers say whether ten seeds or a thousand are the order of magnitude.
 """
 from __future__ import annotations
 
-import bisect
 import math
 import re
 import warnings
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom, chi2, norm, t
+from scipy.stats import t
 
 from replication import paths, provenance, stats
 from replication.errors import BadInput
@@ -32,14 +31,11 @@ from replication.studies import estimate, grid, profiles, study
 from replication.studies.study import Cell, Grid
 
 PILOT = "pilot"              # the profile
-POWER = 0.8
-MOST = 10_000                # seeds a side beyond which we count no further
 ENOUGH = 2                   # degrees of freedom that a standard deviation must have: of three seeds, say
 HALF_AN_HOUR = 1800.0        # s: what a design for a CPU may take
 CORES = 2                    # each with a run of its own: the machine on which the book's times are told
 GPU = ("a GPU as assumed", 25e12)  # multiply-adds a second, before any run has been trained on one
 Row = Mapping[Hashable, Any]  # of the table
-QUANTILES = (np.arange(400) + 0.5) / 400
 
 
 # -- how many -----------------------------------------------------------------------------------------------------
@@ -66,36 +62,20 @@ class Seen:
 
 def decides(effect: float, sds: tuple[float, ...], region: tuple[float, float], n: int) -> float:
     """The probability that `n` seeds a side give an interval clear of the region's edges. `sds`: of one side or two."""
-    low, high = region
     variances = np.square(sds)
     if not variances.any():
         return float(effect not in region)
-    se = math.sqrt(variances.sum() / n)
-    free = (n - 1) * variances.sum() ** 2 / np.square(variances).sum()
-    half = t.ppf(0.975, free) * se * np.sqrt(chi2.ppf(QUANTILES, free) / free)  # half-widths, each as likely
-    inside = norm.cdf((high - half - effect) / se) - norm.cdf((low + half - effect) / se)
-    outside = norm.cdf((low - half - effect) / se) + norm.cdf((effect - high - half) / se)
-    return float(np.mean(np.maximum(inside, 0) + outside))
-
-
-def decides_share(percent: float, region: tuple[float, float], n: int) -> float:
-    """The same of `n` runs, each of which fails with this probability, in percent."""
-    hits = np.arange(n + 1)
-    low, high = stats.clopper_pearson(hits, n)
-    clear = ((region[0] <= low) & (high <= region[1])) | (high < region[0]) | (low > region[1])
-    return float(binom.pmf(hits, n, percent / 100)[clear].sum())
+    free = (n - 1) * variances.sum() ** 2 / np.square(variances).sum()  # Welch's
+    return stats.decides(effect, math.sqrt(variances.sum() / n), free, region)
 
 
 def seeds(seen: Seen, region: tuple[float, float]) -> int | None:
-    """The fewest seeds a side that decide with a probability of POWER; None where no number up to MOST does."""
+    """The fewest seeds a side that decide with a probability of `stats.POWER`; None where no number up to `stats.MOST` does."""
     if not seen.sds:
-        tried = (*range(1, 200), *range(200, MOST + 1, 500))  # one by one: it does not rise steadily
-        return next((n for n in tried if decides_share(seen.effect, region, n) >= POWER), None)
+        return stats.runs_needed(seen.effect, region)
     if not all(map(math.isfinite, (seen.effect, *seen.sds))) or seen.effect in region:
         return None
-    n = bisect.bisect_left(range(MOST + 1), True, lo=2,
-                           key=lambda n: decides(seen.effect, seen.sds, region, n) >= POWER)
-    return n if n <= MOST else None
+    return stats.first(lambda n: decides(seen.effect, seen.sds, region, n) >= stats.POWER)
 
 
 # -- what runs say ------------------------------------------------------------------------------------------------
@@ -138,7 +118,7 @@ def look(claim: Claim, grids: Mapping[str, Grid], whole: Grid) -> Seen | None:
         sample, = measure.samples(own)
         return Seen(100 * float((sample != 0).mean()), (len(sample),)) if len(sample) else None
     if not isinstance(measure, (Difference, Mean)):
-        return _of_interval(measure, own)
+        return _of_interval(claim, own)
     sides = by_seed(measure, own)
     means = [float(sides[side].mean()) for side in sides]
     scatters = []
@@ -208,15 +188,19 @@ def _as_published(cell: Cell) -> bool:
     return cell.experiment.network.norm is None
 
 
-def _of_interval(measure: Callable[[Grid], Any], of: Grid) -> Seen | None:
-    """A measure that gives its interval alone, of a geometric mean: its logarithm, and the scatter it was made of."""
+def _of_interval(claim: Claim, of: Grid) -> Seen | None:
+    """Of a measure that gives its interval alone: of a ratio its logarithm, and the scatter it was made of."""
     with np.errstate(divide="ignore", invalid="ignore"):  # a run that never gets there
-        found = measure(of)
-    if found is None or found.n < 2 or not (found.low > 0 and math.isfinite(found.high)):
+        found = claim.measure(of) if claim.measure else None
+    if found is None or found.n < 2 or not math.isfinite(found.high - found.low):
         return None
-    half = math.log(found.high / found.low) / 2
-    return Seen(math.log(found.value), (found.n,), (half * math.sqrt(found.n) / float(t.ppf(0.975, found.n - 1)),),
-                "own")
+    ends = (found.low, found.value, found.high)
+    if claim.unit == "×":
+        if not found.low > 0:
+            return None
+        ends = tuple(map(math.log, ends))  # type: ignore[assignment]
+    low, value, high = ends
+    return Seen(value, (found.n,), ((high - low) / 2 * math.sqrt(found.n) / float(t.ppf(0.975, found.n - 1)),), "own")
 
 
 def scaled(claim: Claim) -> tuple[float, float]:
@@ -284,7 +268,7 @@ def table(profile: str, rate: Rates | None = None) -> pd.DataFrame:
             "claim": claim.id, "study": name, "unit": claim.unit, "printed": claim.printed,
             "region": html.region(claim.region) + (claim.unit if claim.unit == "×" else f" {claim.unit}"),
             **_plan(claim, look(claim, piloted, whole[name]), work, rate),
-            "judges": judged[name].setting.seeds if asks else 0, **_so_far(claim, judged, whole[name], work, rate)})
+            "judges": judged[name].setting.seeds if asks else 0, **_so_far(claim, judged, work, rate)})
     return pd.DataFrame(rows).sort_values("here", kind="stable", ignore_index=True)
 
 
@@ -311,15 +295,14 @@ def _plan(claim: Claim, seen: Seen | None, work: float, rate: Rates) -> dict[str
             **_cost("", wanted or as_printed, work, rate)}
 
 
-def _so_far(claim: Claim, judged: Mapping[str, Grid], whole: Grid, work: float, rate: Rates) -> dict[str, Any]:
+def _so_far(claim: Claim, judged: Mapping[str, Grid], work: float, rate: Rates) -> dict[str, Any]:
     """What of a row the runs that judge know."""
     with np.errstate(divide="ignore", invalid="ignore"):
         interval = claim.measure(judged[claim.study or ""]) if claim.measure else None
-    found = Settled(claim, interval).verdict
-    seen = look(claim, judged, whole) if found == UNRESOLVED else None
-    still = seeds(seen, scaled(claim)) if seen else None
+    settled = Settled(claim, interval)
+    still = settled.seeds_needed
     value, low, high, n = astuple(interval)[:4] if interval else (math.nan,) * 4
-    return {"verdict": found, "value": value, "low": low, "high": high, "n": n, "still": still or math.nan,
+    return {"verdict": settled.verdict, "value": value, "low": low, "high": high, "n": n, "still": still or math.nan,
             **_cost("still_", still, work, rate)}
 
 
@@ -337,7 +320,7 @@ def report(profile: str) -> str:
     if not _piloted(of):
         raise BadInput(f"No pilot run is stored: python -m replication run --profile {PILOT} trains what seeds are "
                        f"reckoned from.")
-    head = (f"Seeds a side that decide each claim with a probability of {POWER:.0%}, if effect and scatter are as the "
+    head = (f"Seeds a side that decide each claim with a probability of {stats.POWER:.0%}, if effect and scatter are as the "
             f"pilot saw them, or the effect as printed.\nHere: {CORES} runs at once, {rate.here[1] / 1e9:.3g} G "
             f"multiply-adds a second each, as on {rate.here[0]}. GPU: {rate.gpu[1] / 1e12:.3g} T a second, "
             f"{rate.gpu[0]}.")
@@ -386,7 +369,7 @@ def beyond(of: pd.DataFrame) -> list[str]:
     found = [f"{row['claim']}: no CPU decides it within half an hour: {_basis(row)} take {_time(row['here'])} here, "
              f"{_time(row['gpu'])} on a GPU." for row in of[of.here > HALF_AN_HOUR].to_dict("records")]
     near = of.here.isna() & (of.runs > 0) & (of.sd_a.notna() | (of.unit == "%"))
-    return found + [f"{name}: no number of seeds up to {MOST:,} decides it, so near an edge of its region lies what "
+    return found + [f"{name}: no number of seeds up to {stats.MOST:,} decides it, so near an edge of its region lies what "
                     f"the pilot saw." for name in of.claim[near]]
 
 
@@ -401,7 +384,7 @@ def unresolved(of: pd.DataFrame) -> list[str]:
     lines = []
     for row in of[of.verdict == UNRESOLVED].to_dict("records"):
         show = html.signed if row["unit"] == "points" else html.digits
-        would = f"no number of seeds up to {MOST:,} would decide it" if math.isnan(row["still"]) else (
+        would = f"no number of seeds up to {stats.MOST:,} would decide it" if math.isnan(row["still"]) else (
             f"{row['still']:,.0f} seeds a side would decide it, {_time(row['still_here'])} here, "
             f"{_time(row['still_gpu'])} on a GPU")
         seen = html.measured({"value": row["value"], "unit": row["unit"]})

@@ -81,7 +81,7 @@ STUDIES = {study.name: study for study in (
                  "naive": Arm("naive modules, equally costly", {"network.module": "naive", **ALIKE}),
                  "rmsprop": Arm("RMSProp", RMSPROP)}, "rate": rates(0.5, 1, 0.25)}, BN),
     Study("rates.batch", "Which batch, at which peak rate?", "googlenet",
-          {"batch": each("recipe.batch", 64, 32, 16), "rate": rates(0.5, 1, 2)}, BN),
+          {"norm": NORM, "batch": each("recipe.batch", 64, 32), "rate": rates(0.5, 1, 2)}),
     # -- the first paper
     Study("v1.long", "How good does the network become, as published and with batch normalisation?", "googlenet",
           {"norm": {"bn": NORM["bn"], "lrn": NORM["lrn"]}}),

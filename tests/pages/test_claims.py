@@ -68,16 +68,19 @@ def claim(region: tuple[float, float]) -> Claim:
     return Claim("x", "x.", "x", "x", "x", "points", region, None, lambda: None)
 
 
-@pytest.mark.parametrize(("interval", "region", "half"), [
-    (Interval(0.3, -0.2, 0.8, 5), (0, 1), 0.3), (Interval(0.9, 0.4, 1.4, 5), (0, 1), 0.1),
-    (Interval(-0.4, -1.0, 0.2, 4), (0, INF), 0.4), (Interval(0.7, 0.1, 1.3, 4), (-INF, 0.5), 0.2)])
-def test_seeds_that_would_resolve_it(interval: Interval, region: tuple[float, float], half: float) -> None:
-    """The interval must shrink to the distance from its middle to the nearest edge."""
+@pytest.mark.parametrize(("interval", "region"), [
+    (Interval(0.3, -0.2, 0.8, 5), (0, 1)), (Interval(-0.4, -1.0, 0.2, 4), (0, INF)),
+    (Interval(0.7, 0.1, 1.3, 4), (-INF, 0.5))])
+def test_seeds_that_would_resolve_it(interval: Interval, region: tuple[float, float]) -> None:
     settled = Settled(claim(region), interval)
     assert settled.verdict == UNRESOLVED
-    assert settled.seeds_needed == stats.seeds_needed(interval, half)
-    shrunk = Interval(interval.value, interval.value - 0.999 * half, interval.value + 0.999 * half, 99)
-    assert verdict(shrunk, region) != UNRESOLVED
+    assert settled.seeds_needed == stats.seeds_needed(interval, region)
+
+
+def test_runs_that_would_resolve_a_share() -> None:
+    """Six of six is the first number whose interval ends above a half."""
+    share = Claim("x", "x.", "x", "x", "x", "%", (50, 100), None, lambda: None)
+    assert Settled(share, stats.share(4, 4)).seeds_needed == 6
 
 
 @pytest.mark.parametrize("interval", [Interval(0.5, 0.4, 0.6, 5), Interval(0.5, -INF, INF, 1),

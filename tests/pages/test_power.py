@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest, nct, t
 
+from replication import stats
 from replication.__main__ import main
 from replication.errors import BadInput
 from replication.models import cost
@@ -17,7 +18,7 @@ from replication.pages import power
 from replication.pages.claim import Claim
 from replication.pages.claims import CLAIMS
 from replication.pages.measures import Difference, Louder, Ratio, Share
-from replication.pages.power import Rates, Seen, decides, decides_share, seeds
+from replication.pages.power import Rates, Seen, decides, seeds
 from replication.runs import experiments, store
 from replication.studies import grid, profiles, study
 from replication.studies.grid import STUDIES
@@ -103,7 +104,7 @@ def test_a_share_is_decided_as_often_as_all_outcomes_say(percent: float, n: int)
         found = binomtest(hits, n).proportion_ci(0.95)
         if found.high < 0.5 or found.low > 0.5:
             chance += math.comb(n, hits) * p ** hits * (1 - p) ** (n - hits)
-    assert decides_share(percent, (50, INF), n) == pytest.approx(chance)
+    assert stats.decides_share(percent, (50, INF), n) == pytest.approx(chance)
 
 
 # -- what runs say ------------------------------------------------------------------------------------------------
