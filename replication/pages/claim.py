@@ -5,7 +5,6 @@ inside the region *supported*, outside it *contradicted*, across its edge *not r
 """
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 

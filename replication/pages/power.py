@@ -1,8 +1,8 @@
 """What could be decided: from a pilot's runs, the seeds each trained claim takes, and what they cost.
 
 A claim is decided when the 95 % interval of its measure lies clear of every edge of its region. Seeds are enough when
-that happens with a probability of `stats.POWER`, were effect and scatter as the pilot saw them: of means by Student's t (of
-two, with Welch's degrees of freedom), integrated over what the sample's own scatter may turn out to be; of shares by
+that happens with a probability of `stats.POWER`, were effect and scatter as the pilot saw them: of means by Student's t
+(of two, with Welch's degrees of freedom), integrated over what the sample's own scatter may turn out to be; of shares by
 the binomial distribution and the interval of Clopper and Pearson. A pilot of two seeds knows an effect only roughly, so
 the numbers say whether ten seeds or a thousand are the order of magnitude.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -70,7 +70,8 @@ def decides(effect: float, sds: tuple[float, ...], region: tuple[float, float], 
 
 
 def seeds(seen: Seen, region: tuple[float, float]) -> int | None:
-    """The fewest seeds a side that decide with a probability of `stats.POWER`; None where no number up to `stats.MOST` does."""
+    """The fewest seeds a side that decide with a probability of `stats.POWER`; None where no number up to `stats.MOST`
+    does."""
     if not seen.sds:
         return stats.runs_needed(seen.effect, region)
     if not all(map(math.isfinite, (seen.effect, *seen.sds))) or seen.effect in region:
@@ -320,8 +321,8 @@ def report(profile: str) -> str:
     if not _piloted(of):
         raise BadInput(f"No pilot run is stored: python -m replication run --profile {PILOT} trains what seeds are "
                        f"reckoned from.")
-    head = (f"Seeds a side that decide each claim with a probability of {stats.POWER:.0%}, if effect and scatter are as the "
-            f"pilot saw them, or the effect as printed.\nHere: {CORES} runs at once, {rate.here[1] / 1e9:.3g} G "
+    head = (f"Seeds a side that decide each claim with a probability of {stats.POWER:.0%}, if effect and scatter are as "
+            f"the pilot saw them, or the effect as printed.\nHere: {CORES} runs at once, {rate.here[1] / 1e9:.3g} G "
             f"multiply-adds a second each, as on {rate.here[0]}. GPU: {rate.gpu[1] / 1e12:.3g} T a second, "
             f"{rate.gpu[0]}.")
     lines = [COLUMNS, *(_line(row) for row in of.to_dict("records"))]
@@ -369,8 +370,8 @@ def beyond(of: pd.DataFrame) -> list[str]:
     found = [f"{row['claim']}: no CPU decides it within half an hour: {_basis(row)} take {_time(row['here'])} here, "
              f"{_time(row['gpu'])} on a GPU." for row in of[of.here > HALF_AN_HOUR].to_dict("records")]
     near = of.here.isna() & (of.runs > 0) & (of.sd_a.notna() | (of.unit == "%"))
-    return found + [f"{name}: no number of seeds up to {stats.MOST:,} decides it, so near an edge of its region lies what "
-                    f"the pilot saw." for name in of.claim[near]]
+    return found + [f"{name}: no number of seeds up to {stats.MOST:,} decides it, so near an edge of its region lies "
+                    f"what the pilot saw." for name in of.claim[near]]
 
 
 def _basis(row: Row) -> str:
@@ -441,8 +442,8 @@ def piloted() -> list[Grid]:
 def numbers(of: pd.DataFrame, profile: str) -> dict[str, Any]:
     """What *What could be decided* quotes."""
     rate, pilot, judges = rates(), profiles.profile(PILOT).setting("rates"), profiles.profile(profile).setting("v1.aux")
-    return {"answer": answer(of), "pairing": pairing(of), "power": POWER, "cores": CORES,
+    return {"answer": answer(of), "pairing": pairing(of), "power": stats.POWER, "cores": CORES,
             "here": rate.here[0], "g_per_s": rate.here[1] / 1e9, "gpu": rate.gpu[0], "gpu_t_per_s": rate.gpu[1] / 1e12,
-            "first_seed": pilot.first_seed, "pilot": {"lr": pilot.lr, "lr_bn": pilot.lr_bn},
-            "chosen": f"{judges.epochs} epochs at a peak rate of {judges.lr:g} as published, and with batch "
-                      f"normalisation {judges.epochs_bn or judges.epochs} at {judges.lr_bn:g}"}
+            "first_seed": pilot.first_seed, "pilot": {"lr": pilot.lr, "lr_bn": pilot.lr_bn, "batch": pilot.batch},
+            "chosen": f"batches of {judges.batch}, {judges.epochs} epochs at a peak rate of {judges.lr:g} as published "
+                      f"and, with batch normalisation, {judges.epochs_bn or judges.epochs} at {judges.lr_bn:g}"}

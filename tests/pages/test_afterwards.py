@@ -79,7 +79,7 @@ def test_intervals_over_images_say_so() -> None:
     one, = (each for each in afterwards.CLAIMS if each.id == "V1-33a")
     record = metrics.record(claim.Settled(one, Interval(0.5, -0.5, 1.5, 4000, "images")))
     assert "−0.5 to +1.5 <small>(4,000 images)</small>" in html.interval(record)
-    # (1.96 + 0.84) σ / √n must come down to 0.5, from 1.43 with 4,000: 8.2 times as many, but none is told beyond 10,000
+    # (1.96 + 0.84) σ / √n must come down to 0.5, from 1.43 with 4,000: 8.2 times as many, and none is told from 10,000
     assert record["seeds_needed"] is None
     fewer = metrics.record(claim.Settled(one, Interval(0.5, -0.5, 1.5, 1000, "images")))
     assert fewer["seeds_needed"] == pytest.approx(1000 * (2 * (1.96 + 0.8416) / 1.96) ** 2, rel=0.01)
