@@ -2,8 +2,8 @@
 
 A claim is decided when the 95 % interval of its measure lies clear of every edge of its region. Seeds are enough when
 that happens with a probability of `stats.POWER`, were effect and scatter as the pilot saw them: of means by Student's t
-(of two, with Welch's degrees of freedom), integrated over what the sample's own scatter may turn out to be; of shares by
-the binomial distribution and the interval of Clopper and Pearson. A pilot of two seeds knows an effect only roughly, so
+(of two, with Welch's degrees of freedom), integrated over what the sample's own scatter may turn out to be; of shares
+by the binomial distribution and the interval of Clopper and Pearson. A pilot of two seeds knows an effect only roughly, so
 the numbers say whether ten seeds or a thousand are the order of magnitude.
 """
 from __future__ import annotations
@@ -321,8 +321,8 @@ def report(profile: str) -> str:
     if not _piloted(of):
         raise BadInput(f"No pilot run is stored: python -m replication run --profile {PILOT} trains what seeds are "
                        f"reckoned from.")
-    head = (f"Seeds a side that decide each claim with a probability of {stats.POWER:.0%}, if effect and scatter are as "
-            f"the pilot saw them, or the effect as printed.\nHere: {CORES} runs at once, {rate.here[1] / 1e9:.3g} G "
+    head = (f"Seeds a side that decide each claim with a probability of {stats.POWER:.0%}, if effect and scatter are "
+            f"as the pilot saw them, or the effect as printed.\nHere: {CORES} runs at once, {rate.here[1] / 1e9:.3g} G "
             f"multiply-adds a second each, as on {rate.here[0]}. GPU: {rate.gpu[1] / 1e12:.3g} T a second, "
             f"{rate.gpu[0]}.")
     lines = [COLUMNS, *(_line(row) for row in of.to_dict("records"))]
