@@ -3,8 +3,8 @@
 A claim is decided when the 95 % interval of its measure lies clear of every edge of its region. Seeds are enough when
 that happens with a probability of `stats.POWER`, were effect and scatter as the pilot saw them: of means by Student's t
 (of two, with Welch's degrees of freedom), integrated over what the sample's own scatter may turn out to be; of shares
-by the binomial distribution and the interval of Clopper and Pearson. A pilot of two seeds knows an effect only roughly, so
-the numbers say whether ten seeds or a thousand are the order of magnitude.
+by the binomial distribution and the interval of Clopper and Pearson. A pilot of two seeds knows an effect only roughly,
+so the numbers say whether ten seeds or a thousand are the order of magnitude.
 """
 from __future__ import annotations
 
