@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from replication.errors import unknown
 from replication.pages import html, metrics, verdicts
-from replication.pages.claim import NOT_RUN, OUT_OF_REACH
+from replication.pages.claim import NOT_RUN, OUT_OF_REACH, SMALL
 from replication.pages.claims import CLAIMS
 from replication.pages.html import Html
 from replication.pages.metrics import Record
@@ -80,6 +80,9 @@ def _effect(change: str, record: Record) -> str:
         return f"{change} lowers the top-1 error by {_number(value)} points [{_number(low)}, {_number(high)}]"
     if high < 0:
         return f"{change} raises the top-1 error by {_number(-value)} points [{_number(-high)}, {_number(-low)}]"
+    if max(-low, high) <= SMALL:
+        return (f"{change} makes a small difference at most: the gain in top-1 error is {_number(value)} points "
+                f"[{_number(low)}, {_number(high)}]")
     return (f"it could not be told whether {change} lowers or raises the top-1 error: the gain is {_number(value)} "
             f"points [{_number(low)}, {_number(high)}]")
 
