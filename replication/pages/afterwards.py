@@ -32,7 +32,9 @@ class Measured:
         if not rows["id"]:
             return None
         value, low, high = (float(rows[name][0]) for name in ("value", "low", "high"))
-        return Interval(value, low, high, int(rows["n"][0]), str(rows["of"][0]))
+        freedom = float(rows.get("freedom", [math.nan])[0])  # tables of before have none
+        return Interval(value, low, high, int(rows["n"][0]), str(rows["of"][0]),
+                        None if math.isnan(freedom) else freedom)
 
 
 CLAIMS = (
