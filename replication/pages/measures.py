@@ -88,7 +88,8 @@ class Ratio(Difference):
         if min(len(a), len(b)) < 2:
             return None
         found = stats.welch(a, b)
-        return Interval(*map(math.exp, (found.value, found.low, found.high)), found.n, freedom=found.freedom)
+        return Interval(math.exp(found.value), math.exp(found.low), math.exp(found.high), found.n,
+                        freedom=found.freedom)
 
 
 @dataclass(frozen=True)
