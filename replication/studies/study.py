@@ -1,6 +1,7 @@
 """Binds a study's experiments and seeds to the store: gives back finished runs as frames, trains the missing."""
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -113,6 +114,7 @@ def single(network: str, **parameters: Any) -> Grid:
 
 def asked(name: str, profile: str, **parameters: Any) -> Grid:
     """A study as a profile asks for it, but for parameters that are not None; one that it does not list has no runs.
+    With REPLICATION_TRAIN=none, when a budget is spent, it has the runs that are stored and no other.
 
     Trains nothing by itself. Raises BadInput as `study` does, and for an unknown profile.
     """
@@ -121,7 +123,10 @@ def asked(name: str, profile: str, **parameters: Any) -> Grid:
     found, asked_for = grid.named(name), setting(**{**of.given(name), **given})
     if name not in of.studies:  # whose networks need not fit its images
         return Grid(found, asked_for, ())
-    return some(under(found, asked_for), of)
+    whole = some(under(found, asked_for), of)
+    if os.environ.get("REPLICATION_TRAIN") == "none":
+        return replace(whole, cells=tuple(cell for cell in whole.cells if store.find(cell.address)))
+    return whole
 
 
 def stored(name: str, profile: str) -> Grid:

@@ -120,6 +120,18 @@ def test_asked_twice_trained_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(asked) == 1
 
 
+def test_after_a_budget_a_page_asks_for_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so trains nothing, however often; another process, without the word, goes on."""
+    whole = study.asked("v1.aux", "cpu-full", **SMALL, seeds=3)
+    cell = whole.cells[-1]
+    store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [{"epoch": 0.0}], {"val_error": 1.0}, {})
+    monkeypatch.setenv("REPLICATION_TRAIN", "none")
+    monkeypatch.setattr(workers, "train", lambda _: pytest.fail("trained"))
+    assert study.asked("v1.aux", "cpu-full", **SMALL, seeds=3).train().cells == (cell,)
+    monkeypatch.delenv("REPLICATION_TRAIN")
+    assert len(study.asked("v1.aux", "cpu-full", **SMALL, seeds=3).missing) == len(whole.cells) - 1
+
+
 def test_errors_by_variant() -> None:
     grid = study.study("v1.aux", **SMALL, seeds=2)
     assert grid.errors().empty
