@@ -16,5 +16,8 @@ SECTIONS: findings.Sections = {
 
 def numbers(grids: Sequence[Grid]) -> dict[str, Any]:
     """The numbers and sentences that the page quotes besides its claims."""
-    return {**finals.protocol(*grids), "claims_here": len(findings.claims(SECTIONS)),
+    by = {grid.study.name.split(".")[1]: grid.setting for grid in grids}
+    return {"batch": {name: setting.batch for name, setting in by.items()},
+            "lr": {name: setting.lr_bn for name, setting in by.items()}, **finals.protocol(*grids),
+            "claims_here": len(findings.claims(SECTIONS)),
             "answer": findings.tally(SECTIONS, grids), "found": findings.found(SECTIONS, grids)}
