@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from replication.errors import unknown
 from replication.pages import html, metrics, verdicts
@@ -47,15 +47,20 @@ def questions() -> Html:
 
 
 def answer(ids: Sequence[str]) -> Html:
-    """A sentence a claim, from the pages' records as they are now: a page asks after its `write_page`.
+    """`sentences` from the pages' records as they are now: a page asks after its `write_page`.
 
     Raises BadInput for a claim that is none.
     """
     for name in ids:
         if name not in CLAIMS:
             raise unknown("claim", name, CLAIMS)
-    known = verdicts.records(metrics.pages())
-    return Html(" ".join(sentence(name, known[name]) for name in ids))
+    return Html(sentences(ids, verdicts.records(metrics.pages())))
+
+
+def sentences(ids: Sequence[str], known: Mapping[str, Record]) -> str:
+    """A sentence a claim, what was measured first."""
+    ordered = sorted(ids, key=lambda name: known[name].get("value") is None)
+    return " ".join(sentence(name, known[name]) for name in ordered)
 
 
 def sentence(name: str, record: Record) -> str:

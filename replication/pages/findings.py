@@ -21,10 +21,9 @@ def claims(sections: Sections) -> list[str]:
 
 
 def found(sections: Sections, grids: Sequence[Grid]) -> dict[str, str]:
-    """A sentence a claim, together for each section."""
-    said = {one.claim.id: _plain(answers.sentence(one.claim.id, metrics.record(one)))
-            for one in settle(claims(sections), grids)}
-    return {section: " ".join(said[name] for name in ids) for section, ids in sections.items()}
+    """A sentence a claim, together for each section, what was measured first."""
+    known = {one.claim.id: metrics.record(one) for one in settle(claims(sections), grids)}
+    return {section: _plain(answers.sentences(ids, known)) for section, ids in sections.items()}
 
 
 def tally(sections: Sections, grids: Sequence[Grid]) -> str:

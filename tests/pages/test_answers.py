@@ -56,6 +56,14 @@ def test_what_is_no_change_of_error_is_told_by_its_verdict() -> None:
     assert answers.sentence("BN-5", {"verdict": OUT_OF_REACH, "unit": "%"}).endswith("” is out of reach.")
 
 
+def test_what_was_measured_comes_first() -> None:
+    waits = metrics.record(Settled(CLAIMS["V1-25a"], None))
+    known = {"V1-25a": waits, "V3-14b": waits, "V3-14": record("V3-14", 1.1, 0.4, 1.7)}
+    said = answers.sentences(("V1-25a", "V3-14", "V3-14b"), known).split(". ")
+    assert [sentence.split(",")[0] for sentence in said] == [
+        "With batch normalisation", "In the published network", "On photographs"]
+
+
 def test_every_claim_that_is_told_by_its_change_is_one_of_error() -> None:
     for name in answers.CHANGES:
         assert CLAIMS[name].unit == "points", name
