@@ -145,7 +145,7 @@ class Louder:
 @dataclass(frozen=True)
 class Sooner:
     """How many times as many epochs the runs `a` took to their own mean last error as the runs `b` took to the same
-    level: each of `b` gives one number, those that never get there infinity."""
+    level, in a straight line between two epochs: each of `b` gives one number, those that never get there infinity."""
     a: Arms
     b: Arms
 
@@ -159,8 +159,18 @@ class Sooner:
         if len(slow) < 2:
             return None
         level = float(slow.mean())
-        reached = history.assign(value=[epoch if error <= level else math.inf for epoch, error in
-                                        zip(history.epoch, history.val_error, strict=True)])
-        first = reached.groupby([*grid.study.factors, "seed"]).value.min().reset_index()
-        took = _sample(first, self.b)
+        first = [{**dict(zip([*grid.study.factors, "seed"], keys, strict=True)), "value": _reached(run, level)}
+                 for keys, run in history.groupby([*grid.study.factors, "seed"])]
+        took = _sample(pd.DataFrame(first), self.b)
         return stats.geometric(epochs.mean() / took) if len(took) > 1 else None
+
+
+def _reached(run: pd.DataFrame, level: float) -> float:
+    """The epoch at which a run's validation error first is as low as that."""
+    run = run.sort_values("epoch")
+    epochs, errors = run.epoch.to_numpy(dtype=float), run.val_error.to_numpy(dtype=float)
+    there = np.flatnonzero(errors <= level)
+    if not len(there) or not there[0]:
+        return float(epochs[0]) if len(there) else math.inf
+    before, at = there[0] - 1, there[0]
+    return float(np.interp(-level, -errors[before:at + 1], epochs[before:at + 1]))

@@ -166,10 +166,10 @@ def test_sooner_is_epochs_to_the_slow_ones_mean_last_error() -> None:
     quick = [*curve("bn", "none", 0, (0.9, 0.3, 0.4, 0.1, 0.1)), *curve("bn", "none", 1, (0.9, 0.5, 0.2, 0.1, 0.1)),
              *curve("bn", "none", 2, (0.9, 0.31, 0.3, 0.1, 0.1))]
     found = Sooner({"norm": "lrn"}, {"norm": "bn"})(Grid([], [*slow, *quick]))
-    logs = np.log([4.0, 2.0, 2.0])
+    logs = np.log([4.0, 4 / (1 + 2 / 3), 2.0])  # 0.3 lies two thirds of the way from 0.5 to 0.2
     half = t.ppf(0.975, 2) * logs.std(ddof=1) / 3 ** 0.5
     assert found is not None
-    assert found.value == pytest.approx(16 ** (1 / 3))
+    assert found.value == pytest.approx(19.2 ** (1 / 3))
     assert ends(found) == pytest.approx((math.exp(logs.mean() - half), math.exp(logs.mean() + half)))
     one = Grid([], [*slow[:5], *quick])
     assert Sooner({"norm": "lrn"}, {"norm": "bn"})(one) is None
