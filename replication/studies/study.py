@@ -118,20 +118,24 @@ def asked(name: str, profile: str, **parameters: Any) -> Grid:
 
     Trains nothing by itself. Raises BadInput as `study` does, and for an unknown profile.
     """
-    of = profiles.profile(profile)
-    given = {key: value for key, value in parameters.items() if value is not None}
-    found, asked_for = grid.named(name), setting(**{**of.given(name), **given})
-    if name not in of.studies:  # whose networks need not fit its images
-        return Grid(found, asked_for, ())
-    whole = some(under(found, asked_for), of)
+    whole = _as_profiled(name, profile, parameters)
     if os.environ.get("REPLICATION_TRAIN") == "none":
         return replace(whole, cells=tuple(cell for cell in whole.cells if store.find(cell.address)))
     return whole
 
 
 def stored(name: str, profile: str) -> Grid:
-    """`asked` without parameters, to be read only: what of it is stored here may be nothing."""
-    return asked(name, profile)
+    """A study as a profile asks for it, to be read only: what of it is stored here may be nothing."""
+    return _as_profiled(name, profile, {})
+
+
+def _as_profiled(name: str, profile: str, parameters: dict[str, Any]) -> Grid:
+    of = profiles.profile(profile)
+    given = {key: value for key, value in parameters.items() if value is not None}
+    found, asked_for = grid.named(name), setting(**{**of.given(name), **given})
+    if name not in of.studies:  # whose networks need not fit its images
+        return Grid(found, asked_for, ())
+    return some(under(found, asked_for), of)
 
 
 def under(study: grid.Study, setting: Setting) -> Grid:

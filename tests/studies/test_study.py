@@ -128,6 +128,7 @@ def test_after_a_budget_a_page_asks_for_what_is_stored(monkeypatch: pytest.Monke
     monkeypatch.setenv("REPLICATION_TRAIN", "none")
     monkeypatch.setattr(workers, "train", lambda _: pytest.fail("trained"))
     assert study.asked("v1.aux", "cpu-full", **SMALL, seeds=3).train().cells == (cell,)
+    assert len(study.stored("v1.aux", "cpu-full").cells) > 1, "what is only read is told as it is"
     monkeypatch.delenv("REPLICATION_TRAIN")
     assert len(study.asked("v1.aux", "cpu-full", **SMALL, seeds=3).missing) == len(whole.cells) - 1
 
