@@ -84,8 +84,14 @@ def seeds_needed(interval: Interval, region: tuple[float, float], level: float =
     if interval.n < 2 or interval.value in region or not math.isfinite(interval.high - interval.low):
         return None
     a_seed = (interval.freedom or interval.n - 1) / (interval.n - 1)  # degrees of freedom that one more seed brings
-    sd = (interval.high - interval.low) / 2 * math.sqrt(interval.n) / _quantile(a_seed * (interval.n - 1), level)
+    sd = spread(interval, level)
     return first(lambda n: decides(interval.value, sd / math.sqrt(n), a_seed * (n - 1), region, level) >= POWER)
+
+
+def spread(interval: Interval, level: float = 0.95) -> float:
+    """The standard deviation between seeds that makes such an interval of the mean of `n`, two or more."""
+    return (interval.high - interval.low) / 2 * math.sqrt(interval.n) / _quantile(
+        interval.freedom or interval.n - 1, level)
 
 
 def decides(value: float, error: float, freedom: float, region: tuple[float, float], level: float = 0.95) -> float:

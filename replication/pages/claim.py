@@ -5,8 +5,9 @@ inside the region *supported*, outside it *contradicted*, across its edge *not r
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from replication import stats
 from replication.stats import Interval
@@ -44,6 +45,25 @@ class Claim:
         """The verdict before anything is measured."""
         return NOT_RUN if self.measure or self.awaits else OUT_OF_REACH
 
+    def scaled(self, number: float) -> float:
+        """A number of its unit on the scale on which its measure is a mean: of a ratio the logarithm."""
+        if self.unit != "×":
+            return number
+        return math.log(number) if number > 0 else -math.inf
+
+    @property
+    def scaled_region(self) -> tuple[float, float]:
+        """The region on that scale, without the ends that no number can pass."""
+        low, high = map(self.scaled, self.region)
+        if self.unit == "%":
+            return (low if low > 0 else -math.inf, high if high < 100 else math.inf)
+        return low, high
+
+    def scaled_interval(self, interval: Interval) -> Interval:
+        """An interval on that scale."""
+        value, low, high = map(self.scaled, (interval.value, interval.low, interval.high))
+        return replace(interval, value=value, low=low, high=high)
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -56,13 +76,12 @@ class Settled:
 
     @property
     def seeds_needed(self) -> int | None:
-        """Seeds a side that would resolve it with a probability of `stats.POWER` if mean and spread stay as
-        seen."""
+        """Seeds a side that would resolve it with a probability of `stats.POWER` if mean and spread stay as seen."""
         if self.interval is None or self.verdict != UNRESOLVED:
             return None
         if self.claim.unit == "%":
-            return stats.runs_needed(self.interval.value, self.claim.region)
-        return stats.seeds_needed(self.interval, self.claim.region)
+            return stats.runs_needed(self.interval.value, self.claim.scaled_region)
+        return stats.seeds_needed(self.claim.scaled_interval(self.interval), self.claim.scaled_region)
 
 
 def verdict(interval: Interval, region: tuple[float, float]) -> str:

@@ -170,7 +170,7 @@ def _reached(run: pd.DataFrame, level: float) -> float:
     run = run.sort_values("epoch")
     epochs, errors = run.epoch.to_numpy(dtype=float), run.val_error.to_numpy(dtype=float)
     there = np.flatnonzero(errors <= level)
-    if not len(there) or not there[0]:
-        return float(epochs[0]) if len(there) else math.inf
-    before, at = there[0] - 1, there[0]
-    return float(np.interp(-level, -errors[before:at + 1], epochs[before:at + 1]))
+    if not len(there):
+        return math.inf
+    last = slice(max(0, there[0] - 1), there[0] + 1)
+    return float(np.interp(-level, -errors[last], epochs[last]))

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
 from replication import paths, provenance, stats
 from replication.errors import BadInput
@@ -190,26 +189,15 @@ def _as_published(cell: Cell) -> bool:
 
 
 def _of_interval(claim: Claim, of: Grid) -> Seen | None:
-    """Of a measure that gives its interval alone: of a ratio its logarithm, and the scatter it was made of."""
+    """Of a measure that gives its interval alone: the scatter it was made of."""
     with np.errstate(divide="ignore", invalid="ignore"):  # a run that never gets there
         found = claim.measure(of) if claim.measure else None
-    if found is None or found.n < 2 or not math.isfinite(found.high - found.low):
+    if found is None or found.n < 2:
         return None
-    ends = (found.low, found.value, found.high)
-    if claim.unit == "×":
-        if not found.low > 0:
-            return None
-        ends = tuple(map(math.log, ends))  # type: ignore[assignment]
-    low, value, high = ends
-    return Seen(value, (found.n,), ((high - low) / 2 * math.sqrt(found.n) / float(t.ppf(0.975, found.n - 1)),), "own")
-
-
-def scaled(claim: Claim) -> tuple[float, float]:
-    """The claim's region on the scale of Seen, without the ends that no number can pass."""
-    low, high = claim.region
-    if claim.unit == "×":
-        return math.log(low) if low > 0 else -math.inf, math.log(high)
-    return (low if low > 0 else -math.inf, high if high < 100 else math.inf) if claim.unit == "%" else (low, high)
+    there = claim.scaled_interval(found)
+    if not math.isfinite(there.high - there.low):
+        return None
+    return Seen(there.value, (there.n,), (stats.spread(there),), "own")
 
 
 def printed(claim: Claim) -> float | None:
@@ -217,7 +205,7 @@ def printed(claim: Claim) -> float | None:
     number = re.search(r"([\d.]+) ?(points|×)$", claim.printed)
     if number is None or number[2] != claim.unit:
         return None
-    return math.log(float(number[1])) if claim.unit == "×" else float(number[1])
+    return claim.scaled(float(number[1]))
 
 
 # -- all claims ---------------------------------------------------------------------------------------------------
@@ -284,7 +272,7 @@ def _asked(name: str, profile: profiles.Profile) -> Grid:
 
 def _plan(claim: Claim, seen: Seen | None, work: float, rate: Rates) -> dict[str, Any]:
     """What of a row the pilot knows."""
-    region, number = scaled(claim), printed(claim)
+    region, number = claim.scaled_region, printed(claim)
     wanted = seeds(seen, region) if seen else None
     as_printed = seeds(replace(seen, effect=number), region) if seen and seen.sds and number is not None else None
     known = seen or Seen(math.nan, (0,))

@@ -77,6 +77,16 @@ def test_seeds_that_would_resolve_it(interval: Interval, region: tuple[float, fl
     assert settled.seeds_needed == stats.seeds_needed(interval, region)
 
 
+def test_a_ratio_takes_as_many_seeds_as_its_logarithm() -> None:
+    """Whether numbers lie close together or far apart: an interval of the ratio itself is lopsided then."""
+    ratio = Claim("x", "x.", "x", "x", "x", "×", (1, INF), None, lambda: None)
+    for sd in (0.1, 3.0):
+        half = 2.0 * sd
+        log = Interval(0.5 * sd, 0.5 * sd - half, 0.5 * sd + half, 4)
+        found = Interval(*map(math.exp, (log.value, log.low, log.high)), n=4)  # type: ignore[misc]
+        assert Settled(ratio, found).seeds_needed == stats.seeds_needed(log, (0, INF))
+
+
 def test_runs_that_would_resolve_a_share() -> None:
     """Six of six is the first number whose interval ends above a half."""
     share = Claim("x", "x.", "x", "x", "x", "%", (50, 100), None, lambda: None)

@@ -213,7 +213,7 @@ def test_lost_runs_are_a_share(out: Any) -> None:
     ("points", (-1, 1), (-1, 1)), ("points", (0, INF), (0, INF)), ("%", (50, 100), (50, INF)),
     ("%", (0, 50), (-INF, 50)), ("×", (1, INF), (0, INF)), ("×", (0, 2), (-INF, math.log(2)))])
 def test_regions_are_on_the_scale_of_the_mean(unit: str, region: Any, expected: Any) -> None:
-    assert power.scaled(claim(BOTH, region=region, unit=unit)) == expected
+    assert claim(BOTH, region=region, unit=unit).scaled_region == expected
 
 
 @pytest.mark.parametrize(("printed", "unit", "expected"), [
