@@ -121,8 +121,9 @@ def interval(record: dict[str, Any]) -> str:
 
 
 def ran(record: dict[str, Any]) -> str:
-    """Of trained networks: scatter between seeds, images that judged, devices."""
-    scatter = " and ".join(f"{value:.2g}" for value in record.get("scatter") or ())
+    """Of trained networks: scatter between seeds, or whatever else was drawn, images that judged, devices."""
+    form = "×{:.3g}" if record["unit"] == "×" and not record.get("seeds") else "{:.2g}"
+    scatter = " and ".join(map(form.format, record.get("scatter") or ()))
     parts = (f"scatter {scatter}" if scatter else "",
              f"{record['images']:,} images" if record.get("images") else "", ", ".join(record.get("devices") or ()))
     return f"<br><small>{text('; '.join(filter(None, parts)))}</small>" if any(parts) else ""

@@ -10,13 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from replication import files, paths, provenance
+from replication import files, paths, provenance, stats
 from replication.errors import BadInput
 from replication.pages import html
 from replication.pages.claim import Claim, Settled
 from replication.pages.claims import settle
 from replication.pages.measures import Difference, Mean, Share
 from replication.runs import store
+from replication.stats import Interval
 from replication.studies.study import Grid
 
 Record = dict[str, Any]
@@ -87,18 +88,24 @@ def record(settled: Settled, grid: Grid | None = None) -> Record:
     if interval is not None:
         found |= {name: _plain(float(getattr(interval, name))) for name in ("value", "low", "high")}
         found |= {"n": interval.n} if interval.of == "seeds" else {"n": interval.n, "of": interval.of}
-        found |= {} if grid is None else _trained(claim, grid)
+        found |= {} if grid is None else _trained(claim, interval, grid)
     return found
 
 
-def _trained(claim: Claim, grid: Grid) -> Record:
+def _trained(claim: Claim, interval: Interval, grid: Grid) -> Record:
     """What a number of trained networks rests on: `seeds` on each side of the comparison and their standard deviation
     `scatter` in its unit, `images` that judge, the `devices` that ran the study, and `under` which setting: a digest,
-    the same for more seeds or other ones."""
+    the same for more seeds or other ones. A measure that has no sides scatters as its interval says, a ratio by a
+    factor; a share of runs has no scatter but its interval."""
     runs = grid.summary()
     setting = {name: value for name, value in _given(grid).items() if name not in ("seeds", "first_seed")}
     sides = claim.measure.samples(grid) if isinstance(claim.measure, (Difference, Mean)) else ()
-    spread = [] if isinstance(claim.measure, Share) else [_plain(float(side.std(ddof=1))) for side in sides]
+    spread = [_plain(float(side.std(ddof=1))) for side in sides]
+    if isinstance(claim.measure, Share):
+        spread = []
+    elif not sides and interval.n > 1:
+        sd = stats.spread(claim.scaled_interval(interval))
+        spread = [_plain(math.exp(sd) if claim.unit == "×" else sd)]
     made = [run.provenance for address in sorted(set(runs.address)) if (run := store.find(address))]
     return {"under": files.digest(setting), "seeds": [len(side) for side in sides], "scatter": spread,
             "images": int(runs.val_images.max()) if "val_images" in runs else None,

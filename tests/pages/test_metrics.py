@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from replication import paths
+from replication import paths, stats
 from replication.errors import BadInput
 from replication.pages import html, index, metrics, verdicts
 from replication.pages.claim import Claim, Settled
@@ -174,6 +175,26 @@ def test_a_share_of_runs_scatters_as_its_interval_says(monkeypatch: pytest.Monke
     monkeypatch.setitem(CLAIMS, "V1-25a", share)
     record = trained("V1-25a", monkeypatch)
     assert (record["value"], record["seeds"], record["scatter"]) == (0, [3], [])
+
+
+@pytest.mark.parametrize(("unit", "interval", "scatter", "shown"), [
+    ("points", stats.mean([1.0, 2.0, 3.0]), 1, "scatter 1;"),
+    ("points", replace(stats.mean([0.0, 100.0, 0.0, 100.0]), of="images"), 57.735027, "scatter 58;"),
+    ("×", stats.geometric([1.0, 2.0, 4.0]), 2, "scatter ×2;")])
+def test_a_measure_without_sides_scatters_as_its_interval_says(
+        unit: str, interval: Interval, scatter: float, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standard deviation of 1, 2 and 3 is 1; 1, 2 and 4 lie a factor of 2 apart."""
+    one = Claim("V1-25a", "x.", "x", "x", "x", unit, (0, INF), "v1.aux", lambda _: interval)
+    monkeypatch.setitem(CLAIMS, "V1-25a", one)
+    record = trained("V1-25a", monkeypatch)
+    assert record["scatter"] == [pytest.approx(scatter)]
+    assert shown in html.ran(record)
+
+
+def test_one_seed_has_no_scatter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CLAIMS, "V1-25a", Claim("V1-25a", "x.", "x", "x", "x", "points", (0, INF), "v1.aux",
+                                                lambda _: stats.mean([1.0])))
+    assert trained("V1-25a", monkeypatch)["scatter"] == []
 
 
 def test_records_under_one_setting_have_one_digest_whatever_their_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
