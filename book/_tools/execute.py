@@ -89,9 +89,7 @@ def run(source: Path, parameters: dict[str, Any]) -> tuple[float, str]:
     for path in (done, failed):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        papermill.execute_notebook(str(source), str(failed), parameters=parameters, cwd=str(paths.ROOT),
-                                   progress_bar=False, log_output=False,
-                                   extra_arguments=["--log-level=CRITICAL"])  # of the kernel: it tells of TCP each time
+        _execute(source, failed, parameters)
         nbformat.write(normalise(nbformat.read(failed, 4)), failed)
         os.replace(failed, done)  # at once: the destination holds a whole notebook or the one before
         error = ""
@@ -100,6 +98,19 @@ def run(source: Path, parameters: dict[str, Any]) -> tuple[float, str]:
     except Exception as e:  # the kernel died, the disk is full: the others shall still run
         error = f"{type(e).__name__}: {(str(e).strip().splitlines() or [''])[-1]} (see {failed})"
     return time.monotonic() - started, error
+
+
+def _execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
+    """Once more where the kernel dies before its first word: two that start together may choose one port."""
+    for again in (True, False):
+        try:
+            papermill.execute_notebook(str(source), str(target), parameters=parameters, cwd=str(paths.ROOT),
+                                       progress_bar=False, log_output=False,
+                                       extra_arguments=["--log-level=CRITICAL"])  # it tells of TCP each time
+            return
+        except RuntimeError as problem:
+            if not again or "before replying to kernel_info" not in str(problem):
+                raise
 
 
 def main() -> int:

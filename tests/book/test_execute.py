@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +91,32 @@ def test_a_page_that_is_an_example_keeps_its_own_parameters(tmp_path: Path, exec
     nbformat.write(made, tmp_path / "example.ipynb")
     assert execute.shared_out(of(epochs=9), sorted(tmp_path.glob("*.ipynb"))) == {
         "example": {}, "result": {"epochs": 9}}
+
+
+@pytest.mark.parametrize(("deaths", "calls"), [(0, 1), (1, 2), (2, 2)])
+def test_a_kernel_that_dies_unheard_is_started_once_more(execute: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                                                         deaths: int, calls: int) -> None:
+    tried: list[str] = []
+
+    def start(source: str, *_: Any, **__: Any) -> None:
+        tried.append(source)
+        if len(tried) <= deaths:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+
+    monkeypatch.setattr(execute.papermill, "execute_notebook", start)
+    with pytest.raises(RuntimeError) if deaths > 1 else nullcontext():
+        execute._execute(tmp_path / "a.ipynb", tmp_path / "b.ipynb", {})
+    assert len(tried) == calls
+
+
+def test_any_other_failure_is_not_tried_again(execute: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tried: list[str] = []
+
+    def start(source: str, *_: Any, **__: Any) -> None:
+        tried.append(source)
+        raise RuntimeError("Kernel died")
+
+    monkeypatch.setattr(execute.papermill, "execute_notebook", start)
+    with pytest.raises(RuntimeError):
+        execute._execute(tmp_path / "a.ipynb", tmp_path / "b.ipynb", {})
+    assert len(tried) == 1
