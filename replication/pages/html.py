@@ -34,7 +34,7 @@ def digits(value: float) -> str:
     """Three digits that count."""
     if pd.isna(value):
         return "–"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
 
 
 def fixed(value: float, digits: int = 2) -> str:

@@ -132,6 +132,13 @@ def test_tally_counts_what_is_here(results: Path, monkeypatch: pytest.MonkeyPatc
     assert index.tally(metrics.pages())["settled"] == 3
 
 
+@pytest.mark.parametrize("show", [html.digits, html.fixed, html.signed])
+def test_a_number_below_zero_has_a_minus_sign_and_no_hyphen(show: Any) -> None:
+    for value in (-0.31, -1234.5):
+        assert show(value).startswith("−")
+        assert "-" not in show(value)
+
+
 # -- what it rests on ---------------------------------------------------------------------------------------------
 class Grid:
     """Three runs of one arm and two of the other, on a processor and a GPU."""
