@@ -30,7 +30,7 @@ from torchvision import transforms
 from replication.benchmarks import harness
 from replication.data import spec
 from replication.data.transforms import augment, evaluate_view, order
-from replication.models import cost, ops
+from replication.models import cost, onnx, ops
 from replication.models.build import build
 from replication.models.googlenet import googlenet, googlenet_bn, googlenet_torchvision
 from replication.models.inception_v3 import inception_v3
@@ -56,7 +56,8 @@ class Size:
 CPU = (Size(64, 64), Size(32, 128), Size(224, 4, steps=2), Size(299, 4, steps=2, v3=True))
 GPU = (Size(224, 128, steps=10), Size(299, 128, steps=10, v3=True), Size(56, 512, stem=2, steps=20),
        Size(64, 512, steps=20), Size(32, 1024, stem=4, steps=20))
-TRICKS = {False: ("ours-merge",), True: ("ours-none", "ours-graph")}
+TRICKS = {False: ("ours-memory+merge",), True: ("ours-none", "ours-graph")}
+RUNTIMES = ("onnxruntime", "openvino")  # that run an exported network, on a CPU
 TURNS, QUICK_TURNS = 5, 3
 FILES = 64  # different images
 PARTS = ("data", "forward", "backward", "optimiser")
@@ -65,6 +66,7 @@ COLUMNS = (
     "images_per_s", "images_per_s_low", "images_per_s_high", "ms_per_step", *(f"ms_{part}" for part in PARTS),
     "times_reference", "times_reference_low", "times_reference_high",
     "times_tuned", "times_tuned_low", "times_tuned_high",
+    "times_normalised", "times_normalised_low", "times_normalised_high",
     "tflops", "matmul_tflops", "matmul_share", "copy_gb_per_s", "copy_share", "peak_memory_mb", "first_step_s",
     "threads", "load", "versions", "commit", "utc",
 )
@@ -116,19 +118,22 @@ def run(quick: bool = False, until: float = math.inf) -> Path:
 
 
 def _variants(size: Size, phase: str, cuda: bool) -> list[tuple[str, str, ops.Network]]:
-    """(network, variant, its table). "ours" is as a long run takes its steps, "ours-graph" with that trick alone."""
+    """(network, variant, its table). "ours" is as a long run takes its steps, "ours-graph" with that trick alone, a
+    runtime's what it makes of our network once exported."""
     theirs = ("torchvision-reference", "torchvision-tuned")
     # Each trick alone, at one size of a GPU: every compiled variant costs a minute before its first step.
     tricks = TRICKS[cuda] if phase == "train" and not size.v3 and (not cuda or size == GPU[0]) else ()
+    runtimes = () if cuda or phase == "train" else RUNTIMES
     if size.v3:
         return [("inception_v3", variant, inception_v3(resolution=size.resolution))
-                for variant in ("ours", *theirs)]
+                for variant in ("ours", *theirs, *runtimes)]
     # He's start, as in the experiments: a network whose numbers underflow runs at another speed.
     published = googlenet(resolution=size.resolution, stem=size.stem, init=ops.He())
     normed = googlenet_bn(resolution=size.resolution, stem=size.stem, init=ops.He())
     same = torchvision_table(size)
-    return [("googlenet", "ours", published), ("googlenet_bn", "ours", normed),
-            *(("googlenet_torchvision", variant, same) for variant in ("ours", *tricks, *theirs))]
+    plain = () if cuda else (("googlenet", "ours-none", published),)  # what a CPU's tricks are worth
+    return [("googlenet", "ours", published), *plain, ("googlenet_bn", "ours", normed),
+            *(("googlenet_torchvision", variant, same) for variant in ("ours", *tricks, *theirs, *runtimes))]
 
 
 def torchvision_table(size: Size) -> ops.Network:
@@ -165,6 +170,10 @@ class Entry:
     def precision(self) -> str:
         return "bf16" if self.where.type == "cuda" and self.variant != "torchvision-reference" else "fp32"
 
+    @property
+    def exported(self) -> bool:
+        return self.variant in RUNTIMES
+
     def start(self, images: Tensor, folder: Path) -> None:
         """Builds it and warms it up; memory and the first step are looked at here, where it runs alone."""
         self._attempt(lambda: self._start(images, folder))
@@ -179,7 +188,9 @@ class Entry:
         base = harness.memory(cuda, "now")
         torch.manual_seed(0)
         self.multiply_adds = cost.multiply_adds(self.table, aux=self.phase == "train")
-        self.program = ours(self, images) if self.ours else theirs(self, folder)
+        self._settle()
+        self.program = (ours(self, images) if self.ours else exported(self, images, folder) if self.exported
+                        else theirs(self, folder))
         began = time.perf_counter()
         self.program.run(harness.Clock(cuda), steps=1)
         harness.wait(cuda)
@@ -190,6 +201,7 @@ class Entry:
 
     def _turn(self, number: int) -> None:
         assert self.program
+        self._settle()
         clock = harness.Clock(self.where.type == "cuda")
         self.program.run(clock, self.size.steps, skip=self.program.ahead)
         self.turns[number] = {part: ms / self.size.steps for part, ms in clock.milliseconds().items()}
@@ -198,6 +210,11 @@ class Entry:
             self.program.data(self.size.steps)
             clock("data")
             self.data[number] = clock.milliseconds()["data"] / self.size.steps
+
+    def _settle(self) -> None:
+        """What is freed stays with the process or not, as this variant has it: tuned is as good as we know how."""
+        if self.where.type == "cpu" and "memory" in accelerate.tricks("cpu", math.inf, "auto"):
+            accelerate.keep_memory("memory" in _tricks(self) if self.ours else self.variant != "torchvision-reference")
 
     def _attempt(self, work: Callable[[], None]) -> None:
         try:
@@ -237,7 +254,10 @@ def row(entry: Entry, entries: list[Entry], matmul: float, copy: float) -> dict[
     for other in entries:
         name = other.variant.removeprefix("torchvision-")
         # The reference is a yardstick for all of ours, the tuned one only for the same mathematics.
-        if entry.ours and (name == "reference" or (name == "tuned" and other.network == entry.network)):
+        mine = entry.ours or entry.exported
+        if name == "tuned" and other.network != entry.network and entry.network == "googlenet" and mine:
+            name = "normalised"  # another network: what the published one costs beside the one that people train
+        if mine and (name in ("reference", "normalised") or (name == "tuned" and other.network == entry.network)):
             paired = [rates[turn] / base for turn, base in other.rates().items() if turn in rates]
             line |= harness.spread(f"times_{name}", paired) if paired else {}
     return line
@@ -325,14 +345,16 @@ def ours(entry: Entry, images: Tensor) -> harness.Program:
             augment(resident[chosen], recipe.augment)
 
     def views(n: int) -> Iterator[tuple[Tensor, Tensor]]:
-        network.eval()
         for i in range(n):
             part = slice(i % size.steps * size.batch, (i % size.steps + 1) * size.batch)
             yield evaluate_view(resident[part], recipe.augment), labels[part]
 
+    judging = accelerate.for_judging(bare.eval(), tricks) if entry.phase == "infer" else bare
+
     @torch.inference_mode()
     def judge(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
-        network(images).float()
+        with fabric.autocast():
+            judging(images).float()
         clock("forward")
 
     if entry.phase == "infer":
@@ -341,10 +363,47 @@ def ours(entry: Entry, images: Tensor) -> harness.Program:
 
 
 def _tricks(entry: Entry) -> frozenset[str]:
-    """Those of a long run, or the ones that the variant names; judging (evaluate.logits) is done as written."""
+    """Those of a long run, or the ones that the variant names; of them, those with which networks are judged."""
     _, _, named = entry.variant.partition("-")
     asked = named.replace("+", ",") or "auto"
-    return accelerate.tricks(entry.where.type, math.inf, asked) if entry.phase == "train" else frozenset()
+    found = accelerate.tricks(entry.where.type, math.inf, asked)
+    return found if entry.phase == "train" else found & {"fold", "memory"}
+
+
+def exported(entry: Entry, images: Tensor, folder: Path,
+             watch: Callable[[Any], None] = lambda logits: None) -> harness.Program:
+    """Our network as an ONNX file, run by another runtime on as many threads as torch has, on the same views."""
+    size, threads = entry.size, torch.get_num_threads()
+    file = onnx.save(build(entry.table), folder / "network.onnx", size.resolution)
+    if entry.variant == "onnxruntime":
+        import onnxruntime
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+        def answer(views: Any) -> Any:
+            return session.run(None, {"images": views})[0]
+    else:
+        import openvino
+        model = openvino.Core().read_model(str(file))
+        model.reshape([size.batch, *cost.input_shape(entry.table, size.resolution)])
+        compiled = openvino.Core().compile_model(model, "CPU", {
+            "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"})
+
+        def answer(views: Any) -> Any:
+            return compiled([views])[0]
+
+    def views(n: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for i in range(n):
+            chosen = torch.arange(i * size.batch, (i + 1) * size.batch)
+            part = images[chosen % len(images)].contiguous(memory_format=torch.channels_last)
+            yield evaluate_view(part, (spec.RandomCrop(size.resolution), spec.Flip())).contiguous(), chosen
+
+    def judge(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
+        watch(answer(images.numpy()))
+        clock("forward")
+
+    return harness.Program(views, judge)
 
 
 def theirs(entry: Entry, folder: Path) -> harness.Program:

@@ -1,7 +1,7 @@
 """The layers torch does not have, or not in this form."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from replication.errors import BadInput
 from replication.models import cost, ops
@@ -39,6 +40,16 @@ class Conv(nn.Conv2d):
         if self.norm is not None:
             x = self.norm(x)
         return x.sigmoid() if self.sigmoid else F.relu(x, inplace=True) if self.relu else x
+
+    def fold(self) -> None:
+        """Makes the normalisation part of the convolution. As evaluation computes it, it is linear: w γ / √(σ² + ε)."""
+        if self.norm is not None:
+            n = self.norm
+            assert n.running_mean is not None
+            assert n.running_var is not None
+            self.weight, self.bias = fuse_conv_bn_weights(
+                self.weight, self.bias, n.running_mean, n.running_var, n.eps, n.weight, n.bias)
+            self.norm = None
 
     @property
     def pointwise(self) -> bool:
@@ -85,15 +96,15 @@ class Linear(nn.Linear):
 class LRN(nn.Module):
     """x · (k + alpha / size · Σ x²)^-beta, the sum over `size` neighbouring channels (Krizhevsky et al. 2012, §3.3).
 
-    The sum is a 1×1 convolution of x² with a banded matrix, which is several times faster than sliding over channels.
-    In fp32 under autocast: the squares leave half precision's range.
+    On a CPU some pixels at a time (`_ByPixels`). Elsewhere, and in what is compiled or exported, the sum is a 1×1
+    convolution of x² with a banded matrix. In fp32 under autocast: the squares leave half precision's range.
     """
     band: Tensor
     ones: Tensor
 
     def __init__(self, op: ops.LRN, channels: int) -> None:
         super().__init__()
-        self.beta = op.beta
+        self.op = op
         i = torch.arange(channels)
         away = i[None, :] - i[:, None]
         band = ((away >= -(op.size // 2)) & (away <= (op.size - 1) // 2)) * (op.alpha / op.size)
@@ -103,22 +114,21 @@ class LRN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
+            if x.is_cpu and not torch.compiler.is_compiling():
+                return _ByPixels.apply(wide, self.op).to(x.dtype)
             band, ones = self.band.to(wide.dtype), self.ones.to(wide.dtype)
-            return _Normalise.apply(wide, band, ones, self.beta).to(x.dtype)
+            return _ByBand.apply(wide, band, ones, self.op.beta).to(x.dtype)
 
 
-class _Normalise(torch.autograd.Function):
-    """LRN with its gradient by hand. With s = k + band ∗ x² and g the gradient that arrives, it is
-    g s^-β - 2β x (bandᵀ ∗ (g x s^-β / s)); autograd's own makes three times the temporaries."""
+# The gradient of LRN, by hand in both: with s = k + window ∗ x² · alpha / size and g the gradient that arrives, it is
+# g s^-β - 2β alpha / size x (windowᵀ ∗ (g x s^-β / s)). Autograd's own makes three times the temporaries.
+class _ByBand(torch.autograd.Function):
+    """LRN of whole maps, `band` already times alpha / size."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, band: Tensor, ones: Tensor, beta: float) -> Tensor:
         scale = F.conv2d(x.square(), band, ones)
-        if beta == 0.75:  # s^-3/4 = s^-1/2 · (s^-1/2)^1/2, without a logarithm
-            root = scale.rsqrt()
-            factor = root.sqrt().mul_(root)
-        else:
-            factor = scale.pow(-beta)
+        factor = _power(scale, beta)
         ctx.save_for_backward(x, scale, factor, band)
         ctx.beta = beta
         return x * factor
@@ -130,6 +140,87 @@ class _Normalise(torch.autograd.Function):
         inner = (gradient * x).mul_(factor).div_(scale)
         back = F.conv2d(inner, band.transpose(0, 1)).mul_(x).mul_(-2 * ctx.beta)
         return back.addcmul_(gradient, factor), None, None, None
+
+
+NUMBERS = 1 << 18  # 1 MB of a map at once
+
+
+class _ByPixels(torch.autograd.Function):
+    """LRN of NUMBERS numbers at a time, so that all that lies between its input and its output, and is computed anew
+    on the way back, stays in the processor's cache. The sum is of `size` shifted views of the pixels, (n, C) with room
+    at both ends: five additions, where a matrix would have C products. Gives a map whose channels lie side by side
+    (channels_last), and takes such a one without a copy."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, op: ops.LRN) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.op = op
+        out = _beside(x)
+        squares = _room(x, op, op.k / op.size)
+        for pixels, place in _some(x, out):
+            torch.mul(pixels, _power(_scale(pixels, squares, op), op.beta), out=place)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (x,), op = ctx.saved_tensors, ctx.op
+        out = _beside(x)
+        squares, inner = _room(x, op, op.k / op.size), _room(x, op, 0.0)
+        before = (op.size - 1) // 2  # the window looks the other way
+        for pixels, g, place in _some(x, gradient, out):
+            scale = _scale(pixels, squares, op)
+            factor = _power(scale, op.beta)
+            part = inner[:len(pixels)]
+            torch.mul(g, pixels, out=part[:, before:before + pixels.shape[1]]).mul_(factor).div_(scale)
+            torch.mul(g, factor, out=place).addcmul_(
+                pixels, _window(part, op.size), value=-2 * op.beta * op.alpha / op.size)
+        return out, None
+
+
+def _some(*maps: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """(N, C, H, W) maps as (n, C) pixels, NUMBERS numbers at a time; what is written to them is written to the maps if
+    they are channels_last."""
+    channels = maps[0].shape[1]
+    pixels = (m.permute(0, 2, 3, 1).reshape(-1, channels) for m in maps)
+    return zip(*(p.split(max(1, NUMBERS // channels)) for p in pixels), strict=True)
+
+
+def _beside(x: Tensor) -> Tensor:
+    """A new map like x, whose channels lie side by side."""
+    n, channels, *sides = x.shape
+    return x.new_empty(n, *sides, channels).permute(0, 3, 1, 2)
+
+
+def _room(x: Tensor, op: ops.LRN, value: float) -> Tensor:
+    """(n, C + size - 1), all `value`: some pixels of x with neighbours beyond the first and the last channel."""
+    channels = x.shape[1]
+    return x.new_full((min(max(1, NUMBERS // channels), x.numel() // channels), channels + op.size - 1), value)
+
+
+def _scale(pixels: Tensor, room: Tensor, op: ops.LRN) -> Tensor:
+    """(n, C): k + alpha / size · Σ x², of which each neighbour, also one beyond the ends, brings k / size."""
+    room, before = room[:len(pixels)], op.size // 2
+    torch.addcmul(room.new_full((), op.k / op.size), pixels, pixels, value=op.alpha / op.size,
+                  out=room[:, before:before + pixels.shape[1]])
+    return _window(room, op.size)
+
+
+def _window(room: Tensor, size: int) -> Tensor:
+    """(n, C): the sums of `size` neighbours in (n, C + size - 1)."""
+    channels = room.shape[1] - size + 1
+    total = room[:, :channels].clone()
+    for i in range(1, size):
+        total += room[:, i:i + channels]
+    return total
+
+
+def _power(scale: Tensor, beta: float) -> Tensor:
+    """scale^-beta"""
+    if beta == 0.75:  # s^-3/4 = s^-1/2 · (s^-1/2)^1/2, without a logarithm
+        root = scale.rsqrt()
+        return root.sqrt().mul_(root)
+    return scale.pow(-beta)
 
 
 class Branches(nn.Module):

@@ -1,6 +1,7 @@
 """What `bench` measured, as its page shows it, and what this project wants of it; `roofline` reads tables here too."""
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ def _read(path: Path) -> pd.DataFrame:
     with suppress(ValueError):  # pandas' own complaints are such
         table = pd.read_csv(path)
         if len(table) and {"device", "phase", "precision", "status", "versions"} <= set(table.columns):
-            return table
+            return table if "times_normalised" in table else table.assign(times_normalised=math.nan)
     raise BadInput(f"{path} is no table that bench wrote: delete it and measure again.")
 
 
@@ -66,6 +67,8 @@ def label(line: Any) -> str:
     """Whose program and which network, in a table of one size."""
     if line.variant in VARIANTS:
         return VARIANTS[line.variant]
+    if line.variant in RUNTIMES:
+        return f"exported, {line.variant}"
     more = line.variant.removeprefix("ours").strip("-")
     return f"ours, {NETWORKS.get(line.network, line.network)}{f' ({more})' if more else ''}"
 
@@ -80,11 +83,12 @@ def images(tables: Tables, phase: str) -> Html:
     def groups(table: pd.DataFrame) -> Groups:
         found: Groups = {}
         for line in lines_of(table[table.phase == phase]):
-            cells = [digits(line.images_per_s), digits(line.times_reference), digits(line.times_tuned)]
+            cells = [digits(line.images_per_s), digits(line.times_reference), digits(line.times_tuned),
+                     digits(line.times_normalised)]
             found.setdefault(f"{size(line)}, batch {line.batch}", []).append(
                 [escape(label(line)), *(cells if line.status == "ok" else [escape(line.status)])])
         return found
-    return by_device(tables, ("", "images/s", "× script", "× tuned"), groups)
+    return by_device(tables, ("", "images/s", "× script", "× tuned", "× with BN"), groups)
 
 
 def parts(tables: Tables) -> Html:
@@ -102,21 +106,40 @@ def parts(tables: Tables) -> Html:
 
 @dataclass(frozen=True)
 class Target:
-    """What this project wants of a GPU. `value` of a line of its table must be at least, or at most, `bound`; `of` says
-    which lines of our training it is asked of, and `devices` on which GPUs, if not on all."""
+    """What this project wants of a device. `value` of a line of its table must be at least, or at most, `bound`. Of
+    which lines it is asked: of which `phase`, which `variants`, which more (`of`); whether of a GPU or of a processor,
+    and of which GPUs, if not of all. One with `row` is asked of that row of the roofline."""
     sentence: str
     value: Callable[[Any], float]
     bound: float
     unit: str
     of: Callable[[Any], bool] = lambda line: line.network in SAME
+    phase: str = "train"
+    variants: tuple[str, ...] = ("ours",)
     most: bool = False
+    gpu: bool = True
     devices: tuple[str, ...] = ()
+    row: str | None = None
 
     def verdict(self, value: float) -> str:
         return "met" if (value <= self.bound if self.most else value >= self.bound) else "missed"
 
+    @property
+    def asked(self) -> str:
+        return " or ".join(self.devices) or ("a GPU" if self.gpu else "a processor")
+
+    def lines(self, bench: Tables, roofline: Tables) -> list[Any]:
+        """Those it is asked of, and that have a value."""
+        found = [line for device, table in (roofline if self.row else bench).items()
+                 if gpu(table) == self.gpu and (not self.devices or any(name in device for name in self.devices))
+                 for line in lines_of(table[table.phase == self.phase])]
+        return [line for line in found
+                if (line.row == self.row if self.row else line.variant in self.variants and self.of(line))
+                and pd.notna(self.value(line))]
+
 
 TINY_IMAGENET = 100_000  # training images
+RUNTIMES = ("onnxruntime", "openvino")
 
 TARGETS = (
     Target("Three times the images a second of torchvision's script", lambda line: line.times_reference, 3, "×"),
@@ -126,35 +149,44 @@ TARGETS = (
     Target("60 TFLOP/s at 224 px", lambda line: line.tflops, 60, " TFLOP/s", lambda line: line.resolution == 224),
     Target("An epoch of Tiny-ImageNet in 20 s on an H100 or H200", lambda line: TINY_IMAGENET / line.images_per_s, 20,
            " s", lambda line: line.resolution == 56, most=True, devices=("H100", "H200")),
+    Target("Inference 1.35 times torchvision's network, tuned", lambda line: line.times_tuned, 1.35, "×",
+           phase="infer", gpu=False),
+    Target("The exported network 1.5 times torchvision's, tuned", lambda line: line.times_tuned, 1.5, "×",
+           phase="infer", variants=RUNTIMES, gpu=False),
+    Target("GoogLeNet as published trains 1.15 times as fast as torchvision's with batch normalisation, tuned",
+           lambda line: line.times_normalised, 1.15, "×", lambda line: line.network == "googlenet", gpu=False),
+    Target("LRN of the large maps (norm2) within five times what its bytes take", lambda line: line.ratio, 5, "×",
+           phase="infer", most=True, gpu=False, row="norm2"),
 )
 
 
-def against_targets(tables: Tables) -> list[tuple[Target, str, float]]:
-    """(target, where, value) of every line of a GPU's table that a target is asked of: of `ours`, not its variants."""
-    return [(target, f"{size(line)}, {label(line).removeprefix('ours, ')}, {device}", target.value(line))
-            for target in TARGETS for device, table in tables.items()
-            if gpu(table) and (not target.devices or any(name in device for name in target.devices))
-            for line in lines_of(table[(table.variant == "ours") & (table.phase == "train")])
-            if target.of(line) and pd.notna(target.value(line))]
+def against_targets(bench: Tables, roofline: Tables) -> list[tuple[Target, str, float]]:
+    """(target, where, value) of every line that a target is asked of."""
+    return [(target, f"{f'{line.row}, {line.resolution} px' if target.row else _whose(line)}, {line.device}",
+             target.value(line)) for target in TARGETS for line in target.lines(bench, roofline)]
 
 
-def targets(tables: Tables) -> Html:
+def _whose(line: Any) -> str:
+    return f"{size(line)}, {label(line).removeprefix('ours, ')}"
+
+
+def targets(bench: Tables, roofline: Tables) -> Html:
     """A group a target, a line for each place where it was measured."""
     words = {"met": "supported", "missed": "contradicted"}
-    found, groups = against_targets(tables), Groups()
+    found, groups = against_targets(bench, roofline), Groups()
     for target in TARGETS:
         groups[target.sentence] = [
             [escape(where), f"{digits(value)}{target.unit}",
              word(target.verdict(value), words[target.verdict(value)])]
             for one, where, value in found if one is target
-        ] or [[word(f"not yet measured on {' or '.join(target.devices) or 'a GPU'}", "not-run")]]
+        ] or [[word(f"not yet measured on {target.asked}", "not-run")]]
     return Html(grouped(("", "measured", "verdict"), groups))
 
 
-def tally(tables: Tables) -> dict[str, int]:
+def tally(bench: Tables, roofline: Tables) -> dict[str, int]:
     """Devices measured, GPUs among them, and how often a target was met and missed there."""
-    verdicts = [target.verdict(value) for target, _, value in against_targets(tables)]
-    return {"devices": len(tables), "gpus": sum(map(gpu, tables.values())),
+    verdicts = [target.verdict(value) for target, _, value in against_targets(bench, roofline)]
+    return {"devices": len(bench), "gpus": sum(map(gpu, bench.values())),
             "met": verdicts.count("met"), "missed": verdicts.count("missed")}
 
 

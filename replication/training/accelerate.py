@@ -1,31 +1,37 @@
-"""Three tricks that make the steps of a run faster. None changes what a step computes, so none is in a run's address.
+"""Tricks that make a run faster. None changes what is computed, but for rounding, so none is in a run's address.
 
 compile     torch.compile fuses the small operations between convolutions. Compiling takes a minute or two, which only
             a long run earns back.
 graph       A whole step, from the crops to the new weights, is recorded once as a CUDA graph and then replayed. Python
             then no longer launches some thousand kernels a step. GPU only.
 merge       The 1×1 convolutions of a module that read the same map are computed as one.
+memory      Freed memory stays with the process. Left alone, glibc gives every map of more than 32 MB back to the
+            system as soon as it is freed, and the next one is cleared anew, page by page, before it is written.
+fold        Batch normalisation is part of the convolutions whenever the network is judged, in fp32 alone.
 
-REPLICATION_FAST chooses: names ("compile,graph"), "none", or "auto". On a CPU auto is none. On a GPU it is graph, and
-for runs of at least COMPILE_FROM multiply-adds compile too. A trick that fails on a machine is left out with a warning,
-and the run's provenance says so.
+REPLICATION_FAST chooses: names ("compile,graph"), "none", or "auto". On a CPU auto is fold, and memory where the
+system's C library is glibc. On a GPU it is graph, and for runs of at least COMPILE_FROM multiply-adds compile too. A
+trick that fails on a machine is left out with a warning, and the run's provenance says so.
 """
 from __future__ import annotations
 
+import ctypes
 import os
 import warnings
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from replication.errors import BadInput, unknown
 from replication.models import layers
+from replication.models.build import Net, folded
 from replication.training import optim
 
-TRICKS = ("compile", "graph", "merge")
+TRICKS = ("compile", "graph", "merge", "memory", "fold")
 # Multiply-adds. On an H200 compiling took some 80 s and made steps at 224 px 1.4 times as fast, from 27 T a second.
 COMPILE_FROM = 7e15
 AHEAD = 8      # recorded steps that may be queued
@@ -39,11 +45,13 @@ def tricks(device: str, work: float, asked: str | None = None) -> frozenset[str]
     work:    multiply-adds of the whole run, by which auto decides on compile.
     asked:   names, "none" or "auto"; by default what REPLICATION_FAST says.
 
-    Raises BadInput for a trick that does not exist, and for a graph without a GPU.
+    Raises BadInput for a trick that does not exist, for a graph without a GPU, and for memory without glibc.
     """
     asked = asked or os.environ.get("REPLICATION_FAST") or "auto"
+    if asked == "auto" and device == "cpu":
+        return frozenset({"fold", *(["memory"] if _glibc() else [])})
     if asked == "auto":
-        return frozenset() if device == "cpu" else frozenset({"graph", *(["compile"] if work >= COMPILE_FROM else [])})
+        return frozenset({"graph", *(["compile"] if work >= COMPILE_FROM else [])})
     if asked == "none":
         return frozenset()
     named = frozenset(asked.split(","))
@@ -52,11 +60,16 @@ def tricks(device: str, work: float, asked: str | None = None) -> frozenset[str]
             raise unknown("trick in REPLICATION_FAST", name, ("auto", "none", *TRICKS))
     if "graph" in named and device == "cpu":
         raise BadInput("REPLICATION_FAST asks for graph, which needs a GPU: leave it out, or say auto.")
+    if "memory" in named and not _glibc():
+        raise BadInput("REPLICATION_FAST asks for memory, which needs glibc: leave it out, or say auto.")
     return named
 
 
 def prepare(network: nn.Module, which: frozenset[str]) -> None:
-    """Sets a network up for the tricks that change how it is called. Before it is wrapped for its device."""
+    """Sets a network, and the process, up for the tricks that change how it is called. Before it is wrapped for its
+    device."""
+    if "memory" in which:
+        keep_memory()
     for module in network.modules():
         if isinstance(module, layers.Branches):
             module.merge = "merge" in which
@@ -65,6 +78,31 @@ def prepare(network: nn.Module, which: frozenset[str]) -> None:
         torch._dynamo.config.recompile_limit = 256
         torch._dynamo.config.accumulated_recompile_limit = 1024
         network.compile(dynamic=False)
+
+
+def keep_memory(keep: bool = True) -> None:
+    """Has glibc keep all memory that is freed, for the next map of that size; if not `keep`, what is small enough, as
+    it does by itself once some maps have come and gone. For the whole process."""
+    for parameter, value in ((M_MMAP_MAX, 0 if keep else 1 << 16), (M_MMAP_THRESHOLD, 32 << 20),
+                             (M_TRIM_THRESHOLD, 2 ** 31 - 1 if keep else 64 << 20)):
+        _glibc().mallopt(parameter, value)
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # malloc.h
+
+
+def _glibc() -> Any:
+    """The C library, where it has mallopt; else None."""
+    try:
+        library = ctypes.CDLL(None)
+        return library if hasattr(library, "mallopt") else None
+    except (OSError, TypeError):  # as Windows has it
+        return None
+
+
+def for_judging(network: Net, which: frozenset[str]) -> Net:
+    """The network that is to say what it thinks of images: itself, or folded."""
+    return folded(network) if "fold" in which else network
 
 
 def as_written(which: frozenset[str]) -> AbstractContextManager[object]:

@@ -145,6 +145,8 @@ class _Run:
                            f"{self.world}, or another number of processes.")
         self.order = seed if self.recipe.order_seed is None else self.recipe.order_seed
         self.tricks = accelerate.tricks(device(), experiments.work(experiment))
+        if self.recipe.precision != "fp32":  # folded weights would be rounded where the statistics are not
+            self.tricks -= {"fold"}
         self.fabric, self.data, self.bare, self.network, self.optimiser = _begin(experiment, seed, self.tricks)
         self.images, self.labels = self.data.train.images, self.data.train.labels
         if self.world > 1 or not loader.resident(self.images, self.fabric.device):
@@ -206,7 +208,10 @@ class _Run:
     def _judged(self) -> Tensor:
         """Logits of the validation images."""
         with self.average.applied(), self.fabric.autocast(), accelerate.as_written(self.tricks):
-            return evaluate.logits(self.bare, self.data.val, self.recipe.augment)
+            return evaluate.logits(self._for_judging(), self.data.val, self.recipe.augment)
+
+    def _for_judging(self) -> Net:
+        return accelerate.for_judging(self.bare, self.tricks)
 
     def save(self) -> None:
         """Writes the checkpoint."""
@@ -220,7 +225,7 @@ class _Run:
         """Writes the finished run, its weights and what it says of the validation images."""
         with self.average.applied():
             with self.fabric.autocast():
-                said = views.of_network(self.bare, self.experiment, self.data.val)
+                said = views.of_network(self._for_judging(), self.experiment, self.data.val)
             return _commit(self.experiment, self.seed, self.bare, self.data, self.state, said, self.advance.how)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -17,9 +18,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from replication.benchmarks import harness, throughput
 from replication.data import spec
 from replication.data.load import Loaded, Split
+from replication.data.transforms import evaluate_view
 from replication.models import cost, ops
 from replication.models.build import build
-from replication.models.googlenet import googlenet
+from replication.models.googlenet import googlenet, googlenet_bn
 from replication.runs import experiments, store
 from replication.training import accelerate, evaluate, loop
 
@@ -209,8 +211,10 @@ def test_every_size_has_ours_beside_both_of_theirs(sizes: tuple[throughput.Size,
 
 
 @pytest.mark.parametrize(("variant", "device", "phase", "expected"), [
-    ("ours", "cuda", "train", {"compile", "graph"}), ("ours", "cpu", "train", set()), ("ours", "cuda", "infer", set()),
-    ("ours-none", "cuda", "train", set()), ("ours-merge", "cpu", "train", {"merge"}),
+    ("ours", "cuda", "train", {"compile", "graph"}), ("ours", "cuda", "infer", set()),
+    ("ours", "cpu", "train", {"fold", "memory"}), ("ours", "cpu", "infer", {"fold", "memory"}),
+    ("ours-none", "cuda", "train", set()), ("ours-none", "cpu", "infer", set()),
+    ("ours-memory+merge", "cpu", "train", {"memory", "merge"}),
     ("ours-compile+graph+merge", "cuda", "train", {"compile", "graph", "merge"}),
 ])
 def test_a_variant_names_its_tricks(variant: str, device: str, phase: str, expected: set[str]) -> None:
@@ -244,20 +248,42 @@ def test_every_variant_of_ours_is_compared(variant: str) -> None:
     on_gpu = throughput.Entry("googlenet", variant, entries[0].table, "train", TINY, torch.device("cuda"))
     assert on_gpu.precision == "bf16"
     other = entry(variant, [10, 30, 10], "googlenet")  # other mathematics: no matter how fast
-    assert "times_tuned" not in throughput.row(other, [other, *entries[1:]], 1, 1)
+    line = throughput.row(other, [other, *entries[1:]], 1, 1)
+    assert "times_tuned" not in line
+    assert [line[name] for name in numbers("times_normalised")] == pytest.approx([0.5, 0.5, 0.5])
+    normed = entry(variant, [10, 30, 10], "googlenet_bn")
+    assert not {"times_tuned", "times_normalised"} & set(throughput.row(normed, [normed, *entries[1:]], 1, 1))
     assert "times_reference" not in throughput.row(entries[2], entries, 1, 1)
 
 
 def test_a_variant_of_ours_runs_our_program(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
-    for whose in ("ours", "theirs"):
+    for whose in ("ours", "theirs", "exported"):
         def program(*_: Any, whose: str = whose) -> harness.Program:
             started.append(whose)
             return harness.Program(lambda n: iter(()), lambda *_: None)
         monkeypatch.setattr(throughput, whose, program)
-    for variant in ("ours", "ours-eager", "torchvision-tuned"):
+    for variant in ("ours", "ours-none", "torchvision-tuned", "onnxruntime", "openvino"):
         entry(variant, []).start(torch.empty(0), Path())
-    assert started == ["ours", "ours", "theirs"]
+    assert started == ["ours", "ours", "theirs", "exported", "exported"]
+
+
+@pytest.mark.parametrize("runtime", throughput.RUNTIMES)
+def test_a_runtime_says_what_torch_says(runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same images, cut as ours are, the logits that torch computes. (OpenVINO refuses maps that its last pool,
+    rounding up, is larger than: so 64 px.)"""
+    pytest.importorskip(runtime)
+    torch.manual_seed(0)
+    network = build(googlenet_bn(resolution=64, width=0.125, classes=10, init=ops.He()))
+    monkeypatch.setattr(throughput, "build", lambda _: network)
+    said: list[Any] = []
+    made = throughput.Entry("googlenet_bn", runtime, network.network, "infer", replace(TINY, resolution=64), CPU)
+    images = throughput.pictures(3, made.size.side)  # two steps of two: the first picture comes again
+    program = throughput.exported(made, images, tmp_path, lambda logits: said.append(logits.copy()))
+    program.run(harness.Clock(cuda=False), steps=2)
+    seen = evaluate_view(images[[0, 1, 2, 0]], (spec.RandomCrop(64),))
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(np.concatenate(said)), network.eval()(seen), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("cores", "workers"), [(None, 1), (1, 1), (2, 2), (64, 16)])

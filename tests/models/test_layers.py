@@ -50,6 +50,37 @@ def test_lrn_gradient(op):
     assert ours[at].item() == pytest.approx(slope, rel=1e-5)
 
 
+def whole(op, channels, x):
+    """LRN as it is compiled, exported and computed on a GPU: of whole maps, by a convolution."""
+    lrn = layers.LRN(op, channels)
+    return layers._ByBand.apply(x, lrn.band.to(x.dtype), lrn.ones.to(x.dtype), op.beta)
+
+
+@pytest.mark.parametrize("op", LRNS)
+@pytest.mark.parametrize("numbers", [1, 55, 1000])  # a pixel, five of 24, all at once
+@pytest.mark.parametrize("format", [torch.contiguous_format, torch.channels_last])
+def test_lrn_by_pixels_is_lrn_of_whole_maps(op, numbers, format, monkeypatch):
+    """Values against the loop and gradients against autograd's own, wherever the pixels are cut apart."""
+    monkeypatch.setattr(layers, "NUMBERS", numbers)
+    x = (5 * torch.randn(2, 11, 4, 3, dtype=torch.float64)).to(memory_format=format).requires_grad_()
+    weight = torch.randn(2, 11, 4, 3, dtype=torch.float64)
+    kept = x.detach().clone()
+    for ours in (layers.LRN(op, 11)(x), whole(op, 11, x)):
+        np.testing.assert_allclose(ours.detach().numpy(), lrn_loop(kept.numpy(), op), rtol=1e-6)  # the band is fp32
+        (gradient,) = torch.autograd.grad((ours * weight).sum(), x)
+        near = torch.tensor([[-(op.size // 2) <= j - i <= (op.size - 1) // 2 for j in range(11)]
+                             for i in range(11)], dtype=torch.float64)
+        total = torch.einsum("ij,njhw->nihw", near, x.square())
+        plain = x * (op.k + op.alpha / op.size * total) ** -op.beta
+        torch.testing.assert_close(gradient, torch.autograd.grad((plain * weight).sum(), x)[0], rtol=1e-6, atol=1e-6)
+    assert torch.equal(x, kept)  # nothing is written where it was read
+
+
+def test_lrn_of_nothing():
+    """The last batch of a set may be empty."""
+    assert layers.LRN(ops.LRN(), 8)(torch.zeros(0, 8, 3, 3)).shape == (0, 8, 3, 3)
+
+
 def test_lrn_is_fp32_under_autocast():
     lrn, x = layers.LRN(ops.LRN(alpha=1.0), 8), 300 * torch.randn(2, 8, 3, 3)  # squares beyond fp16
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -84,9 +84,9 @@ def test_one_sentence_says_where_it_was_measured() -> None:
 
 
 # -- targets ------------------------------------------------------------------------------------------------------
-def verdicts(*lines: dict[str, Any], device: str = H200) -> dict[str, list[str]]:
+def verdicts(*lines: dict[str, Any], device: str = H200, **roofline: pd.DataFrame) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for target, _, value in speed.against_targets({device: frame(*lines)}):
+    for target, _, value in speed.against_targets({device: frame(*lines)} if lines else {}, roofline):
         found.setdefault(target.sentence.split()[0], []).append(f"{value:g} {target.verdict(value)}")
     return found
 
@@ -121,31 +121,59 @@ def test_other_networks_are_not_asked_to_be_as_fast() -> None:
     assert verdicts(line(times_reference=math.nan, times_tuned=math.nan)) == {"Of": ["2 met"], "60": ["70 met"]}
 
 
+def test_the_targets_of_a_processor_by_hand() -> None:
+    def cpu(network: str = "googlenet_torchvision", variant: str = "ours", **more: Any) -> dict[str, Any]:
+        return line(network, variant, precision="fp32", device="P", phase="infer", **more)
+
+    assert verdicts(cpu(times_tuned=1.35)) == {"Inference": ["1.35 met"]}
+    assert verdicts(cpu(times_tuned=1.34)) == {"Inference": ["1.34 missed"]}
+    assert verdicts(cpu(variant="ours-none", times_tuned=2)) == {}
+    assert verdicts(cpu(variant="onnxruntime", times_tuned=1.5), cpu(variant="openvino", times_tuned=0.9)) == {
+        "The": ["1.5 met", "0.9 missed"]}
+    trained = {"phase": "train", "times_tuned": math.nan}
+    assert verdicts(cpu("googlenet") | trained | {"times_normalised": 1.15}) == {"GoogLeNet": ["1.15 met"]}
+    assert verdicts(cpu("googlenet", "ours-none") | trained | {"times_normalised": 1.15}) == {}
+    rows = frame(*({"device": "P", "row": row, "phase": phase, "precision": "fp32", "ratio": 5, "resolution": 224}
+                   for row in ("norm1", "norm2") for phase in ("infer", "train")))
+    assert verdicts(P=rows) == {"LRN": ["5 met"]}
+    assert verdicts(P=rows.assign(ratio=5.1)) == {"LRN": ["5.1 missed"]}
+    assert verdicts(P=rows.assign(precision="bf16")) == {}
+
+
+def test_a_table_of_before_has_no_ratio_to_another_network(out: Path) -> None:
+    old = line("googlenet", precision="fp32", device="P")
+    del old["times_normalised"]
+    write(out / "tables", "bench-p.csv", old)
+    assert not [value for target, _, value in speed.against_targets(speed.stored("bench"), {})
+                if target.sentence.startswith("GoogLeNet")]
+
+
 def test_targets_as_a_page_shows_them() -> None:
-    nothing = text(speed.targets({"P": frame(line(precision="fp32"))}))
-    assert nothing.count(["not yet measured on a GPU"]) == 4
+    of_cpu = frame(line(precision="fp32", times_tuned=math.nan))
+    nothing = text(speed.targets({"P": of_cpu}, {}))
+    assert nothing.count(["not yet measured on a GPU"]) == nothing.count(["not yet measured on a processor"]) == 4
     assert nothing.count(["not yet measured on H100 or H200"]) == 1
     assert len(nothing) == 1 + 2 * len(speed.TARGETS)
-    shown = text(speed.targets({H200: frame(line(tflops=59))}))
+    shown = text(speed.targets({H200: frame(line(tflops=59))}, {}))
     assert ["GoogLeNet, 224 px, same network, NVIDIA H200", "4×", "met"] in shown
     assert ["GoogLeNet, 224 px, same network, NVIDIA H200", "59 TFLOP/s", "missed"] in shown
-    assert speed.tally({H200: frame(line(tflops=59)), "P": frame(line(precision="fp32"))}) == {
+    assert speed.tally({H200: frame(line(tflops=59)), "P": of_cpu}, {}) == {
         "devices": 2, "gpus": 1, "met": 3, "missed": 1}
 
 
 # -- tables and figures -------------------------------------------------------------------------------------------
 def test_images_a_second_as_a_page_shows_them() -> None:
-    table = frame(line("googlenet", times_tuned=math.nan), line(), line("googlenet", "ours-eager"),
+    table = frame(line("googlenet", times_tuned=math.nan, times_normalised=1.2), line(), line("googlenet", "ours-eager"),
                   line(variant="torchvision-reference", status="failed: <x>", images_per_s=math.nan),
                   line("inception_v3", "torchvision-tuned", resolution=299, images_per_s=1234.5,
                        times_reference=math.nan, times_tuned=math.nan), line(phase="infer", images_per_s=5))
     html = speed.images({H200: table}, "train")
     assert text(html) == [
-        ["", "images/s", "× script", "× tuned"],
+        ["", "images/s", "× script", "× tuned", "× with BN"],
         ["GoogLeNet, 224 px, batch 128"],
-        ["ours, as published", "1,000", "4", "–"], ["ours, same network", "1,000", "4", "1.1"],
-        ["ours, as published (eager)", "1,000", "4", "1.1"], ["torchvision's script", "failed: <x>"],
-        ["Inception V3, 299 px, batch 128"], ["torchvision, tuned", "1,234", "–", "–"]]
+        ["ours, as published", "1,000", "4", "–", "1.2"], ["ours, same network", "1,000", "4", "1.1", "–"],
+        ["ours, as published (eager)", "1,000", "4", "1.1", "–"], ["torchvision's script", "failed: <x>"],
+        ["Inception V3, 299 px, batch 128"], ["torchvision, tuned", "1,234", "–", "–", "–"]]
     assert f"<strong>{H200}</strong>, medians of 7 turns" in html
     assert "2 threads" in speed.images({"P": frame(line(precision="fp32"))}, "train")
     assert text(speed.images({H200: table}, "infer"))[2][1] == "5"

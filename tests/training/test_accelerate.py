@@ -1,12 +1,15 @@
 """What makes steps faster: the same numbers with and without it, and what does not work is left out once, aloud."""
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,11 +19,12 @@ from torch.utils._pytree import tree_leaves
 
 from replication.errors import BadInput
 from replication.models import layers, ops
-from replication.models.build import build
+from replication.models.bn_inception import bn_inception
+from replication.models.build import build, folded
 from replication.models.googlenet import googlenet, googlenet_bn
 from replication.models.inception_v3 import inception_v3
 from replication.runs import experiments, store
-from replication.training import accelerate, loop, optim
+from replication.training import accelerate, logits, loop, optim
 
 Tiny = Callable[..., experiments.Experiment]
 NONE: frozenset[str] = frozenset()
@@ -28,7 +32,8 @@ NONE: frozenset[str] = frozenset()
 
 # -- which --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("device", "work", "asked", "expected"), [
-    ("cpu", 1e20, "auto", set()),
+    ("cpu", 1e20, "auto", {"fold", "memory"}),
+    ("cpu", 1e20, "none", set()),
     ("cuda", 1e12, "auto", {"graph"}),
     ("cuda", 1e17, "auto", {"graph", "compile"}),
     ("cuda", 1e17, "none", set()),
@@ -39,6 +44,14 @@ def test_which_tricks(device: str, work: float, asked: str, expected: set[str], 
     assert accelerate.tricks(device, work, asked) == expected
     monkeypatch.setenv("REPLICATION_FAST", asked)
     assert accelerate.tricks(device, work) == expected
+
+
+def test_without_glibc_memory_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS and with musl."""
+    monkeypatch.setattr(accelerate, "_glibc", lambda: None)
+    assert accelerate.tricks("cpu", 1.0, "auto") == {"fold"}
+    with pytest.raises(BadInput, match="memory, which needs glibc: leave it out, or say auto"):
+        accelerate.tricks("cpu", 1.0, "memory")
 
 
 def test_tricks_that_cannot_be() -> None:
@@ -89,6 +102,76 @@ def test_merged_convolutions_are_the_same_function(name: str, monkeypatch: pytes
     assert calls[0] - calls[1] == expected > 0
     for key, value in results[0].items():
         assert (results[1][key] - value).abs().max() <= 1e-7 * value.abs().max(), key
+
+
+# -- memory that stays --------------------------------------------------------------------------------------------
+FAULTS = """
+import resource
+import torch
+from replication.training import accelerate
+torch.set_num_threads(1)
+for keep in (False, True, False):
+    accelerate.keep_memory(keep)
+    for turn in range(4):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(1 << 24)  # 64 MB
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(accelerate._glibc() is None, reason="glibc alone has it")
+def test_a_large_map_is_not_cleared_anew(python: Callable[..., Any]) -> None:
+    """The system clears a page when it is first touched, and counts that: 16,384 of 4 kB in 64 MB, or 32 of 2 MB."""
+    left, kept, left_again = map(int, python(FAULTS).stdout.split())
+    assert kept <= 2
+    assert min(left, left_again) >= 32
+
+
+# -- folded batch normalisation -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("make", [
+    lambda: googlenet_bn(classes=5, width=0.125, stem=4, resolution=32, init=ops.He()),
+    lambda: replace(googlenet_bn(classes=5, width=0.125, stem=4, resolution=32, init=ops.He()),
+                    norm=ops.BatchNorm(scale=False)),
+    lambda: inception_v3(classes=5, width=0.125, resolution=96),
+    lambda: googlenet(classes=5, width=0.125, stem=4, resolution=32, init=ops.He()),  # has nothing to fold
+    lambda: bn_inception(classes=5, width=0.125, resolution=64),  # with a depthwise convolution
+], ids=["GoogLeNet", "without gamma", "V3", "LRN", "BN-Inception"])
+def test_a_folded_network_is_the_same_function(make: Callable[[], ops.Network]) -> None:
+    """All heads, after training has moved the statistics; and the network itself stays as it was."""
+    torch.manual_seed(0)
+    network = build(make())
+    side = network.network.resolution
+    for _ in range(3):
+        network(torch.randn(8, 3, side, side))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.normal_(module.bias)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    images = torch.randn(4, 3, side, side)
+    found = folded(network)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in found.modules())
+    with torch.no_grad():
+        ours, theirs = (net.eval().logits(images, network.heads) for net in (found, network))
+    for head in network.heads:
+        assert (ours[head] - theirs[head]).abs().max() <= 1e-5 * theirs[head].abs().max(), head
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_what_a_run_says_hangs_on_folding_by_rounding_alone(tiny: Tiny, out: Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same weights to the bit; and its provenance says which."""
+    address, weights, said = experiments.address(tiny("bn"), 0), [], []
+    for fast in ("none", "fold"):
+        monkeypatch.setenv("REPLICATION_FAST", fast)
+        run = loop.train(tiny("bn"), 0)
+        assert run.provenance["fast"] == {"none": "as written"}.get(fast, fast)
+        weights.append(torch.load(store.weights(address), weights_only=True))
+        said.append(logits.read(store.logits(address)).logits["main"])
+        shutil.rmtree(store.folder(address))
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    assert not np.array_equal(*said)  # or nothing was folded
+    np.testing.assert_allclose(*said, atol=1e-4)
 
 
 # -- compiled -----------------------------------------------------------------------------------------------------
