@@ -163,7 +163,8 @@ def test_targets_as_a_page_shows_them() -> None:
 
 # -- tables and figures -------------------------------------------------------------------------------------------
 def test_images_a_second_as_a_page_shows_them() -> None:
-    table = frame(line("googlenet", times_tuned=math.nan, times_normalised=1.2), line(), line("googlenet", "ours-eager"),
+    table = frame(line("googlenet", times_tuned=math.nan, times_normalised=1.2), line(),
+                  line("googlenet", "ours-eager"),
                   line(variant="torchvision-reference", status="failed: <x>", images_per_s=math.nan),
                   line("inception_v3", "torchvision-tuned", resolution=299, images_per_s=1234.5,
                        times_reference=math.nan, times_tuned=math.nan), line(phase="infer", images_per_s=5))
