@@ -40,7 +40,7 @@ flags\t\t: fpu vme sse sse2 ssse3 sse4_1 sse4_2 popcnt
 """
 GRAVITON3 = """processor\t: 0
 BogoMIPS\t: 2100.00
-Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm asimddp sve asimdfhm i8mm bf16
+Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm sve i8mm bf16
 CPU implementer\t: 0x41
 CPU architecture: 8
 CPU variant\t: 0x1
