@@ -13,6 +13,11 @@ from replication import paths
 
 CODE = ("replication", "book", "profiles")  # what a run or a page depends on; results and notes do not make it dirty
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "pandas", "seaborn")
+CPUINFO = Path("/proc/cpuinfo")
+# A flag of that file, and what it stands for; the widest first.
+WIDTHS = {"amx_tile": "AMX", "avx512f": "AVX-512", "avx2": "AVX2", "sse": "SSE", "sve": "SVE", "asimd": "NEON",
+          "neon": "NEON"}
+NUMBERS = {"cpu family": "family", "model": "model", "CPU implementer": "implementer", "CPU part": "part"}
 
 
 def collect(**more: Any) -> dict[str, Any]:
@@ -33,12 +38,27 @@ def collect(**more: Any) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's own name where the system tells it, else its architecture."""
+    """On Linux name, family, model and widest arithmetic, "AMD EPYC (family 25, model 1; AVX2)": processors of one name
+    can differ by a factor of four. Elsewhere the name that the system gives, or the architecture."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        return described(CPUINFO.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        brand = _said("sysctl", "-n", "machdep.cpu.brand_string") if platform.system() == "Darwin" else None
+        return brand or platform.processor() or platform.machine()
+
+
+def described(cpuinfo: str) -> str:
+    """The first processor of a text like /proc/cpuinfo, in one line. What the text does not say is left out; without a
+    name (ARM) it is the architecture's."""
+    said: dict[str, str] = {}
+    for line in cpuinfo.splitlines():
+        key, _, value = line.partition(":")
+        said.setdefault(key.strip(), " ".join(value.split()))
+    flags = {*said.get("flags", "").split(), *said.get("Features", "").split()}
+    numbers = ", ".join(f"{word} {said[key]}" for key, word in NUMBERS.items() if said.get(key))
+    widest = next((width for flag, width in WIDTHS.items() if flag in flags), "")
+    more = "; ".join(filter(None, (numbers, widest)))
+    return (said.get("model name") or platform.machine()) + (f" ({more})" if more else "")
 
 
 def _version(package: str) -> str | None:
@@ -49,8 +69,13 @@ def _version(package: str) -> str | None:
 
 
 def _git(*command: str) -> str | None:
+    return _said("git", "-C", str(paths.ROOT), *command)
+
+
+def _said(*command: str) -> str | None:
+    """What a program prints; None where there is no such program, or it fails."""
     try:
-        done = subprocess.run(["git", "-C", str(paths.ROOT), *command], capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

@@ -387,7 +387,8 @@ def images_per_second(tables: speed.Tables) -> Figure | Nothing:
                 y = [sizes[device].index(speed.size(row)) + 0.15 * (n - 2) for row in part.itertuples()]
                 spread = (part.images_per_s - part.images_per_s_low, part.images_per_s_high - part.images_per_s)
                 axis.errorbar(part.images_per_s, y, xerr=spread, fmt=marker, color=colour, markersize=4, label=variant)
-            axis.set(title=f"{device}, {name}" if len(tables) > 1 else name, xlabel="images a second", xscale="log")
+            title = _narrow(f"{device}, {name}" if len(tables) > 1 else name)
+            axis.set(title=title, xlabel="images a second", xscale="log")
             axis.set_visible((table.phase == phase).any())
             axis.grid(axis="x")
         line[0].set(yticks=range(len(sizes[device])), yticklabels=sizes[device], ylim=(len(sizes[device]) - 0.5, -0.5))
@@ -426,7 +427,7 @@ def over_bound(tables: speed.Tables) -> Figure | Nothing:
         sns.stripplot(table.replace({"phase": WAYS}), y="row", x="ratio", hue="phase", jitter=False, ax=axis,
                       hue_order=WAYS.values(), palette=PALETTE[:2], legend=axis is axes[-1])
         axis.axvline(1, **DOTTED)
-        axis.set(title=device, xscale="log", xlabel="measured ÷ predicted", ylabel="")
+        axis.set(title=_narrow(device), xscale="log", xlabel="measured ÷ predicted", ylabel="")
         _plain(axis.xaxis)
         axis.grid(axis="x")
     return _legend_below(figure, axes[-1])
@@ -436,6 +437,11 @@ def _canvas(height: float, rows: int = 1, columns: int = 1, **shared: Any) -> tu
     """A figure of the page's width, `height` inches tall, and its axes in reading order; `shared` as for subplots."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **shared).ravel()
+
+
+def _narrow(title: str) -> str:
+    """Of a panel of two side by side: a processor's name takes two lines there."""
+    return textwrap.fill(title, 24)
 
 
 def _plain(axis: Axis) -> None:

@@ -18,6 +18,7 @@ from replication.pages.claims import settle
 from replication.pages.measures import Difference, Mean, Share
 from replication.runs import store
 from replication.stats import Interval
+from replication.studies import estimate
 from replication.studies.study import Grid
 
 Record = dict[str, Any]
@@ -34,7 +35,8 @@ def write_page(page: str, ids: Sequence[str] = (), grids: Sequence[Grid] = (), m
     runs = pd.concat([grid.summary() for grid in grids]) if grids else pd.DataFrame()
     more: Record = {"parameters": _given(grids[0]) if grids else {}, "device": measured_on}
     if len(runs):
-        more |= {"device": ", ".join(sorted(set(runs.device))), "runs": len(runs), "seconds": float(runs.seconds.sum()),
+        more |= {"device": ", ".join(sorted(set(runs.device))), "devices": _devices(runs), "runs": len(runs),
+                 "seconds": float(runs.seconds.sum()),
                  "run_commits": sorted({commit for commit in runs.commit if commit}),
                  "addresses": sorted(set(runs.address))}
     path = paths.mine() / "metrics" / f"{page}.json"
@@ -106,7 +108,16 @@ def _trained(claim: Claim, interval: Interval, grid: Grid) -> Record:
     elif not sides and interval.n > 1:
         sd = stats.spread(claim.scaled_interval(interval))
         spread = [_plain(math.exp(sd) if claim.unit == "×" else sd)]
-    made = [run.provenance for address in sorted(set(runs.address)) if (run := store.find(address))]
     return {"under": files.digest(setting), "seeds": [len(side) for side in sides], "scatter": spread,
-            "images": int(runs.val_images.max()) if "val_images" in runs else None,
-            "devices": sorted({one["processor"] if one["device"] == "CPU" else one["device"] for one in made})}
+            "images": int(runs.val_images.max()) if "val_images" in runs else None, "devices": _devices(runs)}
+
+
+def _devices(runs: pd.DataFrame) -> list[str]:
+    """The hardware that trained these runs, by its names: not always that which makes the page."""
+    made = [run.provenance for address in sorted(set(runs.address)) if (run := store.find(address))]
+    return sorted({estimate.where(one) for one in made})
+
+
+def ran_on(made: Record) -> list[str]:
+    """The hardware behind a page, by its provenance; of the first published ones, that which made the page."""
+    return list(made.get("devices") or [estimate.where(made)])

@@ -68,7 +68,7 @@ class Pair:
         if self.published["n"] == self.mine["n"] == 0:
             return ARITHMETIC
         if all(self.published[name] == self.mine[name] for name in ("value", "low", "high", "n")):
-            return SAME  # the same processor gives the same digits: no second sample
+            return SAME  # the same processor gives the same digits, whatever name it went by: no second sample
         return None if self.half_width < self.effect else BLURRED
 
     @property
@@ -164,7 +164,8 @@ def machines(pages: Sequence[str]) -> pd.DataFrame:
         for whose, place in (("published", paths.PUBLISHED), ("here", paths.mine())):
             if (found := read_in(place, page)) and found["claims"]:
                 made = found["provenance"]
-                rows.append({"page": page, "whose": whose, "processor": made["processor"], "device": made["device"],
+                names = ", ".join(made.get("devices") or [made["processor"]])
+                rows.append({"page": page, "whose": whose, "processor": names, "device": made["device"],
                              "runs": made.get("runs", 0), "Python": made["python"],
                              "torch": made["versions"].get("torch"), "commit": (made["commit"] or "unknown")[:9]})
     return pd.DataFrame(rows)

@@ -6,19 +6,19 @@ from html import escape
 import pandas as pd
 
 from replication.pages.html import Groups, Html, digits, grouped
-from replication.pages.speed import Tables, by_device, lines_of
+from replication.pages.speed import Tables, by_device, lines_of, ranged
 
 WAYS = {"infer": "forward", "train": "forward and backward"}
 
 
 def rows(tables: Tables, phase: str) -> Html:
-    """Each row of Table 1: what bounds it, the time that this bound predicts, and the time it took."""
+    """Each row of Table 1: what bounds it, the time that this bound predicts, and the time it took, with its range."""
     def groups(table: pd.DataFrame) -> Groups:
         lines = lines_of(table[table.phase == phase])
         done = [line for line in lines if line.status == "ok"]
         least, whole = sum(line.predicted_ms for line in done), sum(line.ms for line in done)
         return {f"{WAYS[phase]}, batch {table.batch.iloc[0]}": [
-            *([line.row, *((line.bound, digits(line.predicted_ms), digits(line.ms), digits(line.ratio))
+            *([line.row, *((line.bound, digits(line.predicted_ms), ranged(line, "ms"), digits(line.ratio))
                            if line.status == "ok" else (escape(line.status),))] for line in lines),
             ["together", "", digits(least), digits(whole), digits(whole / least) if done else "–"]]}
     return by_device(tables, ("row", "bound by", "predicted, ms", "measured, ms", "ratio"), groups)

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from replication import paths
@@ -21,14 +22,39 @@ NETWORKS = {"googlenet": "as published", "googlenet_bn": "with BN", "googlenet_t
             "inception_v3": "same network"}  # as which of torchvision's
 SAME = tuple(name for name, words in NETWORKS.items() if words == "same network")
 VARIANTS = {"torchvision-reference": "torchvision's script", "torchvision-tuned": "torchvision, tuned"}
+NORMALISED = ("times_normalised", "times_normalised_low", "times_normalised_high")
 PHASES = {"train": "training", "infer": "inference"}
 
 
 def stored(kind: str) -> Tables:
-    """Every `<kind>-<device>.csv`, yours before the published one of the same name; quick ones are no measurement.
+    """Every `<kind>-<device>.csv`, yours before the published one of the same name, with the ceilings of its device
+    (`at_its_best`); quick ones are no measurement.
 
     Raises BadInput for a file that bench did not write.
     """
+    tables, others = _tables(kind), _tables("roofline" if kind == "bench" else "bench")
+    return {device: at_its_best(table, others.get(device)) for device, table in tables.items()}
+
+
+def at_its_best(table: pd.DataFrame, other: pd.DataFrame | None) -> pd.DataFrame:
+    """The same measurements against the best that their device was seen to do: in any line of this table, and of the
+    `other` kind's, if that was measured with as many threads and the same versions. A ceiling seen once is a ceiling of
+    both, so they name the same one, whichever was measured first."""
+    by = ["threads", "versions"]
+    same = other is not None and list(table[by].iloc[0]) == list(other[by].iloc[0])
+    seen = pd.concat([table, other]) if same else table
+    matmul, copy = seen.matmul_tflops.max(), seen.copy_gb_per_s.max()
+    found = table.assign(matmul_tflops=matmul, copy_gb_per_s=copy)
+    if "matmul_share" in table:  # bench
+        return found.assign(matmul_share=table.tflops / matmul,
+                            copy_share=table.copy_share * table.copy_gb_per_s / copy)
+    moves, calculates = table.bytes / copy / 1e6, table.operations / matmul / 1e9  # ms
+    predicted = np.maximum(moves, calculates)
+    return found.assign(predicted_ms=predicted, ratio=table.ms / predicted,
+                        bound=np.where(calculates > moves, "arithmetic", "bytes"))
+
+
+def _tables(kind: str) -> Tables:
     files = {path.name: path for place in reversed(paths.stores()) for path in (place / "tables").glob(f"{kind}-*.csv")
              if not path.stem.endswith("-quick")}
     tables = [_read(files[name]) for name in sorted(files)]
@@ -38,8 +64,10 @@ def stored(kind: str) -> Tables:
 def _read(path: Path) -> pd.DataFrame:
     with suppress(ValueError):  # pandas' own complaints are such
         table = pd.read_csv(path)
-        if len(table) and {"device", "phase", "precision", "status", "versions"} <= set(table.columns):
-            return table if "times_normalised" in table else table.assign(times_normalised=math.nan)
+        if len(table) and {"device", "phase", "precision", "status", "versions", "threads", "matmul_tflops",
+                           "copy_gb_per_s"} <= set(table.columns):
+            absent = {name: math.nan for name in NORMALISED if name not in table}  # in tables of before
+            return table.assign(**absent)
     raise BadInput(f"{path} is no table that bench wrote: delete it and measure again.")
 
 
@@ -79,12 +107,13 @@ def size(line: Any) -> str:
 
 
 def images(tables: Tables, phase: str) -> Html:
-    """Images a second of every variant, and how many times torchvision's; a table a device, a group a size."""
+    """Images a second of every variant, and how many times torchvision's, with their ranges; a table a device, a group
+    a size."""
     def groups(table: pd.DataFrame) -> Groups:
         found: Groups = {}
         for line in lines_of(table[table.phase == phase]):
-            cells = [digits(line.images_per_s), digits(line.times_reference), digits(line.times_tuned),
-                     digits(line.times_normalised)]
+            cells = [ranged(line, name)
+                     for name in ("images_per_s", "times_reference", "times_tuned", "times_normalised")]
             found.setdefault(f"{size(line)}, batch {line.batch}", []).append(
                 [escape(label(line)), *(cells if line.status == "ok" else [escape(line.status)])])
         return found
@@ -190,6 +219,12 @@ def tally(bench: Tables, roofline: Tables) -> dict[str, int]:
             "met": verdicts.count("met"), "missed": verdicts.count("missed")}
 
 
+def ranged(line: Any, name: str) -> str:
+    """A median and, where the table has them, the lowest and the highest turn: `1.49 [1.29, 1.69]`."""
+    value, low, high = (getattr(line, f"{name}{end}") for end in ("", "_low", "_high"))
+    return digits(value) if pd.isna(low) else f"{digits(value)} <small>[{digits(low)}, {digits(high)}]</small>"
+
+
 def lines_of(table: pd.DataFrame) -> list[Any]:
     return list(table.itertuples())
 
@@ -201,6 +236,6 @@ def by_device(tables: Tables, columns: tuple[str, ...], groups: Callable[[pd.Dat
 def _about(table: pd.DataFrame) -> str:
     first = lines_of(table)[0]
     words = [f"<strong>{escape(first.device)}</strong>", *([] if gpu(table) else [f"{first.threads} threads"]),
-             f"medians of {table.turns.max()} turns", escape(first.versions),
+             f"medians of {table.turns.max()} turns [lowest, highest]", escape(first.versions),
              f"commit <code>{escape(str(first.commit)[:9])}</code>"]
     return ", ".join(words)

@@ -5,7 +5,9 @@ import math
 import re
 import statistics
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from replication import paths, provenance
@@ -29,11 +31,44 @@ def clock(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
+@dataclass(frozen=True)
+class Ran:
+    """What a finished run tells of the machine it ran on: when, where (as `where` names it), whether it trained, the
+    multiply-adds a second (cost.whole_run) it reached, with how many threads, and the GFLOP/s of matrices
+    (device.matmul_gflops) there, None of a run on a GPU and of the first published ones."""
+    utc: str
+    machine: str
+    trained: bool
+    speed: float
+    threads: int | None
+    gflops: float | None
+
+
 def speed(machine: str | None = None) -> tuple[str, float] | None:
-    """The machine and the multiply-adds a second (cost.whole_run) that its runs reached: the median over the runs that
+    """The machine and the multiply-adds a second that its runs reached: the median over the runs that
     finished there. Runs that trained nothing count only where no other has finished. `machine`, as `where` names it, is
     by default that of the newest run. None before any has finished."""
-    found: list[tuple[str, str, bool, float]] = []
+    ran = _ran()
+    machine = machine or max(((one.utc, one.machine) for one in ran), default=("", ""))[1]
+    there = _trained(one for one in ran if one.machine == machine)
+    return (machine, statistics.median(one.speed for one in there)) if there else None
+
+
+def _scaled() -> float | None:
+    """What this processor would reach, by the runs on others: the median of each one's speed, times the matrix rate
+    here over the one there, with as many threads. None on a GPU, and where no run says its machine's rate."""
+    from replication.training.device import matmul_gflops
+    there = _trained(one for one in _ran() if one.gflops)
+    if not there:
+        return None
+    threads = statistics.mode(one.threads for one in there)
+    here = matmul_gflops(threads)
+    return here and here * statistics.median(
+        one.speed / one.gflops for one in there if one.gflops and one.threads == threads)
+
+
+def _ran() -> list[Ran]:
+    found = []
     with warnings.catch_warnings(action="ignore"):  # whoever reads a run that cannot be trusted says so
         runs = [run for place in paths.stores() for run in store.everything(place)]
     for run in runs:
@@ -42,11 +77,15 @@ def speed(machine: str | None = None) -> tuple[str, float] | None:
             images = (made["images_per_s"] or 0.0) * made["seconds"]
             whole = cost.whole_run(ended["multiply_adds"], 1, images, 0) + cost.whole_run(
                 ended["multiply_adds"], ended["epoch"], 0, ended["val_images"])
-            found.append((made["utc"], where(made), images > 0, whole / made["seconds"]))
-    machine = machine or max(found, default=("", ""))[1]
-    there = [(trained, each) for _, at, trained, each in found if at == machine]
-    speeds = [each for trained, each in there if trained == max(there)[0]]
-    return (machine, statistics.median(speeds)) if speeds else None
+            found.append(Ran(made["utc"], where(made), images > 0, whole / made["seconds"], made.get("threads"),
+                             made.get("matmul_gflops")))
+    return found
+
+
+def _trained(ran: Iterable[Ran]) -> list[Ran]:
+    """Those that trained; all, if none did."""
+    ran = list(ran)
+    return [one for one in ran if one.trained] or ran
 
 
 def where(made: dict[str, Any]) -> str:
@@ -55,7 +94,9 @@ def where(made: dict[str, Any]) -> str:
 
 
 def estimates(of: list[experiments.Experiment]) -> list[float]:
-    """Seconds each would take by the speed of the runs that finished on this device; inf before any has."""
+    """Seconds each would take by the speed of the runs that finished on this device, or else by that of others whose
+    matrix rate is known (`_scaled`); inf where there are neither."""
     from replication.training.device import device_name
     known = speed(where({"device": device_name(), "processor": provenance.processor()}))
-    return [experiments.work(experiment) / known[1] if known else math.inf for experiment in of]
+    rate = known[1] if known else _scaled()
+    return [experiments.work(experiment) / rate if rate else math.inf for experiment in of]

@@ -42,7 +42,7 @@ from replication.training import (
     optim,
     views,
 )
-from replication.training.device import device, device_name
+from replication.training.device import device, device_name, matmul_gflops
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 CHECKPOINT_EVERY = 20.0  # seconds
@@ -292,7 +292,7 @@ def _commit(experiment: experiments.Experiment, seed: int, network: nn.Module, d
     checkpoint.save(store.weights(address), network.state_dict())
     run = store.commit(address, experiments.record(experiment, seed), state.history, summary, provenance.collect(
         device=f"{distributed.world()} × {device_name()}" if distributed.world() > 1 else device_name(),
-        threads=torch.get_num_threads(), fast=how, seed=seed,
+        threads=torch.get_num_threads(), matmul_gflops=matmul_gflops(), fast=how, seed=seed,
         resident=loader.resident(data.train.images, torch.device(device())),
         seconds=round(state.seconds, 1), images_per_s=round(images / state.seconds, 1) if images else None,
     ))

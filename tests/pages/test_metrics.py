@@ -173,6 +173,7 @@ def test_a_trained_number_names_seeds_scatter_images_and_devices(monkeypatch: py
     assert (record["seeds"], record["scatter"]) == ([3, 2], [10, pytest.approx(2 ** 0.5, abs=1e-6)])
     assert (record["images"], record["devices"]) == (4000, ["G", "P"])
     assert record["value"] == pytest.approx(20 - 16)
+    assert strictly(paths.mine() / "metrics" / "page.json")["provenance"]["devices"] == ["G", "P"]
     shown, = (dict(row) for row in Page(metrics.write_page("page", ["V1-25a"], [Grid()])).rows if row)
     assert shown["95 % interval"].endswith("(3 and 2 seeds)scatter 10 and 1.4; 4,000 images; G, P")
 

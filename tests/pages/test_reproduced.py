@@ -2,6 +2,7 @@
 failed is not counted. Records are made by hand."""
 from __future__ import annotations
 
+import json
 import math
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from replication import files, paths
-from replication.pages import claims, metrics, reproduced
+from replication.pages import claims, index, metrics, reproduced
 from replication.pages.reproduced import ARITHMETIC, BLURRED, SAME, Pair
 
 POINTS = "V1-20"  # in points, said to lie above 0
@@ -118,6 +119,11 @@ def test_a_share_stays_a_share() -> None:
     (POINTS, measured(3, None, None, 1), measured(3.1, 3, 3.2), True, BLURRED),
     (POINTS, measured(3, None, None, 1), measured(-99, None, None, 1), True, BLURRED),
     (POINTS, measured(3, 2, 4), measured(3, 2, 4), True, SAME),
+    # digits tell it, not names: of late a processor's says more
+    (POINTS, measured(3, 2, 4) | {"devices": ["AMD EPYC"]},
+     measured(3, 2, 4) | {"devices": ["AMD EPYC (family 25, model 1; AVX2)"]}, True, SAME),
+    (POINTS, measured(3, 2, 4) | {"devices": ["AMD EPYC"]},
+     measured(3.1, 2.1, 4.1) | {"devices": ["AMD EPYC"]}, True, None),
     (COUNT, exact(22), exact(22), True, ARITHMETIC),
     (COUNT, exact(22), exact(23), False, None),
     # from 100 % it is 50 to the edge that can be crossed; five runs do not show that, six do
@@ -221,6 +227,18 @@ def test_machines(results: Path) -> None:
     rows = reproduced.machines(["page", "nowhere"]).itertuples()
     assert [(row.page, row.whose, row.commit) for row in rows] == [("page", "published", "012345678"),
                                                                    ("page", "here", "012345678")]
+
+
+def test_a_page_names_what_its_runs_ran_on(results: Path) -> None:
+    """Not what read them; the first published pages did not say."""
+    hand_on(paths.mine(), "page", V1_20=measured(1, 0, 2))
+    path = paths.mine() / "metrics" / "page.json"
+    assert reproduced.machines(["page"]).processor.tolist() == ["P"]
+    held = json.loads(path.read_text())
+    held["provenance"]["devices"] = ["P (model 1)", "Q"]
+    path.write_text(json.dumps(held))
+    assert reproduced.machines(["page"]).processor.tolist() == ["P (model 1), Q"]
+    assert index.tally(["page"])["device"] == "P (model 1) and Q"
 
 
 def test_numbers_that_are_not_finite_are_unbounded() -> None:

@@ -83,6 +83,38 @@ def test_one_sentence_says_where_it_was_measured() -> None:
     assert not speed.gpu(cpu)
 
 
+# -- ceilings -----------------------------------------------------------------------------------------------------
+def both(bench: dict[str, Any], roof: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+    """Two lines a kind, of a device P whose first reached 0.5 TFLOP/s and 50 GB/s; some of their cells, read back."""
+    place = paths.mine() / "tables"
+    cpu: dict[str, Any] = {"device": "P", "precision": "fp32", "matmul_tflops": 0.5, "copy_gb_per_s": 50}
+    write(place, "bench-p.csv", line(**cpu, tflops=0.2, copy_share=0.1), line(**{**cpu, "tflops": 0.2, **bench}))
+    write(place, "roofline-p.csv", timed("conv1", bytes=10e6, operations=200e6),  # 0.2 ms, and 0.4 ms
+          timed("pool1", bytes=10e6, operations=0, **roof))
+    shares = ["matmul_tflops", "matmul_share", "copy_gb_per_s", "copy_share"]
+    bounds = ["matmul_tflops", "copy_gb_per_s", "predicted_ms", "bound", "ratio"]
+    return (speed.stored("bench")["P"][shares].iloc[0].tolist(),
+            speed.stored("roofline")["P"][bounds].iloc[0].tolist())
+
+
+def test_bench_and_roofline_name_the_same_ceilings(out: Path) -> None:
+    """conv1 took 3 ms; its bytes take 0.2 ms at 50 GB/s, its operations 0.4 ms at 0.5 TFLOP/s."""
+    assert both({}, {}) == ([0.5, 0.4, 50, 0.1], [0.5, 50, 0.4, "arithmetic", 7.5])
+    assert both({"matmul_tflops": 0.8}, {}) == ([0.8, 0.25, 50, 0.1], [0.8, 50, 0.25, "arithmetic", 12])
+    high = [2, 0.1, 80, 0.0625], [2, 80, 0.125, "bytes", 24]
+    assert both({}, {"matmul_tflops": 2, "copy_gb_per_s": 80}) == high
+    assert both({"matmul_tflops": 2}, {"copy_gb_per_s": 80}) == high
+
+
+@pytest.mark.parametrize("other", [{"threads": 1}, {"versions": "torch 1"}])
+def test_other_threads_or_versions_have_ceilings_of_their_own(out: Path, other: dict[str, Any]) -> None:
+    place = paths.mine() / "tables"
+    write(place, "bench-p.csv", line(device="P", tflops=0.2, matmul_tflops=0.8, copy_gb_per_s=80, **other))
+    write(place, "roofline-p.csv", timed("conv1", bytes=10e6, operations=200e6))
+    assert speed.stored("roofline")["P"].predicted_ms.tolist() == [0.4]
+    assert speed.stored("bench")["P"].matmul_share.tolist() == [0.25]
+
+
 # -- targets ------------------------------------------------------------------------------------------------------
 def verdicts(*lines: dict[str, Any], device: str = H200, **roofline: pd.DataFrame) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
@@ -163,19 +195,22 @@ def test_targets_as_a_page_shows_them() -> None:
 
 # -- tables and figures -------------------------------------------------------------------------------------------
 def test_images_a_second_as_a_page_shows_them() -> None:
-    table = frame(line("googlenet", times_tuned=math.nan, times_normalised=1.2), line(),
+    table = frame(line("googlenet", times_tuned=math.nan, times_normalised=1.2),
+                  line(times_reference_low=3.75, times_reference_high=4.126),
                   line("googlenet", "ours-eager"),
                   line(variant="torchvision-reference", status="failed: <x>", images_per_s=math.nan),
                   line("inception_v3", "torchvision-tuned", resolution=299, images_per_s=1234.5,
-                       times_reference=math.nan, times_tuned=math.nan), line(phase="infer", images_per_s=5))
+                       images_per_s_low=1199.6, images_per_s_high=1300, times_reference=math.nan,
+                       times_tuned=math.nan), line(phase="infer", images_per_s=5, images_per_s_low=math.nan))
     html = speed.images({H200: table}, "train")
     assert text(html) == [
         ["", "images/s", "× script", "× tuned", "× with BN"],
         ["GoogLeNet, 224 px, batch 128"],
-        ["ours, as published", "1,000", "4", "–", "1.2"], ["ours, same network", "1,000", "4", "1.1", "–"],
-        ["ours, as published (eager)", "1,000", "4", "1.1", "–"], ["torchvision's script", "failed: <x>"],
-        ["Inception V3, 299 px, batch 128"], ["torchvision, tuned", "1,234", "–", "–", "–"]]
-    assert f"<strong>{H200}</strong>, medians of 7 turns" in html
+        ["ours, as published", "1,000 [900, 1,100]", "4", "–", "1.2"],
+        ["ours, same network", "1,000 [900, 1,100]", "4 [3.75, 4.13]", "1.1", "–"],
+        ["ours, as published (eager)", "1,000 [900, 1,100]", "4", "1.1", "–"], ["torchvision's script", "failed: <x>"],
+        ["Inception V3, 299 px, batch 128"], ["torchvision, tuned", "1,234 [1,200, 1,300]", "–", "–", "–"]]
+    assert f"<strong>{H200}</strong>, medians of 7 turns [lowest, highest]" in html
     assert "2 threads" in speed.images({"P": frame(line(precision="fp32"))}, "train")
     assert text(speed.images({H200: table}, "infer"))[2][1] == "5"
     assert [row[0] for row in text(speed.parts({H200: table}))[2:5]] == [
@@ -189,13 +224,13 @@ def timed(row: str, phase: str = "infer", **more: Any) -> dict[str, Any]:
             "threads": 2, "versions": "torch 2", "commit": "abc", **more}
 
 
-ROOF = frame(timed("conv1"), timed("conv1", "train"), timed("pool1", operations=0, intensity=0, tflops=0),
-             timed("3a", status="failed: <x>", ms=math.nan))
+ROOF = frame(timed("conv1", ms_low=2.5, ms_high=17.94), timed("conv1", "train"),
+             timed("pool1", operations=0, intensity=0, tflops=0), timed("3a", status="failed: <x>", ms=math.nan))
 
 
 def test_rows_as_a_page_shows_them() -> None:
     assert text(roofline.rows({"P": ROOF}, "infer"))[1:] == [
-        ["forward, batch 16"], ["conv1", "bytes", "2", "3", "1.5"], ["pool1", "bytes", "2", "3", "1.5"],
+        ["forward, batch 16"], ["conv1", "bytes", "2", "3 [2.5, 17.9]", "1.5"], ["pool1", "bytes", "2", "3", "1.5"],
         ["3a", "failed: <x>"], ["together", "", "4", "6", "1.5"]]
     assert text(roofline.ceilings({"P": ROOF}))[1:] == [["P", "0.5", "50", "10"]]  # 0.5 TFLOP/s over 50 GB/s
 

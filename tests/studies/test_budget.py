@@ -33,12 +33,14 @@ Tiny = Callable[..., experiments.Experiment]
 
 
 def measured(seconds: float = 100.0, device: str = "CPU", multiply_adds: int = 10, seed: int = 99,
-             trained: bool = True) -> None:
-    """A finished run that trained 1,000 images: 10 × (3 × 1,000 + 100 × 2) multiply-adds in so many seconds."""
+             trained: bool = True, **more: Any) -> None:
+    """A finished run that trained 1,000 images: 10 × (3 × 1,000 + 100 × 2) multiply-adds in so many seconds. `more` is
+    written of where it ran."""
     record = {"numerics": experiments.NUMERICS, "seed": seed}
     store.commit(files.digest(record), record, [{"epoch": 1.0}],
                  {"status": "done", "epoch": 1.0, "val_images": 100, "multiply_adds": multiply_adds},
-                 provenance.collect(device=device, seconds=seconds, images_per_s=1000 / seconds if trained else None))
+                 provenance.collect(device=device, seconds=seconds, images_per_s=1000 / seconds if trained else None,
+                                    **more))
 
 
 # -- words --------------------------------------------------------------------------------------------------------
@@ -80,6 +82,34 @@ def test_speed_is_the_median_of_like_hardware() -> None:
     assert estimate.speed(here) == (here, pytest.approx(10 * 3200 / 200))
     assert estimate.speed("Some GPU") == ("Some GPU", pytest.approx(10 * 3200))
     assert estimate.speed("Another GPU") is None
+
+
+def test_another_processor_s_runs_count_by_the_matrix_rate(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 × 3,200 multiply-adds in 200 s at 40 GFLOP/s: a quarter of it where a thread does 10 GFLOP/s."""
+    made, asked = tiny(), []
+
+    def rate(threads: int) -> float | None:
+        asked.append(threads)
+        return here
+
+    monkeypatch.setattr("replication.training.device.matmul_gflops", rate)
+    here: float | None = 10.0
+    measured(1.0, processor="AMD EPYC", seed=1, threads=1)  # of both kinds, and published before rates were known
+    measured(1.0, "Some GPU", seed=2, threads=1, matmul_gflops=None)
+    assert estimate.estimates([made]) == [math.inf]
+    assert not asked  # nothing to compare with
+    for seed, (seconds, gflops) in enumerate(((100.0, 40.0), (200.0, 40.0), (800.0, 20.0)), 3):
+        measured(seconds, processor=f"Another {seed}", seed=seed, threads=1, matmul_gflops=gflops)
+    measured(1.0, processor="With more threads", seed=6, threads=8, matmul_gflops=1.0)
+    measured(1.0, processor="Judged only", seed=7, trained=False, threads=1, matmul_gflops=1.0)
+    assert estimate.estimates([made]) == pytest.approx([experiments.work(made) / (10 * 3200 / 200 / 40 * 10)])
+    assert asked == [1]
+    here = None  # on a GPU
+    assert estimate.estimates([made]) == [math.inf]
+    measured(50.0, seed=8, threads=1, matmul_gflops=99.0)  # this one's own
+    assert estimate.estimates([made]) == pytest.approx([experiments.work(made) / (10 * 3200 / 50)])
+    assert len(asked) == 2
+    assert estimate.speed("AMD EPYC") == ("AMD EPYC", pytest.approx(10 * 3200))
 
 
 def test_runs_that_tell_no_speed_are_passed_over(recwarn: pytest.WarningsRecorder) -> None:

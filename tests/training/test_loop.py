@@ -272,6 +272,7 @@ def test_what_a_run_records(tiny: Tiny) -> None:
     assert run.summary["steps"] == 20
     assert run.summary["val_error"] == pytest.approx(run.history[-1]["val_error"], rel=1e-8)
     assert {"commit", "dirty", "versions", "utc", "device", "threads", "seconds", "images_per_s"} <= set(run.provenance)
+    assert run.provenance["matmul_gflops"] > 0
     assert store.read(store.folder(run.address)) == run or math.isnan(run.history[0]["train_loss"])
     assert not store.checkpoint(run.address).exists()
 
