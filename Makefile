@@ -18,11 +18,13 @@ BARE    := $(if $(wildcard $(READY)),$(BIN)/python,$(PYTHON))
 
 .PHONY: gpu reproduce test book serve look bench publish lint clean
 
-# with BUDGET=5m it trains for so long, what comes first in the profile first, and the book tells of what there is by then
+# it trains for as long as the profile says, BUDGET=20m for so long, BUDGET=none to the end; the book tells of what there is
+# by then, and the same command goes on
 reproduce: export REPLICATION_READ := mine
 reproduce: $(READY)
-	$(BIN)/python -m replication run --profile $(PROFILE) $(if $(BUDGET),--budget $(BUDGET))
-	$(if $(BUDGET),REPLICATION_TRAIN=none) $(BIN)/python book/_tools/execute.py $(PROFILE)
+	$(BIN)/python -m replication run --profile $(PROFILE) --budget $(or $(BUDGET),profile)
+	@echo "Now the pages and the book: about two minutes on two cores."
+	REPLICATION_TRAIN=none $(BIN)/python book/_tools/execute.py $(PROFILE)
 	$(BIN)/python book/_tools/stage.py --from out
 	@$(call build,reproduced)
 	@$(BIN)/python -m replication compare build/reproduced/_build/html/index.html

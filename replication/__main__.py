@@ -64,7 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--only", action="append", default=[], metavar="FACTOR=ARM,ARM",
                          help="only these arms of studies")
         if verb == "run":
-            sub.add_argument("--budget", type=str, help="stop in time, resumable: 90s, 25m, 1.5h, or seconds")
+            sub.add_argument("--budget", type=str, help="stop in time, resumable: 90s, 25m, 1.5h, or seconds; "
+                             "profile: after what the profile says; none: train all (default)")
             sub.add_argument("--bundle", metavar="OUT.TAR",
                              help="then pack all finished runs here, and checkpoints of the others beside it")
     bring = verbs.add_parser("import", help="merge bundles of runs, and checkpoints beside them, into your store")
@@ -87,20 +88,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _grids(asked: Any) -> tuple[str, list[study.Grid]]:
-    """What is asked for, in a few words, and its grids: one network, or the studies of a profile."""
+def _grids(asked: Any) -> tuple[str, list[study.Grid], bool]:
+    """What is asked for, in a few words, and its grids, one network's or those of a profile's studies; and whether all
+    are trained a seed at a time."""
     own = dict(_assigned(text) for text in asked.set)
     own |= {"dataset": asked.dataset} if asked.dataset else {}
     if asked.network:
         if asked.studies:
             raise BadInput("Name studies or --network, not both: --set changes any field of a study's runs, too.")
         given = profiles.profile(asked.profile).parameters if asked.profile else {"seeds": 1}
-        return asked.network, [study.single(asked.network, **{**given, **own})]
+        return asked.network, [study.single(asked.network, **{**given, **own})], False
     profile = profiles.profile(asked.profile or "auto")
     names = asked.studies or list(profile.studies)
     grids = [study.some(study.study(name, **{**profile.given(name), **own}), profile) for name in names]
     chosen = {factor: tuple(keys.split(",")) for factor, keys in map(_named, asked.only)}
-    return f"profile {profile.name}", study.only(grids, chosen)
+    return f"profile {profile.name}", study.only(grids, chosen), profile.budget < math.inf
 
 
 def _assigned(text: str) -> tuple[str, Any]:
@@ -118,14 +120,14 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _list(asked: Any) -> None:
-    about, grids = _grids(asked)
+    about, grids, by_seed = _grids(asked)
     known = estimate.speed()
     if about.startswith("profile "):
         about += f": {profiles.profile(asked.profile or 'auto').about}"
     print(about)
     print(f"{'study':14} {'variant':36} {'seeds':>7} {'begun':>6} {'next':>5} {'epochs':>7} {'one run':>10} "
           f"{'multiply-adds':>14}  address of first seed")
-    turn = {address: n for n, (address, _) in enumerate(study.missing(grids).items(), 1)}
+    turn = {address: n for n, (address, _) in enumerate(study.missing(grids, by_seed).items(), 1)}
     for each in grids:
         for keys, cells in each.variants():
             waits = [turn[cell.address] for cell in cells if cell.address in turn]
@@ -146,7 +148,7 @@ def _list(asked: Any) -> None:
 
 
 def _run(asked: Any) -> None:
-    until = math.inf if asked.budget is None else time.monotonic() + estimate.seconds(asked.budget)
+    until = time.monotonic() + _budget(asked)
     heard: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, partial(_hear, heard))
@@ -155,8 +157,9 @@ def _run(asked: Any) -> None:
     first = distributed.rank() == 0
     if asked.bundle and first:
         bundle.check(Path(asked.bundle))
-    about, grids = _grids(asked)
-    jobs, wanted = list(study.missing(grids).values()), len({cell.address for grid in grids for cell in grid.cells})
+    about, grids, by_seed = _grids(asked)
+    jobs = list(study.missing(grids, by_seed).values())
+    wanted = len({cell.address for grid in grids for cell in grid.cells})
     if first:
         print(f"{about}: {wanted - len(jobs)} of {wanted} runs are stored, {len(jobs)} to train", flush=True)
     try:
@@ -164,6 +167,13 @@ def _run(asked: Any) -> None:
     finally:
         if asked.bundle and first:
             bundle.pack(Path(asked.bundle))
+
+
+def _budget(asked: Any) -> float:
+    """Seconds."""
+    if asked.budget == "profile":
+        return profiles.profile(asked.profile or "auto").budget
+    return math.inf if asked.budget in (None, "none") else estimate.seconds(asked.budget)
 
 
 def _hear(heard: list[int], number: int, _: Any) -> None:

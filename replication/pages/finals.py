@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,6 @@ def protocol(*grids: Grid) -> dict[str, str]:
     in points, at the mean error of the runs; without any at 50 %, where it is largest."""
     asked = [experiment(grid) for grid in grids]
     trained = [grid.summary() for grid, one in zip(grids, asked, strict=True) if one.recipe.epochs]
-    seeds = [int(n) for grid in grids for n in _seeds(grid)]
     errors = pd.concat([runs.val_error for runs in trained if len(runs)] or [pd.Series(dtype=float)]).astype(float)
     mean = float(errors.mean()) if errors.notna().any() else 0.5
     judged = [one.data.val_images or 0 for one in asked]
@@ -36,7 +36,7 @@ def protocol(*grids: Grid) -> dict[str, str]:
     return {"images": _span([one.data.train_images or 0 for one in asked]), "val_images": _span(judged),
             "epochs": _span([made.recipe.epochs for grid in grids for _, made in experiments(grid.study, grid.setting)
                              if made.recipe.epochs]),
-            "seeds": f"{_span(seeds)} {'seed' if seeds == [1] else 'seeds'}" if seeds else "no seed yet",
+            "seeds": _of_seeds([pair for grid in grids for pair in _seeds(grid)]),
             "val_se": f"{100 * math.sqrt(mean * (1 - mean) / max(1, min(judged))):.2f}",
             "device": " and ".join(devices) or "no machine yet"}
 
@@ -60,10 +60,20 @@ def table(grid: Grid) -> Styler | html.Html:
     return html.neat(grid.labelled(pd.DataFrame(rows)), 1)
 
 
-def _seeds(grid: Grid) -> Sequence[int]:
-    """Of each variant that has any."""
-    runs = grid.summary()
-    return list(runs.groupby(list(grid.study.factors)).seed.nunique()) if len(runs) else []
+def _seeds(grid: Grid) -> list[tuple[int, int]]:
+    """Of each variant the seeds that there are, and those asked for, which a budget may have left out."""
+    there = set(grid.summary().address)
+    return [(sum(cell.address in there for cell in cells), len(cells))
+            for _, cells in replace(grid, cells=grid.cells + grid.left).variants()]
+
+
+def _of_seeds(found: list[tuple[int, int]]) -> str:
+    """"4 seeds"; "2 to 3 of 4 seeds" where some are left to train."""
+    seeds, wanted = ([pair[n] for pair in found] for n in (0, 1))
+    if not any(seeds):
+        return "no seed yet"
+    of = f" of {_span(wanted)}" if seeds != wanted else ""
+    return f"{_span(seeds)}{of} {'seed' if set(wanted if of else seeds) == {1} else 'seeds'}"
 
 
 def _span(numbers: Sequence[Any]) -> str:

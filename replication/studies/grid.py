@@ -68,6 +68,7 @@ def rates(*factors: float) -> Factor:
 
 
 STUDIES = {study.name: study for study in (
+    Study("single", "How well does one network learn?", "googlenet_bn"),  # `study.single` takes any other
     # -- how to train, on a pilot's images
     Study("rates", "Which peak rate, how many epochs, of how many images?", "googlenet", {
         "norm": NORM, "length": {

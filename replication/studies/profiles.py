@@ -1,6 +1,7 @@
 """profiles/*.yaml: what a build trains and with which parameters. No torch."""
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 
 from replication import paths
 from replication.errors import BadInput, unknown
+from replication.studies import estimate
 from replication.studies.grid import STUDIES
 from replication.studies.setting import Setting, setting
 
@@ -18,12 +20,16 @@ from replication.studies.setting import Setting, setting
 class Profile:
     """profiles/<name>.yaml: the parameters every notebook and run of a build gets, and the studies it trains, first
     things first, each with the parameters that are other for it, and `only`: of a study, the arms that it trains, those
-    of any of these choices, ({"norm": ("bn",)},); one may have fewer `seeds` than the study: {..., "seeds": ("3",)}."""
+    of any of these choices, ({"norm": ("bn",)},); one may have fewer `seeds` than the study: {..., "seeds": ("3",)}.
+
+    `budget`: seconds that `make reproduce` trains for at most. A profile that has one is trained a seed of all studies
+    at a time, so that what time cuts off is last seeds, and no study."""
     name: str
     about: str
     parameters: dict[str, Any]
     studies: dict[str, dict[str, Any]]
     only: dict[str, tuple[dict[str, tuple[str, ...]], ...]] = field(default_factory=dict)
+    budget: float = math.inf
 
     def given(self, study: str) -> dict[str, Any]:
         """A study's parameters; of one the profile does not list, the profile's own."""
@@ -60,4 +66,5 @@ def profile(name: str, folder: Path = paths.ROOT / "profiles") -> Profile:
                          for choice in (given["only"] if isinstance(given["only"], list) else [given["only"]]))
             for study, given in studies.items() if given.get("only")}
     own = {study: {key: value for key, value in given.items() if key != "only"} for study, given in studies.items()}
-    return Profile(name, held["about"], held["parameters"], own, only)
+    budget = estimate.seconds(str(held["budget"])) if "budget" in held else math.inf
+    return Profile(name, held["about"], held["parameters"], own, only, budget)

@@ -4,6 +4,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import compress
+from operator import not_
 from typing import TYPE_CHECKING, Any
 
 from replication.errors import unknown
@@ -29,10 +31,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A study under one setting."""
+    """A study under one setting. `left` are runs that a budget did not reach, no part of `cells`."""
     study: grid.Study
     setting: Setting
     cells: tuple[Cell, ...]
+    left: tuple[Cell, ...] = ()
 
     @property
     def name(self) -> str:
@@ -109,7 +112,7 @@ def study(name: str, **parameters: Any) -> Grid:
 
 def single(network: str, **parameters: Any) -> Grid:
     """One network of the registry, a run a seed: a study without factors. Arguments and errors as for `study`."""
-    return under(grid.Study("single", "How well does it learn?", network), setting(**parameters))
+    return under(replace(grid.named("single"), network=network), setting(**parameters))
 
 
 def asked(name: str, profile: str, **parameters: Any) -> Grid:
@@ -120,7 +123,9 @@ def asked(name: str, profile: str, **parameters: Any) -> Grid:
     """
     whole = _as_profiled(name, profile, parameters)
     if os.environ.get("REPLICATION_TRAIN") == "none":
-        return replace(whole, cells=tuple(cell for cell in whole.cells if store.find(cell.address)))
+        stored = [store.find(cell.address) is not None for cell in whole.cells]
+        return replace(whole, cells=tuple(compress(whole.cells, stored)),
+                       left=tuple(compress(whole.cells, map(not_, stored))))
     return whole
 
 
@@ -177,13 +182,18 @@ def of_profile(profile: profiles.Profile) -> list[Grid]:
     return [some(under(grid.named(name), profile.setting(name)), profile) for name in profile.studies]
 
 
-def missing(grids: list[Grid]) -> dict[str, tuple[str, experiments.Experiment, int]]:
+def missing(grids: list[Grid], by_seed: bool = False) -> dict[str, tuple[str, experiments.Experiment, int]]:
     """The missing runs of several studies by address, in the order they were declared: study by study, then seed by
-    seed, so that a first look at all variants comes before a second. A run that several studies share comes once."""
+    seed, so that a first look at all variants comes before a second. `by_seed`: what is not trained at all, which is
+    nearly free, then the first seed of every study, their second, and so on. A run that several studies share comes
+    once."""
+    cells = [(each, cell) for each in grids for cell in each.missing]
+    if by_seed:
+        cells.sort(key=lambda found: bool(found[1].experiment.recipe.epochs) * (
+            1 + found[1].seed - found[0].setting.first_seed))
     found: dict[str, tuple[str, experiments.Experiment, int]] = {}
-    for each in grids:
-        for cell in each.missing:
-            found.setdefault(cell.address, (title(each, cell), cell.experiment, cell.seed))
+    for each, cell in cells:
+        found.setdefault(cell.address, (title(each, cell), cell.experiment, cell.seed))
     return found
 
 

@@ -19,10 +19,12 @@ import time
 import traceback
 from collections.abc import Callable, Generator
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from tqdm import tqdm
 
+from replication import provenance
 from replication.errors import BadInput, count
 from replication.models import cost
 from replication.runs import experiments, store
@@ -34,6 +36,7 @@ START = 15.0   # seconds until a new process takes its first step: imports, imag
 USEFUL = 20.0  # seconds of training, as long as between two checkpoints, that are worth beginning a run for
 SETTLED = 4.0  # seconds after which a run's pace is believed
 MARGIN = 10.0  # seconds a worker has, once asked, to end its step, write its checkpoint and go
+TRIED = 3.0    # seconds of steps by which each worker measures the machine before it begins
 
 
 def cores() -> int:
@@ -81,8 +84,8 @@ def train(jobs: list[Job], until: float = math.inf, asked: Callable[[], bool] = 
     threads = max(1, cores() // count)
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by the children's libraries as they are loaded
-    crew = [context.Process(target=_work, args=(jobs, threads, todo, news, until - MARGIN, over.is_set), daemon=True)
-            for _ in range(count)]
+    crew = [context.Process(target=_work, args=(jobs, threads, todo, news, until - MARGIN, over.is_set, _tried(jobs)),
+                            daemon=True) for _ in range(count)]
     # A terminal's Ctrl-C and a scheduler's SIGTERM reach the whole group. Workers are born deaf to both: it is for the
     # parent to ask them to stop, and for them to do it between two steps.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -106,11 +109,13 @@ def train(jobs: list[Job], until: float = math.inf, asked: Callable[[], bool] = 
 
 def _watch(jobs: list[Job], crew: list[Any], news: Any, until: float = math.inf,
            asked: Callable[[], bool] = lambda: False) -> None:
-    """One bar for all of it, in a terminal, a log and a notebook alike."""
+    """One bar for all of it, in a terminal, a log and a notebook alike. How long the rest takes is the board's to say:
+    the bar's own guess counts the start, and runs without images."""
     tty = sys.stdout.isatty()
-    with tqdm(total=sum(total_images(experiment) for _, experiment, _ in jobs), unit=" images", unit_scale=True,
-              file=sys.stdout, leave=False, mininterval=0.5 if tty else 10, smoothing=0.05, dynamic_ncols=tty) as bar:
-        board = _Board(jobs, bar)
+    with tqdm(total=sum(total_images(experiment) for _, experiment, _ in jobs), unit_scale=True, file=sys.stdout,
+              bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} images [{elapsed}{postfix}]", leave=False,
+              mininterval=0.5 if tty else 10, dynamic_ncols=tty) as bar:
+        board = _Board(jobs, bar, len(crew), until)
         while not board.over and time.monotonic() < until:
             if asked():
                 raise KeyboardInterrupt
@@ -143,14 +148,19 @@ def _look_after(crew: list[Any]) -> None:
 class _Board:
     """What has been heard of each job, and the bar that shows it."""
 
-    def __init__(self, jobs: list[Job], bar: Any) -> None:
-        self.jobs, self.bar = jobs, bar
+    def __init__(self, jobs: list[Job], bar: Any, workers: int = 1, until: float = math.inf) -> None:
+        self.jobs, self.bar, self.workers, self.until = jobs, bar, workers, until
+        self.tried: list[float] = []  # multiply-adds a second of each worker before it began
         self.seen = [0] * len(jobs)
         self.done: set[int] = set()
         self.left: set[int] = set()  # for want of time
         self.large: dict[int, str] = {}  # for want of memory, and what to say
         self.first: dict[int, tuple[float, int]] = {}  # when progress was heard of first, and the images seen by then
         self.speed = 0.0  # multiply-adds a second of one worker
+        self.work = [experiments.work(experiment) for _, experiment, _ in jobs]
+        self.before: dict[int, float] = {}  # share of a run's work that was done when it was heard of first
+        self.share = [0.0] * len(jobs)      # the same now
+        self.began = math.inf  # when a run with images was heard of first
 
     @property
     def over(self) -> bool:
@@ -163,13 +173,19 @@ class _Board:
             raise BadInput(f"{name}: {what}")
         if kind == "failed":
             raise RuntimeError(f"{name} failed:\n{what}")
-        if kind == "left":
+        if kind == "tried":
+            self.tried.append(what)
+            if len(self.tried) == self.workers and min(self.tried) > 0:
+                self.bar.write(_forecast(self.jobs, self.tried, self.until - time.monotonic() - MARGIN),
+                               file=sys.stdout)
+        elif kind == "left":
             self.left.add(i)
         elif kind == "large":
             self.large[i] = f"{name}: {what}"
             self.bar.write(self.large[i], file=sys.stdout)
         elif kind == "done":
             self.done.add(i)
+            self.share[i] = 1.0
             self._seen(i, total_images(self.jobs[i][1]))
             self.bar.write(f"{len(self.done)}/{len(self.jobs)}  {name}: {what}", file=sys.stdout)
         else:
@@ -183,13 +199,49 @@ class _Board:
         experiment = self.jobs[i][1]
         total = total_images(experiment)
         self._seen(i, min(total, round(total * what.images / max(1, what.total))))
+        if what.total:
+            self.share[i] = what.images / what.total
+            self.before.setdefault(i, self.share[i])
+            self.began = min(self.began, time.monotonic())
         if what.loss == what.loss:  # the last word of a run has none
-            self.bar.set_postfix_str(f"epoch {what.epoch}, loss {what.loss:.2f}, error {what.error:.0%}",
+            self.bar.set_postfix_str(f"{self.rest()}epoch {what.epoch}, loss {what.loss:.2f}, error {what.error:.0%}",
                                      refresh=False)
         since, images = self.first.setdefault(i, (time.monotonic(), what.images))
         if what.images > images:
             self.speed = cost.whole_run(cost.multiply_adds(experiment.network), 1, what.images - images, 0) / (
                 time.monotonic() - since)
+
+
+    def rest(self) -> str:
+        """"about 12 min left, " by the work done since a run with images was heard of; nothing before that tells."""
+        took = time.monotonic() - self.began
+        done = sum(self.work[i] * (self.share[i] - share) for i, share in self.before.items())
+        if took < SETTLED or not done:
+            return ""
+        left = sum(work * (1 - share) for work, share in zip(self.work, self.share, strict=True))
+        return f"about {estimate.clock(left * took / done)} left, "
+
+
+def _tried(jobs: list[Job]) -> experiments.Experiment | None:
+    """What workers measure a CPU with: the first run that trains, where there is more than one to foretell. Of a GPU
+    nothing is known before its steps are compiled and recorded."""
+    from replication.training.device import device
+    trained = [experiment for _, experiment, _ in jobs if experiment.recipe.epochs]
+    return trained[0] if len(trained) > 1 and device() == "cpu" else None
+
+
+def _forecast(jobs: list[Job], speeds: list[float], left: float) -> str:
+    """How long all takes at so many multiply-adds a second of each worker, and how far `left` seconds reach."""
+    needs = [experiments.work(experiment) / sum(speeds) for _, experiment, _ in jobs]
+    at_once = f"{len(speeds)} at once, " if len(speeds) > 1 else ""
+    said = (f"The {len(jobs)} runs take about {estimate.clock(sum(needs))} on this machine ({at_once}"
+            f"{provenance.processor()}, measured just now)")
+    if left == math.inf:
+        return said + "."
+    reached = sum(end <= left for end in accumulate(needs))
+    return said + (", and there is time for all of them." if reached == len(jobs) else
+                   f"; in the {estimate.clock(max(0.0, left))} there are for it, about {reached} of them. The same "
+                   f"command goes on.")
 
 
 def _say_left(rest: list[Job], done: int, speed: float) -> None:
@@ -205,10 +257,11 @@ def _say_left(rest: list[Job], done: int, speed: float) -> None:
 
 
 def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = math.inf,
-          asked: Callable[[], bool] = lambda: False) -> None:
-    """Trains what `todo` names until it says None, or to a checkpoint once time is up (time.monotonic is the machine's,
-    the same in every process) or the parent has asked to stop. On a GPU several runs take turns (`lanes`); where the
-    oldest would not end in time, the youngest wait: one run that ends is worth more than two that are begun."""
+          asked: Callable[[], bool] = lambda: False, tried: experiments.Experiment | None = None) -> None:
+    """Tells how fast it trains what is to be `tried`. Then trains what `todo` names until it says None, or to a
+    checkpoint once time is up (time.monotonic is the machine's, the same in every process) or the parent has asked to
+    stop. On a GPU several runs take turns (`lanes`); where the oldest would not end in time, the youngest wait: one run
+    that ends is worth more than two that are begun."""
     import torch
 
     from replication.training import lanes
@@ -216,6 +269,8 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = ma
     from replication.training.loop import Stopped, too_large
     threading.Thread(target=_follow, daemon=True).start()
     torch.set_num_threads(threads)
+    if tried is not None:
+        news.put(("tried", 0, _pace(tried)))
     going: list[tuple[int, Generator[None, None, store.Run], lanes.Lane]] = []
     free: list[lanes.Lane] = []
     alone: list[int] = []  # what did not fit beside others
@@ -263,6 +318,14 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = ma
             waiting = 0
             for pace in paces:
                 pace.anew()
+
+
+def _pace(experiment: experiments.Experiment) -> float:
+    from replication.training.pace import pace
+    try:
+        return pace(experiment, TRIED)
+    except Exception:  # said when it is that run's turn
+        return 0.0
 
 
 class _Pace:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from scipy.stats import t
 from stored import put
 
 from replication.pages import figures, finals, findings, measures
+from replication.runs import store
 from replication.studies import study
 
 SMALL = {"dataset": "shapes", "images": 4000, "val_images": 10000, "epochs": 3, "seeds": 2}
@@ -34,6 +36,18 @@ def test_seeds_and_epochs_that_differ_are_a_span(out: Path) -> None:
     more = study.study("v1.weight", **{**SMALL, "seeds": 3})
     put(more, lambda cell: 0.2)
     assert finals.protocol(few, more)["seeds"] == "1 to 3 seeds"
+
+
+def test_seeds_that_a_budget_left_out_are_told(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three smoothings with three seeds each, none of one and two of another."""
+    monkeypatch.setenv("REPLICATION_TRAIN", "none")
+    grid = study.study("v3.smoothing", **{**SMALL, "seeds": 3})
+    put(study.only([grid], {"smoothing": ("0", "0.1")})[0], lambda cell: 0.2)
+    shutil.rmtree(store.folder(grid.cells[-2].address))
+    monkeypatch.setattr(study, "_as_profiled", lambda *_: grid)
+    assert finals.protocol(study.asked("v3.smoothing", "cpu"))["seeds"] == "0 to 3 of 3 seeds"
+    put(study.only([grid], {"smoothing": ("0.2",)})[0], lambda cell: 0.2)
+    assert finals.protocol(study.asked("v3.smoothing", "cpu"))["seeds"] == "2 to 3 of 3 seeds"
 
 
 def test_a_variant_s_line(out: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 import torch
 from trained import weights, work
 
-from replication import files, provenance
+from replication import files, paths, provenance
 from replication.__main__ import main
 from replication.data import spec
 from replication.errors import BadInput
@@ -28,6 +28,7 @@ from replication.studies.compose import compose
 from replication.studies.setting import Setting
 from replication.training import loop
 
+real = profiles.profile
 pytestmark = pytest.mark.usefixtures("out", "one_thread", "one_core")
 Tiny = Callable[..., experiments.Experiment]
 
@@ -218,6 +219,49 @@ def test_priority_is_the_profile_s_order_seed_by_seed() -> None:
     titles = [title for title, *_ in study.missing(study.of_profile(profile)).values()]
     assert [title.split()[0] for title in titles] == ["v1.aux"] * 40 + ["v1.gradient"] * 30
     assert [title.split()[-1] for title in titles[:40]] == [str(seed) for seed in range(5) for _ in range(8)]
+
+
+def test_a_profile_with_a_budget_is_trained_a_seed_of_all_studies_at_a_time() -> None:
+    """Wherever time ends, no arm is more than a seed ahead of another that is to have as many; what trains nothing
+    comes first."""
+    profile = profiles.profile("cpu")
+    assert profile.budget < math.inf
+    grids = study.of_profile(profile)
+    order = list(study.missing(grids, by_seed=True))
+    assert set(order) == set(study.missing(grids))
+    untrained = {cell.address for each in grids for cell in each.cells if not cell.experiment.recipe.epochs}
+    assert set(order[:len(untrained)]) == untrained
+    arms = [[cell.address for cell in cells] for each in grids for _, cells in each.variants() if len(cells) > 1]
+    assert len(arms) > 2
+    for n in range(len(untrained), len(order)):
+        done = [len(set(arm) & set(order[:n])) for arm in arms]
+        assert all(max(done) - have <= 1 or have == len(arm) for have, arm in zip(done, arms, strict=True)
+                   if not set(arm) <= untrained), n
+
+
+@pytest.mark.parametrize(("asked", "left"), [
+    (["--profile", "cpu", "--budget", "profile"], 420.0), (["--profile", "cpu"], math.inf),
+    (["--profile", "cpu", "--budget", "none"], math.inf), (["--profile", "cpu", "--budget", "90s"], 90.0),
+    (["--profile", "worth", "--budget", "profile"], math.inf)])
+def test_a_profile_s_own_budget(monkeypatch: pytest.MonkeyPatch, asked: list[str], left: float) -> None:
+    """Only where it is asked for; the profile worth has none."""
+    monkeypatch.setattr(profiles, "profile", lambda name: replace(real(name), budget=420.0 if name == "cpu" else
+                                                                  real(name).budget))
+    given: list[float] = []
+    monkeypatch.setattr(workers, "train", lambda jobs, until, asked: given.append(until - time.monotonic()))
+    assert main(["run", *asked]) == 0
+    assert given == [pytest.approx(left, abs=30)]
+
+
+def test_make_reproduce_spends_it() -> None:
+    """BUDGET=none or another time in its place; `make gpu` has a budget of its own."""
+    for word, said in (("", "--budget profile"), ("BUDGET=none", "--budget none"), ("BUDGET=5m", "--budget 5m")):
+        done = subprocess.run(["make", "-n", "reproduce", *word.split()], cwd=paths.ROOT, text=True,
+                              capture_output=True, check=True)
+        train, pages = (next(line for line in done.stdout.splitlines() if part in line)
+                        for part in ("replication run", "execute.py"))
+        assert train.endswith(said)
+        assert pages.startswith("REPLICATION_TRAIN=none ")
 
 
 def test_a_budget_ends_in_time(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

@@ -127,7 +127,9 @@ def test_after_a_budget_a_page_asks_for_what_is_stored(monkeypatch: pytest.Monke
     store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [{"epoch": 0.0}], {"val_error": 1.0}, {})
     monkeypatch.setenv("REPLICATION_TRAIN", "none")
     monkeypatch.setattr(workers, "train", lambda _: pytest.fail("trained"))
-    assert study.asked("v1.aux", "cpu-full", **SMALL, seeds=3).train().cells == (cell,)
+    asked = study.asked("v1.aux", "cpu-full", **SMALL, seeds=3)
+    assert asked.train().cells == (cell,)
+    assert asked.left == whole.cells[:-1]
     assert len(study.stored("v1.aux", "cpu-full").cells) > 1, "what is only read is told as it is"
     monkeypatch.delenv("REPLICATION_TRAIN")
     assert len(study.asked("v1.aux", "cpu-full", **SMALL, seeds=3).missing) == len(whole.cells) - 1
@@ -213,8 +215,9 @@ GOOD: dict[str, Any] = {"about": "x", "parameters": {"epochs": 2}, "studies": ["
     (yaml.safe_dump({**GOOD, "studies": "v1.aux"}), "mine.yaml"),
     (yaml.safe_dump({**GOOD, "studies": [{"v1.aux": {"epoch": 2}}]}), "Unknown parameter 'epoch'. Did you mean"),
     (yaml.safe_dump({**GOOD, "studies": [{"v1.aux": 2}]}), "mine.yaml"),
+    (yaml.safe_dump({**GOOD, "budget": "soon"}), "'soon' is no time to spend"),
     ("- a list", "mine.yaml"), ("", "mine.yaml"), ("about: [unclosed", "mine.yaml"),
-], ids=range(12))
+], ids=range(13))
 def test_a_profile_that_cannot_be_read_is_one_sentence(tmp_path: Path, text: str, match: str) -> None:
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(BadInput, match=match) as problem:
@@ -257,6 +260,14 @@ def test_a_notebook_s_parameters_are_the_profile_s() -> None:
             if key in known and name not in studies:
                 assert (key, default) == (key, cpu.get(key, default)), name
                 assert type(default) is type(cpu.get(key, default)), (name, key)
+
+
+def test_the_cpu_profile_trains_what_the_page_of_any_network_shows() -> None:
+    """Within its budget and beside other runs, or the page would train it alone and later."""
+    page = study.single(**parameters(paths.ROOT / "book" / "train_any.ipynb"))
+    trained = next(each for each in study.of_profile(profiles.profile("cpu")) if each.study.name == "single")
+    assert [cell.address for cell in trained.cells] == [cell.address for cell in page.cells]
+    assert trained.name == page.name
 
 
 def test_a_page_of_studies_refuses_what_no_study_knows() -> None:

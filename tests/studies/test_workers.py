@@ -12,16 +12,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
+from trained import work
 
-from replication import paths
+from replication import paths, provenance
 from replication.data import spec
 from replication.errors import BadInput
 from replication.models import ops
 from replication.runs import experiments, store
-from replication.studies import workers
+from replication.studies import estimate, workers
+from replication.training import loop
 
 pytestmark = pytest.mark.usefixtures("out")
 
@@ -162,6 +165,60 @@ def test_the_watch_ends_when_all_are_done(capfd: pytest.CaptureFixture[str]) -> 
     watched(("done", 1, "top-1 error 9.0%"), ("done", 0, "diverged after 1 epochs"))
     assert [line for line in capfd.readouterr().out.splitlines() if ":" in line and "/2  " in line] == [
         "1/2  two: top-1 error 9.0%", "2/2  one: diverged after 1 epochs"]
+
+
+def test_a_bar_promises_nothing_before_images_were_trained(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten runs without images in a hundred seconds of start tell nothing of the hundred that train; nor does what was
+    trained before this process. A tenth of two runs each in fifty seconds leaves a hundred runs' 4,900 s."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    look, run = tiny("bn", epochs=0), tiny("bn")
+    monkeypatch.setattr(experiments, "work", lambda made: float(made is run))
+    said: list[str] = []
+    bar = Mock(set_postfix_str=lambda text, refresh: said.append(text))
+    board = workers._Board([*[("look", look, i) for i in range(10)], *[("run", run, i) for i in range(100)]], bar)
+    clock[0] = 100.0
+    for i in range(10):
+        board.hear("progress", i, loop.Progress("a", 0, 0, 0))
+        board.hear("done", i, "")
+    for clock[0], images in ((200.0, 200), (203.0, 204), (250.0, 240)):
+        for i in (10, 11):
+            board.hear("progress", i, loop.Progress("a", images, 400, 1, 2.0, 0.5))
+    assert said[:4] == ["epoch 1, loss 2.00, error 50%"] * 4
+    assert said[-1] == f"about {estimate.clock(50 * (98 + 2 * 0.4) / 0.2)} left, epoch 1, loss 2.00, error 50%"
+    for i in range(10, 110):
+        board.hear("done", i, "")
+    assert board.over
+    assert board.rest() == "about 0 s left, "
+
+
+def test_workers_measure_before_they_begin(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real steps, of which nothing stays; what cannot be trained is no number, and refused at its turn."""
+    made = tiny("bn", epochs=1)
+    jobs = [("look", tiny("bn", epochs=0), 0), ("one", made, 0), ("two", made, 1)]
+    assert workers._tried(jobs) is made
+    assert workers._tried(jobs[:2]) is None
+    monkeypatch.setattr(workers, "TRIED", 0.1)
+    told = work(jobs[:1], monkeypatch, tried=made)
+    assert [kind for kind, *_ in told] == ["tried", "done"]
+    assert told[0][2] > 0
+    assert [run.address for run in store.everything(paths.mine())] == [experiments.address(jobs[0][1], 0)]
+    assert list(store.checkpoint("x").parent.glob("*.pt")) == []
+    assert work(jobs[:1], monkeypatch, tried=tiny(batch=999))[0] == ("tried", 0, 0.0)
+
+
+@pytest.mark.parametrize(("left", "said"), [
+    (float("inf"), "take about 25 s on this machine (2 at once, Some CPU, measured just now)."),
+    (30, "take about 25 s on this machine (2 at once, Some CPU, measured just now), and there is time for all of "
+         "them."),
+    (16, "take about 25 s on this machine (2 at once, Some CPU, measured just now); in the 16 s there are for it, "
+         "about 3 of them. The same command goes on.")])
+def test_the_forecast(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, left: float, said: str) -> None:
+    """Five runs of 100 at 5 and 15 a second."""
+    monkeypatch.setattr(experiments, "work", lambda _: 100.0)
+    monkeypatch.setattr(provenance, "processor", lambda: "Some CPU")
+    jobs = [("run", tiny(), i) for i in range(5)]
+    assert workers._forecast(jobs, [5.0, 15.0], left) == "The 5 runs " + said
 
 
 def test_a_bug_comes_with_its_traceback() -> None:
