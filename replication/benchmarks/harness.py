@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from replication import files, paths, provenance
+from replication.training import accelerate
 from replication.training.device import device
 
 PHASES = ("train", "infer")
@@ -165,6 +166,12 @@ def memory(cuda: bool, which: str) -> float:
         return int(found[1]) * 1024 / 1e6 if found else math.nan
     except OSError:
         return math.nan
+
+
+def keep_memory(where: torch.device, keep: bool = True) -> None:
+    """What is freed stays with the process or not (accelerate), where that can be chosen."""
+    if "memory" in accelerate.tricks(where.type, math.inf, "auto"):
+        accelerate.keep_memory(keep)
 
 
 def wake(where: torch.device) -> None:

@@ -84,6 +84,7 @@ def run(quick: bool = False) -> Path:
     network, batch = table1(QUICK_BATCH if quick else BATCH[where.type])
     cuda = where.type == "cuda"
     dtype = torch.bfloat16 if cuda else torch.float32
+    harness.keep_memory(where)  # as a run has it
     ceiling = harness.ceilings(where)
     harness.wake(where)
     timed = [Timed(name, phase, call, cuda) for name, phase, call in _calls(network, batch, where, dtype)]

@@ -213,8 +213,8 @@ class Entry:
 
     def _settle(self) -> None:
         """What is freed stays with the process or not, as this variant has it: tuned is as good as we know how."""
-        if self.where.type == "cpu" and "memory" in accelerate.tricks("cpu", math.inf, "auto"):
-            accelerate.keep_memory("memory" in _tricks(self) if self.ours else self.variant != "torchvision-reference")
+        harness.keep_memory(self.where, "memory" in _tricks(self) if self.ours
+                            else self.variant != "torchvision-reference")
 
     def _attempt(self, work: Callable[[], None]) -> None:
         try:
