@@ -147,34 +147,33 @@ NUMBERS = 1 << 18  # 1 MB of a map at once
 
 class _ByPixels(torch.autograd.Function):
     """LRN of NUMBERS numbers at a time, so that all that lies between its input and its output, and is computed anew
-    on the way back, stays in the processor's cache. The sum is of `size` shifted views of the pixels, (n, C) with room
-    at both ends: a few additions, where a matrix would have C products. Gives a map whose channels lie side by side
-    (channels_last), and takes such a one without a copy."""
+    on the way back, stays in the processor's cache. The sum is of shifted views of the pixels: a few additions, where a
+    matrix would have C products. Gives a map whose channels lie side by side (channels_last), and takes such a one
+    without a copy."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, op: ops.LRN) -> Tensor:
         ctx.save_for_backward(x)
         ctx.op = op
-        out = _beside(x)
-        squares = _room(x, op, op.k / op.size)
+        out, squares = _beside(x), _room(x, op, op.k / op.size)
         for pixels, place in _some(x, out):
-            torch.mul(pixels, _power(_scale(pixels, squares, op), op.beta), out=place)
+            factor = _power(_scale(pixels, squares, op), op.beta)
+            torch.mul(pixels, factor[:, :pixels.shape[1]], out=place)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (x,), op = ctx.saved_tensors, ctx.op
-        out = _beside(x)
-        squares, inner = _room(x, op, op.k / op.size), _room(x, op, 0.0)
-        before = (op.size - 1) // 2  # the window looks the other way
+        out, squares, inner = _beside(x), _room(x, op, op.k / op.size), _room(x, op, 0.0)
         for pixels, g, place in _some(x, gradient, out):
             scale = _scale(pixels, squares, op)
             factor = _power(scale, op.beta)
-            part = inner[:len(pixels)]
-            torch.mul(g, pixels, out=part[:, before:before + pixels.shape[1]]).mul_(factor).div_(scale)
-            torch.mul(g, factor, out=place).addcmul_(
-                pixels, _window(part, op.size), value=-2 * op.beta * op.alpha / op.size)
+            torch.mul(g, factor[:, :pixels.shape[1]], out=place)
+            middle = _middle(inner, pixels, (op.size - 1) // 2)  # the window looks the other way
+            torch.mul(g, pixels, out=middle).mul_(factor.div_(scale)[:, :pixels.shape[1]])
+            back = _window(inner[:len(pixels) + 1], op.size)[:, :pixels.shape[1]]
+            place.addcmul_(pixels, back, value=-2 * op.beta * op.alpha / op.size)
         return out, None
 
 
@@ -193,33 +192,40 @@ def _beside(x: Tensor) -> Tensor:
 
 
 def _room(x: Tensor, op: ops.LRN, value: float) -> Tensor:
-    """(n, C + size - 1), all `value`: some pixels of x with neighbours beyond the first and the last channel."""
+    """(n + 1, C + size - 1), all `value`: some pixels of x with neighbours beyond the first and the last channel."""
     channels = x.shape[1]
-    return x.new_full((min(max(1, NUMBERS // channels), x.numel() // channels), channels + op.size - 1), value)
+    pixels = min(max(1, NUMBERS // channels), x.numel() // channels)
+    return x.new_full((pixels + 1, channels + op.size - 1), value)
+
+
+def _middle(room: Tensor, pixels: Tensor, before: int) -> Tensor:
+    """The places of the pixels themselves, (n, C)."""
+    return room[:len(pixels), before:before + pixels.shape[1]]
 
 
 def _scale(pixels: Tensor, room: Tensor, op: ops.LRN) -> Tensor:
-    """(n, C): k + alpha / size · Σ x², of which each neighbour, also one beyond the ends, brings k / size."""
-    room, before = room[:len(pixels)], op.size // 2
+    """k + alpha / size · Σ x², of which each neighbour, also one beyond the ends, brings k / size. As `_window` has it:
+    the first C of each row."""
     torch.addcmul(room.new_full((), op.k / op.size), pixels, pixels, value=op.alpha / op.size,
-                  out=room[:, before:before + pixels.shape[1]])
-    return _window(room, op.size)
+                  out=_middle(room, pixels, op.size // 2))
+    return _window(room[:len(pixels) + 1], op.size)
 
 
 def _window(room: Tensor, size: int) -> Tensor:
-    """(n, C): the sums of `size` neighbours in (n, C + size - 1). From sums of 1, 2, 4 ... neighbours: three additions
-    for five."""
-    channels = room.shape[1] - size + 1
-    total, start, sums, width = None, 0, room, 1
+    """The sums of `size` neighbours in a room of (n + 1, C + size - 1): the first C of each of n rows as long. What
+    follows in a row mixes two pixels: as one long row all of it is added at once, which is faster. From sums of 1, 2, 4
+    ... neighbours: three additions for five."""
+    total, start, sums, width = None, 0, room.flatten(), 1
+    wanted = room[1:].numel()
     while width <= size:
         if size & width:
-            part = sums[:, start:start + channels]
+            part = sums[start:start + wanted]
             total, start = part if total is None else total + part, start + width
         if 2 * width <= size:
-            sums = sums[:, :-width] + sums[:, width:]
+            sums = sums[:-width] + sums[width:]
         width *= 2
     assert total is not None
-    return total
+    return total.view(-1, room.shape[1])
 
 
 def _power(scale: Tensor, beta: float) -> Tensor:
