@@ -19,6 +19,7 @@ from replication.benchmarks import harness
 from replication.models import cost, ops
 from replication.models.build import build
 from replication.models.googlenet import googlenet
+from replication.pages import speed
 
 BATCH = {"cpu": 16, "cuda": 512}  # on a GPU enough to hide what it takes to launch a row
 CALLS = {"cpu": 3, "cuda": 20}    # timed in a turn
@@ -99,6 +100,7 @@ def run(quick: bool = False) -> Path:
         path, [{**common, **line(one, sums[one.phase][one.row], *ceiling)} for one in timed], COLUMNS)
     print(harness.shown(frame, ("row", "phase", "bound", "predicted_ms", "ms", "ratio", "status")))
     print(f"\nThis device at its best: matrices {ceiling[0]:.3g} TFLOP/s, copies {ceiling[1]:.3g} GB/s.\n{path}")
+    print(speed.in_words({}, {frame.device.iloc[0]: frame}))
     return path
 
 

@@ -34,6 +34,7 @@ from replication.models import cost, onnx, ops
 from replication.models.build import build
 from replication.models.googlenet import googlenet, googlenet_bn, googlenet_torchvision
 from replication.models.inception_v3 import inception_v3
+from replication.pages import speed
 from replication.runs import experiments
 from replication.training import accelerate, loop, optim
 
@@ -114,6 +115,8 @@ def run(quick: bool = False, until: float = math.inf) -> Path:
             if cuda:
                 torch.compiler.reset()  # or the eighth shape of the same code would silently not be compiled
     print(f"\nThis device at its best: matrices {ceiling[0]:.3g} TFLOP/s, copies {ceiling[1]:.3g} GB/s.\n{path}")
+    if rows:
+        print(speed.in_words({frame.device.iloc[0]: frame}, {}))
     return path
 
 

@@ -118,7 +118,7 @@ def test_other_threads_or_versions_have_ceilings_of_their_own(out: Path, other: 
 # -- targets ------------------------------------------------------------------------------------------------------
 def verdicts(*lines: dict[str, Any], device: str = H200, **roofline: pd.DataFrame) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for target, _, value in speed.against_targets({device: frame(*lines)} if lines else {}, roofline):
+    for target, _, value, _ in speed.against_targets({device: frame(*lines)} if lines else {}, roofline):
         found.setdefault(target.sentence.split()[0], []).append(f"{value:g} {target.verdict(value)}")
     return found
 
@@ -165,18 +165,32 @@ def test_the_targets_of_a_processor_by_hand() -> None:
     trained = {"phase": "train", "times_tuned": math.nan}
     assert verdicts(cpu("googlenet") | trained | {"times_normalised": 1.15}) == {"GoogLeNet": ["1.15 met"]}
     assert verdicts(cpu("googlenet", "ours-none") | trained | {"times_normalised": 1.15}) == {}
-    rows = frame(*({"device": "P", "row": row, "phase": phase, "precision": "fp32", "ratio": 5, "resolution": 224}
+    rows = frame(*({"device": "P", "row": row, "phase": phase, "precision": "fp32", "ms": 10, "ms_low": 9,
+                    "ms_high": 12, "predicted_ms": 2, "resolution": 224}
                    for row in ("norm1", "norm2") for phase in ("infer", "train")))
     assert verdicts(P=rows) == {"LRN": ["5 met"]}
-    assert verdicts(P=rows.assign(ratio=5.1)) == {"LRN": ["5.1 missed"]}
+    assert verdicts(P=rows.assign(ms=10.2)) == {"LRN": ["5.1 missed"]}
     assert verdicts(P=rows.assign(precision="bf16")) == {}
+
+
+def test_a_target_has_the_range_of_its_turns() -> None:
+    cpu = line(variant="onnxruntime", phase="infer", precision="fp32", device="P", times_tuned=1.5,
+               times_tuned_low=1.25, times_tuned_high=1.75)
+    rows = frame({"device": "P", "row": "norm2", "phase": "infer", "precision": "fp32", "ms": 10, "ms_low": 9,
+                  "ms_high": 12, "predicted_ms": 2, "resolution": 224})
+    assert speed.in_words({"P": frame(cpu)}, {"P": rows}).splitlines() == [
+        "The exported network 1.5 times torchvision's, tuned: 1.5× [1.25, 1.75], met "
+        "(GoogLeNet, 224 px, exported, onnxruntime, P)",
+        "LRN of the large maps (norm2) within five times what its bytes take: 5× [4.5, 6], met (norm2, 224 px, P)"]
+    assert speed.in_words({H200: frame(line(tflops=70, images_per_s_low=1000, images_per_s_high=1000))}, {}).count(
+        "60 TFLOP/s at 224 px: 70 TFLOP/s, met") == 1  # no range was taken
 
 
 def test_a_table_of_before_has_no_ratio_to_another_network(out: Path) -> None:
     old = line("googlenet", precision="fp32", device="P")
     del old["times_normalised"]
     write(out / "tables", "bench-p.csv", old)
-    assert not [value for target, _, value in speed.against_targets(speed.stored("bench"), {})
+    assert not [value for target, _, value, _ in speed.against_targets(speed.stored("bench"), {})
                 if target.sentence.startswith("GoogLeNet")]
 
 
