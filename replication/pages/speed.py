@@ -190,25 +190,25 @@ TARGETS = (
 
 
 def against_targets(bench: Tables, roofline: Tables) -> list[tuple[Target, str, float, str]]:
-    """(target, where, value, the same in words with its range) of every line that a target is asked of."""
+    """(target, where, value, its range) of every line that a target is asked of. The value has three digits, as it is
+    shown: a turn more or less moves the third."""
     return [(target, f"{f'{line.row}, {line.resolution} px' if target.row else _whose(line)}, {line.device}",
-             target.value(line), _ranged(target, line)) for target in TARGETS for line in target.lines(bench, roofline)]
+             float(f"{target.value(line):.3g}"), _range(target, line))
+            for target in TARGETS for line in target.lines(bench, roofline)]
 
 
-def _ranged(target: Target, line: Any) -> str:
-    """`1.1× [0.93, 1.22]`, the range by the lowest and the highest turns, where the table has them."""
+def _range(target: Target, line: Any) -> str:
+    """` [0.93, 1.22]`, by the lowest and the highest turns; nothing where the table has none."""
     ends = [target.value(line._replace(**{name: held for name in line._fields
                                           if pd.notna(held := getattr(line, f"{name}_{end}", math.nan))}))
             for end in ("low", "high")]
-    value = target.value(line)
-    return f"{digits(value)}{target.unit}" + (
-        f" [{', '.join(digits(each) for each in sorted(ends))}]" if ends != [value, value] else "")
+    return f" [{', '.join(digits(each) for each in sorted(ends))}]" if ends != [target.value(line)] * 2 else ""
 
 
 def in_words(bench: Tables, roofline: Tables) -> str:
     """The targets that were asked, a line each, for a terminal."""
-    return "\n".join(f"{target.sentence}: {said}, {target.verdict(value)} ({where})"
-                     for target, where, value, said in against_targets(bench, roofline))
+    return "\n".join(f"{target.sentence}: {digits(value)}{target.unit}{ends}, {target.verdict(value)} ({where})"
+                     for target, where, value, ends in against_targets(bench, roofline))
 
 
 def _whose(line: Any) -> str:
@@ -221,8 +221,9 @@ def targets(bench: Tables, roofline: Tables) -> Html:
     found, groups = against_targets(bench, roofline), Groups()
     for target in TARGETS:
         groups[target.sentence] = [
-            [escape(where), said, word(target.verdict(value), words[target.verdict(value)])]
-            for one, where, value, said in found if one is target
+            [escape(where), f"{digits(value)}{target.unit}{f'<small>{ends}</small>' if ends else ''}",
+             word(target.verdict(value), words[target.verdict(value)])]
+            for one, where, value, ends in found if one is target
         ] or [[word(f"not yet measured on {target.asked}", "not-run")]]
     return Html(grouped(("", "measured", "verdict"), groups))
 

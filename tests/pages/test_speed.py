@@ -186,6 +186,12 @@ def test_a_target_has_the_range_of_its_turns() -> None:
         "60 TFLOP/s at 224 px: 70 TFLOP/s, met") == 1  # no range was taken
 
 
+def test_a_verdict_is_of_the_number_that_is_shown() -> None:
+    made = {"variant": "onnxruntime", "phase": "infer", "precision": "fp32"}
+    assert verdicts(line(**made, times_tuned=1.4996)) == {"The": ["1.5 met"]}
+    assert verdicts(line(**made, times_tuned=1.4949)) == {"The": ["1.49 missed"]}
+
+
 def test_a_table_of_before_has_no_ratio_to_another_network(out: Path) -> None:
     old = line("googlenet", precision="fp32", device="P")
     del old["times_normalised"]
