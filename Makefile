@@ -52,6 +52,7 @@ gpu:
 	$(BARE) -m replication run --profile $(PROFILE) --budget $(or $(BUDGET),25m) --bundle $(OUT)/bundle.tar
 
 bench: $(READY)
+	$(BIN)/python -m replication bench --roofline
 	$(BIN)/python -m replication bench
 
 # the maintainers' command: takes finished work over from out/ to results/

@@ -150,7 +150,8 @@ class _Board:
 
     def __init__(self, jobs: list[Job], bar: Any, workers: int = 1, until: float = math.inf) -> None:
         self.jobs, self.bar, self.workers, self.until = jobs, bar, workers, until
-        self.tried: list[float] = []  # multiply-adds a second of each worker before it began
+        # Of each worker before it began: multiply-adds a second of training, GFLOP/s of matrices.
+        self.tried: list[tuple[float, float]] = []
         self.seen = [0] * len(jobs)
         self.done: set[int] = set()
         self.left: set[int] = set()  # for want of time
@@ -175,7 +176,7 @@ class _Board:
             raise RuntimeError(f"{name} failed:\n{what}")
         if kind == "tried":
             self.tried.append(what)
-            if len(self.tried) == self.workers and min(self.tried) > 0:
+            if len(self.tried) == self.workers and min(self.tried)[0] > 0:
                 self.bar.write(_forecast(self.jobs, self.tried, self.until - time.monotonic() - MARGIN),
                                file=sys.stdout)
         elif kind == "left":
@@ -230,12 +231,14 @@ def _tried(jobs: list[Job]) -> experiments.Experiment | None:
     return trained[0] if len(trained) > 1 and device() == "cpu" else None
 
 
-def _forecast(jobs: list[Job], speeds: list[float], left: float) -> str:
-    """How long all takes at so many multiply-adds a second of each worker, and how far `left` seconds reach."""
-    needs = [experiments.work(experiment) / sum(speeds) for _, experiment, _ in jobs]
-    at_once = f"{len(speeds)} at once, " if len(speeds) > 1 else ""
+def _forecast(jobs: list[Job], tried: list[tuple[float, float]], left: float) -> str:
+    """How long all takes at so many multiply-adds a second of each worker, and how far `left` seconds reach; with the
+    GFLOP/s of matrices that all workers reached together, by which to compare machines."""
+    speed, gflops = map(sum, zip(*tried, strict=True))
+    needs = [experiments.work(experiment) / speed for _, experiment, _ in jobs]
+    at_once = f"{len(tried)} at once, " if len(tried) > 1 else ""
     said = (f"The {len(jobs)} runs take about {estimate.clock(sum(needs))} on this machine ({at_once}"
-            f"{provenance.processor()}, measured just now)")
+            f"{provenance.processor()}, {gflops:.0f} GFLOP/s of matrices, measured just now)")
     if left == math.inf:
         return said + "."
     reached = sum(end <= left for end in accumulate(needs))
@@ -265,12 +268,12 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = ma
     import torch
 
     from replication.training import lanes
-    from replication.training.device import device
+    from replication.training.device import device, matmul_gflops
     from replication.training.loop import Stopped, too_large
     threading.Thread(target=_follow, daemon=True).start()
     torch.set_num_threads(threads)
     if tried is not None:
-        news.put(("tried", 0, _pace(tried)))
+        news.put(("tried", 0, (_pace(tried), matmul_gflops() or 0.0)))
     going: list[tuple[int, Generator[None, None, store.Run], lanes.Lane]] = []
     free: list[lanes.Lane] = []
     alone: list[int] = []  # what did not fit beside others
