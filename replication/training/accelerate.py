@@ -5,8 +5,9 @@ compile     torch.compile fuses the small operations between convolutions. Compi
 graph       A whole step, from the crops to the new weights, is recorded once as a CUDA graph and then replayed. Python
             then no longer launches some thousand kernels a step. GPU only.
 merge       The 1×1 convolutions of a module that read the same map are computed as one.
-memory      Freed memory stays with the process. Left alone, glibc gives every map of more than 32 MB back to the
-            system as soon as it is freed, and the next one is cleared anew, page by page, before it is written.
+memory      Freed memory stays with the process until the run ends. Left alone, glibc gives every map of more than 32 MB
+            back to the system as soon as it is freed, and the next one is cleared anew, page by page, before it is
+            written.
 fold        Batch normalisation is part of the convolutions whenever the network is judged, in fp32 alone.
 
 REPLICATION_FAST chooses: names ("compile,graph"), "none", or "auto". On a CPU auto is fold, and memory where the
@@ -86,6 +87,13 @@ def keep_memory(keep: bool = True) -> None:
     for parameter, value in ((M_MMAP_MAX, 0 if keep else 1 << 16), (M_MMAP_THRESHOLD, 32 << 20),
                              (M_TRIM_THRESHOLD, 2 ** 31 - 1 if keep else 64 << 20)):
         _glibc().mallopt(parameter, value)
+
+
+def give_memory_back(which: frozenset[str]) -> None:
+    """At a run's end, if it kept its memory: the system gets what is free, and the next run begins as this one did."""
+    if "memory" in which:
+        keep_memory(False)
+        _glibc().malloc_trim(0)
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # malloc.h

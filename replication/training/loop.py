@@ -130,7 +130,9 @@ def steps(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
     images = run.steps * experiment.recipe.batch
     watch(Progress(run.address, images, images, experiment.recipe.epochs))
     run.save()
-    return distributed.told(run.commit)
+    done = distributed.told(run.commit)
+    accelerate.give_memory_back(run.tricks)
+    return done
 
 
 class _Run:

@@ -1,6 +1,7 @@
 """What makes steps faster: the same numbers with and without it, and what does not work is left out once, aloud."""
 from __future__ import annotations
 
+import resource
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -125,6 +126,20 @@ def test_a_large_map_is_not_cleared_anew(python: Callable[..., Any]) -> None:
     left, kept, left_again = map(int, python(FAULTS).stdout.split())
     assert kept <= 2
     assert min(left, left_again) >= 32
+
+
+@pytest.mark.skipif(accelerate._glibc() is None, reason="glibc alone has it")
+def test_a_run_gives_its_memory_back(tiny: Tiny, out: Path) -> None:
+    """A process that trained and goes on, as a notebook may, holds no more than it uses."""
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(1 << 24)  # 64 MB
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    during: list[int] = []
+    loop.train(tiny(), 0, stop=lambda: during.append(faults()))
+    assert during[-1] <= 2
+    assert [faults() for _ in range(3)][-1] >= 32
 
 
 # -- folded batch normalisation -----------------------------------------------------------------------------------
