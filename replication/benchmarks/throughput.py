@@ -58,7 +58,6 @@ CPU = (Size(64, 64), Size(32, 128), Size(224, 4, steps=2), Size(299, 4, steps=2,
 GPU = (Size(224, 128, steps=10), Size(299, 128, steps=10, v3=True), Size(56, 512, stem=2, steps=20),
        Size(64, 512, steps=20), Size(32, 1024, stem=4, steps=20))
 TRICKS = {False: ("ours-memory+merge",), True: ("ours-none", "ours-graph")}
-RUNTIMES = ("onnxruntime", "openvino")  # that run an exported network, on a CPU
 TURNS, QUICK_TURNS = 5, 3
 FILES = 64  # different images
 PARTS = ("data", "forward", "backward", "optimiser")
@@ -126,7 +125,7 @@ def _variants(size: Size, phase: str, cuda: bool) -> list[tuple[str, str, ops.Ne
     theirs = ("torchvision-reference", "torchvision-tuned")
     # Each trick alone, at one size of a GPU: every compiled variant costs a minute before its first step.
     tricks = TRICKS[cuda] if phase == "train" and not size.v3 and (not cuda or size == GPU[0]) else ()
-    runtimes = () if cuda or phase == "train" else RUNTIMES
+    runtimes = () if cuda or phase == "train" else speed.RUNTIMES
     if size.v3:
         return [("inception_v3", variant, inception_v3(resolution=size.resolution))
                 for variant in ("ours", *theirs, *runtimes)]
@@ -175,7 +174,7 @@ class Entry:
 
     @property
     def exported(self) -> bool:
-        return self.variant in RUNTIMES
+        return self.variant in speed.RUNTIMES
 
     def start(self, images: Tensor, folder: Path) -> None:
         """Builds it and warms it up; memory and the first step are looked at here, where it runs alone."""
@@ -255,15 +254,23 @@ def row(entry: Entry, entries: list[Entry], matmul: float, copy: float) -> dict[
     traffic = _traffic(entry.table, entry.phase) / (2 if entry.precision == "bf16" else 1)
     line["copy_share"] = traffic * rate / (copy * 1e9)
     for other in entries:
-        name = other.variant.removeprefix("torchvision-")
-        # The reference is a yardstick for all of ours, the tuned one only for the same mathematics.
-        mine = entry.ours or entry.exported
-        if name == "tuned" and other.network != entry.network and entry.network == "googlenet" and mine:
-            name = "normalised"  # another network: what the published one costs beside the one that people train
-        if mine and (name in ("reference", "normalised") or (name == "tuned" and other.network == entry.network)):
-            paired = [rates[turn] / base for turn, base in other.rates().items() if turn in rates]
-            line |= harness.spread(f"times_{name}", paired) if paired else {}
+        if base := _yardstick(entry, other):
+            rates_there = other.rates()
+            paired = [rates[turn] / rates_there[turn] for turn in rates_there if turn in rates]
+            line |= harness.spread(base, paired) if paired else {}
     return line
+
+
+def _yardstick(entry: Entry, other: Entry) -> str | None:
+    """The ratio, if any, that `other` is the base of: the reference for all of ours, the tuned network for the same
+    mathematics, and of the published network for what people train in its place."""
+    if not (entry.ours or entry.exported):
+        return None
+    if other.variant == "torchvision-reference":
+        return "times_reference"
+    if other.variant == "torchvision-tuned" and other.network == entry.network:
+        return "times_tuned"
+    return "times_normalised" if other.variant == "torchvision-tuned" and entry.network == "googlenet" else None
 
 
 def tflops(multiply_adds: float, phase: str, images_per_s: float) -> float:
@@ -352,15 +359,14 @@ def ours(entry: Entry, images: Tensor) -> harness.Program:
             part = slice(i % size.steps * size.batch, (i % size.steps + 1) * size.batch)
             yield evaluate_view(resident[part], recipe.augment), labels[part]
 
-    judging = accelerate.for_judging(bare.eval(), tricks) if entry.phase == "infer" else bare
-
-    @torch.inference_mode()
-    def judge(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
-        with fabric.autocast():
-            judging(images).float()
-        clock("forward")
-
     if entry.phase == "infer":
+        judging = accelerate.for_judging(bare.eval(), tricks)
+
+        @torch.inference_mode()
+        def judge(images: Tensor, labels: Tensor, clock: harness.Clock) -> None:
+            with fabric.autocast():
+                judging(images).float()
+            clock("forward")
         return harness.Program(views, judge)
     return harness.Program(batches, step, data=data if "graph" in tricks else None)
 

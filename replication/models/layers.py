@@ -182,7 +182,12 @@ def _some(*maps: Tensor) -> Iterator[tuple[Tensor, ...]]:
     they are channels_last."""
     channels = maps[0].shape[1]
     pixels = (m.permute(0, 2, 3, 1).reshape(-1, channels) for m in maps)
-    return zip(*(p.split(max(1, NUMBERS // channels)) for p in pixels), strict=True)
+    return zip(*(p.split(_at_once(channels)) for p in pixels), strict=True)
+
+
+def _at_once(channels: int) -> int:
+    """Pixels."""
+    return max(1, NUMBERS // channels)
 
 
 def _beside(x: Tensor) -> Tensor:
@@ -194,7 +199,7 @@ def _beside(x: Tensor) -> Tensor:
 def _room(x: Tensor, op: ops.LRN, value: float) -> Tensor:
     """(n + 1, C + size - 1), all `value`: some pixels of x with neighbours beyond the first and the last channel."""
     channels = x.shape[1]
-    pixels = min(max(1, NUMBERS // channels), x.numel() // channels)
+    pixels = min(_at_once(channels), x.numel() // channels)
     return x.new_full((pixels + 1, channels + op.size - 1), value)
 
 

@@ -168,7 +168,7 @@ class Target:
 
 
 TINY_IMAGENET = 100_000  # training images
-RUNTIMES = ("onnxruntime", "openvino")
+RUNTIMES = ("onnxruntime", "openvino")  # that run an exported network, on a CPU
 
 TARGETS = (
     Target("Three times the images a second of torchvision's script", lambda line: line.times_reference, 3, "×"),

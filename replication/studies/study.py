@@ -4,8 +4,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import compress
-from operator import not_
 from typing import TYPE_CHECKING, Any
 
 from replication.errors import unknown
@@ -123,9 +121,9 @@ def asked(name: str, profile: str, **parameters: Any) -> Grid:
     """
     whole = _as_profiled(name, profile, parameters)
     if os.environ.get("REPLICATION_TRAIN") == "none":
-        stored = [store.find(cell.address) is not None for cell in whole.cells]
-        return replace(whole, cells=tuple(compress(whole.cells, stored)),
-                       left=tuple(compress(whole.cells, map(not_, stored))))
+        stored = {cell.address for cell in whole.cells if store.find(cell.address)}
+        return replace(whole, cells=tuple(cell for cell in whole.cells if cell.address in stored),
+                       left=tuple(cell for cell in whole.cells if cell.address not in stored))
     return whole
 
 

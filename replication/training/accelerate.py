@@ -35,6 +35,7 @@ from replication.training import optim
 TRICKS = ("compile", "graph", "merge", "memory", "fold")
 # Multiply-adds. On an H200 compiling took some 80 s and made steps at 224 px 1.4 times as fast, from 27 T a second.
 COMPILE_FROM = 7e15
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # malloc.h
 AHEAD = 8      # recorded steps that may be queued
 WARM_UP = 3    # steps before one is recorded: libraries choose their kernels, optimisers make their buffers
 
@@ -94,9 +95,6 @@ def give_memory_back(which: frozenset[str]) -> None:
     if "memory" in which:
         keep_memory(False)
         _glibc().malloc_trim(0)
-
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # malloc.h
 
 
 def _glibc() -> Any:

@@ -102,7 +102,7 @@ def steps(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
     Raises BadInput for what cannot be trained (a batch larger than the data set or not to be shared by all processes,
     a full disk, data that is not there).
     """
-    run = _Run(experiment, seed)
+    run = Training(experiment, seed)
     saved = seen = time.monotonic()
     if not run.state.history:
         run.note(0)
@@ -135,7 +135,7 @@ def steps(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
     return done
 
 
-class _Run:
+class Training:
     """A run under way: what it needs on its device, and where it is. Raises BadInput as `steps` does."""
 
     def __init__(self, experiment: experiments.Experiment, seed: int) -> None:

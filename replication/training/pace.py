@@ -14,7 +14,7 @@ NOBODY = 2**32 - 1  # the seed: no run has it, so none is resumed
 def pace(experiment: experiments.Experiment, seconds: float) -> float:
     """Multiply-adds a second (cost.whole_run) that steps of an experiment reach for so long in this process, on a CPU;
     the first step, which is slow, counts not. 0.0 for what has fewer than two. Raises BadInput as loop.steps does."""
-    run = loop._Run(experiment, NOBODY)
+    run = loop.Training(experiment, NOBODY)
     run.network.train()
     began, steps = time.monotonic(), -1
     with closing(run.batches()) as batches:

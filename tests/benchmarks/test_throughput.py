@@ -22,6 +22,7 @@ from replication.data.transforms import evaluate_view
 from replication.models import cost, ops
 from replication.models.build import build
 from replication.models.googlenet import googlenet, googlenet_bn
+from replication.pages import speed
 from replication.runs import experiments, store
 from replication.training import accelerate, evaluate, loop
 
@@ -268,7 +269,7 @@ def test_a_variant_of_ours_runs_our_program(monkeypatch: pytest.MonkeyPatch) -> 
     assert started == ["ours", "ours", "theirs", "exported", "exported"]
 
 
-@pytest.mark.parametrize("runtime", throughput.RUNTIMES)
+@pytest.mark.parametrize("runtime", speed.RUNTIMES)
 def test_a_runtime_says_what_torch_says(runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the same images, cut as ours are, the logits that torch computes. (OpenVINO refuses maps that its last pool,
     rounding up, is larger than: so 64 px.)"""
