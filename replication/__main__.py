@@ -89,8 +89,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _grids(asked: Any) -> tuple[str, list[study.Grid], bool]:
-    """What is asked for, in a few words, and its grids, one network's or those of a profile's studies; and whether all
-    are trained a seed at a time."""
+    """What is asked for, in a few words, and its grids, one network's or those of a profile's studies; and whether they
+    are trained by seed (study.missing)."""
     own = dict(_assigned(text) for text in asked.set)
     own |= {"dataset": asked.dataset} if asked.dataset else {}
     if asked.network:

@@ -22,8 +22,8 @@ class Profile:
     things first, each with the parameters that are other for it, and `only`: of a study, the arms that it trains, those
     of any of these choices, ({"norm": ("bn",)},); one may have fewer `seeds` than the study: {..., "seeds": ("3",)}.
 
-    `budget`: seconds that `make reproduce` trains for at most. A profile that has one is trained a seed of all studies
-    at a time, so that what time cuts off is last seeds, and no study."""
+    `budget`: seconds that `make reproduce` trains for at most. A profile that has one is trained two seeds of each
+    study first, then a seed of all at a time: what time cuts off is last seeds, then last studies."""
     name: str
     about: str
     parameters: dict[str, Any]

@@ -183,12 +183,12 @@ def of_profile(profile: profiles.Profile) -> list[Grid]:
 def missing(grids: list[Grid], by_seed: bool = False) -> dict[str, tuple[str, experiments.Experiment, int]]:
     """The missing runs of several studies by address, in the order they were declared: study by study, then seed by
     seed, so that a first look at all variants comes before a second. `by_seed`: what is not trained at all, which is
-    nearly free, then the first seed of every study, their second, and so on. A run that several studies share comes
-    once."""
+    nearly free, then the first two seeds of each study, since one has no interval, then the third of all, and so on. A
+    run that several studies share comes once."""
     cells = [(each, cell) for each in grids for cell in each.missing]
     if by_seed:
-        cells.sort(key=lambda found: bool(found[1].experiment.recipe.epochs) * (
-            1 + found[1].seed - found[0].setting.first_seed))
+        cells.sort(key=lambda found: bool(found[1].experiment.recipe.epochs) * max(
+            2, 1 + found[1].seed - found[0].setting.first_seed))
     found: dict[str, tuple[str, experiments.Experiment, int]] = {}
     for each, cell in cells:
         found.setdefault(cell.address, (title(each, cell), cell.experiment, cell.seed))
