@@ -111,35 +111,40 @@ import resource
 import torch
 from replication.training import accelerate
 torch.set_num_threads(1)
-for keep in (False, True, False):
-    accelerate.keep_memory(keep)
-    for turn in range(4):
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        torch.ones(1 << 24)  # 64 MB
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+def touched():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(1 << 24)  # 64 MB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print([touched() for _ in range(4)][-1])
+accelerate.keep_memory()
+print([touched() for _ in range(4)][-1])
+accelerate.give_memory_back(frozenset({"memory"}))
+print(touched())
 """
 
 
 @pytest.mark.skipif(accelerate._glibc() is None, reason="glibc alone has it")
 def test_a_large_map_is_not_cleared_anew(python: Callable[..., Any]) -> None:
-    """The system clears a page when it is first touched, and counts that: 16,384 of 4 kB in 64 MB, or 32 of 2 MB."""
-    left, kept, left_again = map(int, python(FAULTS).stdout.split())
+    """The system clears a page when it is first touched, and counts that: 16,384 of 4 kB in 64 MB, or 32 of 2 MB.
+    Once all that is free was given back, it clears the next map whole, wherever that lies."""
+    left, kept, given_back = map(int, python(FAULTS).stdout.split())
     assert kept <= 2
-    assert min(left, left_again) >= 32
+    assert min(left, given_back) >= 32
 
 
 @pytest.mark.skipif(accelerate._glibc() is None, reason="glibc alone has it")
 def test_a_run_gives_its_memory_back(tiny: Tiny, out: Path) -> None:
-    """A process that trained and goes on, as a notebook may, holds no more than it uses."""
-    def faults() -> int:
+    """A process that trained and goes on, as a notebook may, holds no more than it uses: its next map is cleared anew.
+    The map after that may lie in a hole of the heap, which glibc keeps, so only the first says anything."""
+    def touched() -> int:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         torch.ones(1 << 24)  # 64 MB
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
     during: list[int] = []
-    loop.train(tiny(), 0, stop=lambda: during.append(faults()))
-    assert during[-1] <= 2
-    assert [faults() for _ in range(3)][-1] >= 32
+    loop.train(tiny(), 0, stop=lambda: during.append(touched()))
+    assert min(during) <= 2
+    assert touched() >= 32
 
 
 # -- folded batch normalisation -----------------------------------------------------------------------------------
