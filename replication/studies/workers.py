@@ -1,7 +1,7 @@
 """Independent runs side by side. On a CPU one process a core, one thread each; two such beat one process with two
 threads. On a GPU one process whose runs take turns (`lanes`).
 
-One setting, REPLICATION_JOBS: how many runs at once ("auto": the cores, at most 8; on a GPU as many as keep it busy).
+One setting, REPLICATION_JOBS: how many runs at once ("auto": the cores, at most 8; on a GPU as many as make it faster).
 
 Whatever ends the work early (a budget, Ctrl-C, SIGTERM, another run's error), workers are asked to write a checkpoint
 and end; those that have not after MARGIN seconds are killed, and lose what came after their last checkpoint.
@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Generator
-from functools import partial
+from functools import cache, partial
 from itertools import accumulate
 from typing import Any
 
@@ -279,14 +279,23 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = ma
     alone: list[int] = []  # what did not fit beside others
     paces = [_Pace() for _ in jobs]
     waiting = 0  # of the youngest
+    trials: dict[tuple[str, int], lanes.Trial] = {}
+
+    @cache
+    def trial(i: int) -> lanes.Trial:
+        """That of runs whose steps are about as long: within a factor of two, of one precision."""
+        experiment = jobs[i][1]
+        step = cost.multiply_adds(experiment.network) * experiment.recipe.batch
+        return trials.setdefault((experiment.recipe.precision, step.bit_length()), _together())
 
     def begin(i: int) -> None:
         run = _one(jobs[i], partial(_tell, news, i, paces[i]), until, asked)
         going.append((i, run, free.pop() if free else lanes.Lane(device())))
+        trial(i).anew()
 
     coming = todo.get()
     while coming is not None or going or alone:
-        while coming is not None and not waiting and len(going) < _together(jobs[coming][1]):
+        while coming is not None and not waiting and len(going) < trial(coming).at_once:
             begin(coming)
             coming = todo.get()
         if alone and not going:
@@ -310,6 +319,7 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = ma
             except torch.OutOfMemoryError as problem:
                 if len(going) > 1:
                     alone.append(i)
+                    trial(i).settle(len(going) - 1)
                 else:
                     news.put(("large", i, str(too_large(jobs[i][1], problem))))
             except BadInput as problem:
@@ -321,6 +331,8 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = ma
             waiting = 0
             for pace in paces:
                 pace.anew()
+        if len({id(trial(i)) for i, *_ in going}) == 1:
+            trial(going[0][0]).round(len(going) - waiting, sum(jobs[i][1].recipe.batch for i, *_ in going))
 
 
 def _pace(experiment: experiments.Experiment) -> float:
@@ -349,13 +361,11 @@ class _Pace:
             self.end = now + (progress.total - progress.images) * (now - since) / (progress.images - images)
 
 
-def _together(experiment: experiments.Experiment) -> int:
-    """How many runs like this one take turns in a process: on a GPU REPLICATION_JOBS, or as many as keep it busy."""
+def _together() -> Any:
+    """How many runs take turns in a process (lanes.Trial): on a GPU REPLICATION_JOBS, or what is found by trying."""
     from replication.training import lanes
     from replication.training.device import device
-    if device() == "cpu":
-        return 1
-    return count("REPLICATION_JOBS") or lanes.count(cost.multiply_adds(experiment.network), experiment.recipe.batch)
+    return lanes.Trial(1 if device() == "cpu" else count("REPLICATION_JOBS"))
 
 
 def _one(job: Job, tell: Callable[[Any], None], until: float,

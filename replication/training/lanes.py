@@ -6,20 +6,57 @@ process and one thread drive all of them, and none sees another's random numbers
 """
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import math
+import time
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
 Done = TypeVar("Done")
-TOGETHER = 8      # runs at once, at most
-ENOUGH = 6e11     # multiply-adds a step, forward and back, that keep a large GPU busy (seen on an H200)
+TOGETHER = 16     # runs at once, at most
+SKIP = 20         # rounds before a number of runs is timed: their first steps compile, warm up and are recorded
+TRIAL = 2.5       # seconds for which each number is timed: ten for 1, 2, 4 and 8
+WORTH = 1.1       # twice as many runs must together be so many times as fast
 
 
-def count(multiply_adds: float, batch: int) -> int:
-    """How many runs with steps of this size to train at once: `multiply_adds` of one image's forward pass."""
-    return max(1, min(TOGETHER, round(ENOUGH / (3 * multiply_adds * batch))))
+class Trial:
+    """How many runs of one size take turns: twice as many, as long as all of them together get faster by it. It is
+    found by the steps that they take anyway. `asked` settles it beforehand; `now` is a clock, in seconds."""
+
+    def __init__(self, asked: int | None = None, now: Callable[[], float] = time.monotonic) -> None:
+        self.at_once, self.settled, self.now = asked or 1, asked is not None, now
+        self.best = 0.0  # images a second, of half as many
+        self.anew()
+
+    def anew(self) -> None:
+        """A run has begun or ended, which the numbers of before do not tell of."""
+        self.rounds, self.images, self.since = 0, 0, math.inf
+
+    def round(self, runs: int, images: int) -> None:
+        """`runs` have taken a step each, with so many images in all."""
+        if self.settled or runs != self.at_once:
+            return
+        self.rounds += 1
+        if self.rounds <= SKIP:
+            self.since = self.now()
+            return
+        self.images += images
+        took = self.now() - self.since
+        if took >= TRIAL:
+            rate = self.images / took
+            if rate < WORTH * self.best:
+                self.settle(self.at_once // 2)
+            elif 2 * self.at_once > TOGETHER:
+                self.settle(self.at_once)
+            else:
+                self.best, self.at_once = rate, 2 * self.at_once
+            self.anew()
+
+    def settle(self, count: int) -> None:
+        """So many and no more: also what is left when one does not fit beside the others."""
+        self.at_once, self.settled = max(1, count), True
 
 
 class Lane:

@@ -1,8 +1,8 @@
 """Runs that take turns in one process end where each would alone; what does not fit beside others is tried alone."""
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,6 @@ import torch
 from trained import weights, work
 
 from replication.data import spec
-from replication.models import cost
-from replication.models.googlenet import googlenet
 from replication.runs import experiments, store
 from replication.studies import workers
 from replication.studies.queue import Job
@@ -26,7 +24,7 @@ GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.fixture
 def turns(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Three runs take turns, as on a GPU; whose steps were taken, by batch size."""
-    monkeypatch.setattr(workers, "_together", lambda _: 3)
+    monkeypatch.setattr(workers, "_together", lambda: lanes.Trial(3))
     taken: list[int] = []
     before = loop.step
 
@@ -121,28 +119,79 @@ def test_what_does_not_fit_beside_others_is_tried_alone(tiny: Tiny, out: Path, t
 
 
 # -- how many -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("multiply_adds", "batch", "expected"), [
-    (1, 1, lanes.TOGETHER), (lanes.ENOUGH / 3, 1, 1), (lanes.ENOUGH / 3 / 64, 64, 1), (lanes.ENOUGH / 3 / 64, 16, 4),
-    (lanes.ENOUGH / 6, 1, 2), (lanes.ENOUGH, 256, 1), (lanes.ENOUGH / 15, 1, 5), (lanes.ENOUGH / 3 / 100, 1, 8)])
-def test_as_many_as_keep_a_device_busy(multiply_adds: float, batch: int, expected: int) -> None:
-    assert lanes.count(multiply_adds, batch) == expected
+class Device:
+    """A stand-in whose runs, a step each of 64 images, take `overhead` seconds of it a step, and where `fill` of them
+    fit at a time: `overhead` is waited for by all, as a launch is."""
+
+    def __init__(self, fill: int, begin: float = 3.0) -> None:
+        self.fill, self.clock, self.begin = fill, 0.0, begin
+
+    def choose(self, trial: lanes.Trial, seconds: float = 120.0) -> float:
+        """Runs as many as the trial says; when it settled."""
+        runs, settled = 0, math.nan
+        while self.clock < seconds:
+            while runs < trial.at_once:
+                runs += 1
+                self.clock += self.begin  # images, weights
+                trial.anew()
+            self.clock += 0.01 * max(1, runs / self.fill)
+            trial.round(runs, 64 * runs)
+            if trial.settled and math.isnan(settled):
+                settled = self.clock
+        return settled
 
 
-def test_large_networks_are_alone_and_small_ones_are_not() -> None:
-    assert lanes.count(cost.multiply_adds(googlenet()), 256) == 1
-    small = cost.multiply_adds(googlenet(width=0.25, stem=4, resolution=32, classes=10))
-    assert lanes.count(small, 64) == lanes.TOGETHER
+@pytest.mark.parametrize(("fill", "expected"), [(1, 1), (2, 2), (4, 4), (5, 8), (8, 8), (100, 16)])
+def test_as_many_as_make_all_together_faster(fill: int, expected: int) -> None:
+    """Eight on a device that five fill are a quarter faster than four; sixteen where it is never full are the most."""
+    device = Device(fill)
+    trial = lanes.Trial(now=lambda: device.clock)
+    settled = device.choose(trial)
+    assert trial.at_once == expected
+    assert settled < 120
 
 
-def test_who_decides_how_many(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trial_takes_ten_seconds_of_steps() -> None:
+    device = Device(4, begin=0.0)
+    assert device.choose(lanes.Trial(now=lambda: device.clock)) == pytest.approx(
+        4 * lanes.TRIAL + 4 * lanes.SKIP * 0.01, abs=0.5)
+
+
+def test_a_run_that_begins_is_not_counted_as_slowness() -> None:
+    """Were its start timed, two would seem slower than one."""
+    device = Device(2, begin=30.0)
+    trial = lanes.Trial(now=lambda: device.clock)
+    device.choose(trial, 300)
+    assert trial.at_once == 2
+
+
+def test_what_does_not_fit_ends_the_trial() -> None:
+    trial = lanes.Trial()
+    trial.settle(3)
+    assert (trial.at_once, trial.settled) == (3, True)
+    trial.settle(0)
+    assert trial.at_once == 1
+
+
+def test_who_decides_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
     from replication.training import device
     monkeypatch.setenv("REPLICATION_JOBS", "5")
-    assert workers._together(tiny()) == 1  # on a CPU each has a process of its own
+    assert workers._together().at_once == 1  # on a CPU each has a process of its own
     monkeypatch.setattr(device, "device", lambda: "cuda")
-    assert workers._together(tiny()) == 5
+    assert (workers._together().at_once, workers._together().settled) == (5, True)
     monkeypatch.setenv("REPLICATION_JOBS", "auto")
-    assert workers._together(tiny()) == lanes.TOGETHER
-    assert workers._together(replace(tiny(), network=googlenet(), recipe=replace(tiny().recipe, batch=256))) == 1
+    assert (workers._together().at_once, workers._together().settled) == (1, False)
+
+
+def test_more_begin_as_the_trial_goes_on(tiny: Tiny, turns: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a device that is never full: one run, after two of its steps a second, two rounds later four."""
+    monkeypatch.setattr(lanes, "SKIP", 1)
+    ticks = iter(range(1000))
+    trial = lanes.Trial(now=lambda: lanes.TRIAL * next(ticks))
+    monkeypatch.setattr(workers, "_together", lambda: trial)
+    told = work([("run", tiny(batch=batch, epochs=1), 0) for batch in (20, 22, 24, 26)], monkeypatch)
+    assert {kind for kind, *_ in told} == {"done"}
+    assert turns[:2 + 2 * 2 + 4] == [20] * 2 + [20, 22] * 2 + [20, 22, 24, 26]
 
 
 # -- one lane -----------------------------------------------------------------------------------------------------
