@@ -125,8 +125,9 @@ def _list(asked: Any) -> None:
     if about.startswith("profile "):
         about += f": {profiles.profile(asked.profile or 'auto').about}"
     print(about)
+    gpu, rate = estimate.gpu()
     print(f"{'study':14} {'variant':36} {'seeds':>7} {'begun':>6} {'next':>5} {'epochs':>7} {'one run':>10} "
-          f"{'multiply-adds':>14}  address of first seed")
+          f"{'on a GPU':>9} {'multiply-adds':>14}  address of first seed")
     turn = {address: n for n, (address, _) in enumerate(study.missing(grids, by_seed).items(), 1)}
     for each in grids:
         for keys, cells in each.variants():
@@ -138,11 +139,13 @@ def _list(asked: Any) -> None:
                   f"{len(cells) - len(waits):>3} / {len(cells):<1} {begun or '–':>6} "
                   f"{waits[0] if waits else '–':>5} {experiment.recipe.epochs:>7} "
                   f"{estimate.clock(whole / known[1]) if known else f'{whole / 1e12:.3g} T':>10} "
+                  f"{estimate.clock(whole / rate):>9} "
                   f"{cost.multiply_adds(experiment.network) / 1e6:>12.1f} M  {cells[0].address}")
     left = sum(experiments.work(experiment) for _, (_, experiment, _) in study.missing(grids).items())
     rest = f"{left / 1e12:.3g} T multiply-adds; no run has finished yet that would tell how fast"
     if known:
         rest = f"about {estimate.clock(left / known[1])}, one after the other, as fast as runs were on {known[0]}"
+    rest += f"; {estimate.clock(left / rate)} on a GPU ({gpu}, {rate / 1e12:.3g} T multiply-adds a second)"
     print(f"{len(turn)} to train: {rest}. Runs that were begun come first, then each at its turn (next)." if turn
           else "Nothing is left to train.")
 

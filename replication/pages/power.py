@@ -33,7 +33,6 @@ PILOT = "pilot"              # the profile
 ENOUGH = 2                   # degrees of freedom that a standard deviation must have: of three seeds, say
 HALF_AN_HOUR = 1800.0        # s: what a design for a CPU may take
 CORES = 2                    # each with a run of its own: the machine on which the book's times are told
-GPU = ("a GPU as assumed", 25e12)  # multiply-adds a second, before any run has been trained on one
 Row = Mapping[Hashable, Any]  # of the table
 
 
@@ -212,19 +211,18 @@ def printed(claim: Claim) -> float | None:
 @dataclass(frozen=True)
 class Rates:
     """Machines and the multiply-adds a second that their runs reached: a core here (of the newest run on a processor,
-    if none ran on this one), and a GPU."""
+    if none ran on this one), and a GPU (estimate.gpu)."""
     here: tuple[str, float]
     gpu: tuple[str, float]
 
 
 def rates() -> Rates:
     with warnings.catch_warnings(action="ignore"):  # whoever reads a run that cannot be trusted says so
-        made = sorted((run.provenance for place in paths.stores() for run in store.everything(place)),
-                      key=lambda made: str(made.get("utc")))
-    newest = {made["device"] == "CPU": estimate.where(made) for made in made if made.get("device")}
-    here = estimate.speed(provenance.processor()) or (estimate.speed(newest[True]) if True in newest else None)
-    gpu = estimate.speed(newest[False]) if False in newest else None
-    return Rates(here or ("no machine yet", math.nan), gpu or GPU)
+        made = [run.provenance for place in paths.stores() for run in store.everything(place)]
+    newest = max((made for made in made if made.get("device") == "CPU"), key=lambda made: str(made.get("utc")),
+                 default=None)
+    here = estimate.speed(provenance.processor()) or (estimate.speed(estimate.where(newest)) if newest else None)
+    return Rates(here or ("no machine yet", math.nan), estimate.gpu())
 
 
 def table(profile: str, rate: Rates | None = None) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """How long runs take: what is asked, what was seen, what is left. No torch before it is needed."""
 from __future__ import annotations
 
+import csv
 import math
 import re
 import statistics
@@ -14,6 +15,8 @@ from replication import paths, provenance
 from replication.errors import BadInput
 from replication.models import cost
 from replication.runs import experiments, store
+
+ASSUMED = ("a GPU as assumed", 25e12)  # multiply-adds a second, before anything has been measured on one
 
 
 def seconds(text: str) -> float:
@@ -33,11 +36,12 @@ def clock(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a finished run tells of the machine it ran on: when, where (as `where` names it), whether it trained, the
-    multiply-adds a second (cost.whole_run) it reached, with how many threads, and the GFLOP/s of matrices
-    (device.matmul_gflops) there, None of a run on a GPU and of the first published ones."""
+    """What a finished run tells of the machine it ran on: when, where (as `where` names it), whether that is a GPU,
+    whether it trained, the multiply-adds a second (cost.whole_run) it reached, with how many threads, and the GFLOP/s
+    of matrices (device.matmul_gflops) there, None of a run on a GPU and of the first published ones."""
     utc: str
     machine: str
+    on_gpu: bool
     trained: bool
     speed: float
     threads: int | None
@@ -52,6 +56,26 @@ def speed(machine: str | None = None) -> tuple[str, float] | None:
     machine = machine or max(((one.utc, one.machine) for one in ran), default=("", ""))[1]
     there = _trained(one for one in ran if one.machine == machine)
     return (machine, statistics.median(one.speed for one in there)) if there else None
+
+
+def gpu() -> tuple[str, float]:
+    """A GPU and the multiply-adds a second of training on it: by the runs that finished on the newest one, else by the
+    best that `bench` saw of a network of ours, else as ASSUMED. A small network alone reaches less."""
+    newest = max(((one.utc, one.machine) for one in _ran() if one.on_gpu), default=("", ""))[1]
+    known = speed(newest) if newest else None
+    return known or max(_benched(), key=lambda found: found[1], default=ASSUMED)
+
+
+def _benched() -> Iterable[tuple[str, float]]:
+    """What every line about training on a GPU says, in tables that `bench` wrote; nowhere else is bf16 used. They
+    count additions and multiplications, of three passes, as `experiments.work` does."""
+    for table in {path.name: path for place in reversed(paths.stores())
+                  for path in (place / "tables").glob("bench-*.csv") if not path.stem.endswith("-quick")}.values():
+        with table.open(encoding="utf-8", newline="") as file:
+            for line in csv.DictReader(file):
+                with suppress(KeyError, TypeError, ValueError):  # whoever reads the table says so
+                    if line["variant"].startswith("ours") and (line["phase"], line["precision"]) == ("train", "bf16"):
+                        yield line["device"], float(line["tflops"]) * 1e12 / 2
 
 
 def _scaled() -> float | None:
@@ -77,8 +101,8 @@ def _ran() -> list[Ran]:
             images = (made["images_per_s"] or 0.0) * made["seconds"]
             whole = cost.whole_run(ended["multiply_adds"], 1, images, 0) + cost.whole_run(
                 ended["multiply_adds"], ended["epoch"], 0, ended["val_images"])
-            found.append(Ran(made["utc"], where(made), images > 0, whole / made["seconds"], made.get("threads"),
-                             made.get("matmul_gflops")))
+            found.append(Ran(made["utc"], where(made), made["device"] != "CPU", images > 0, whole / made["seconds"],
+                             made.get("threads"), made.get("matmul_gflops")))
     return found
 
 

@@ -346,9 +346,17 @@ def test_without_a_pilot_one_sentence(out: Any, capsys: pytest.CaptureFixture[st
 
 
 def test_rates_are_those_of_the_newest_machines(out: Any) -> None:
-    """25 T multiply-adds a second where no run was trained on a GPU, else what that one did."""
+    """25 T multiply-adds a second where nothing is known of a GPU; then the most that bench saw there of ours; then
+    what runs did."""
     made("v1.aux", {("bn", "none"): [0.1]})
     assert power.rates().gpu[1] == 25e12
+    (out / "tables").mkdir()
+    for name, device, rows in (("x", "NVIDIA X", ("ours,train,bf16,20", "ours-graph,train,bf16,60", "ours,infer,bf16,80",
+                                                  "torchvision-tuned,train,bf16,90", "ours,train,bf16,")),
+                               ("x-quick", "NVIDIA X", ("ours,train,bf16,900",)), ("cpu", "CPU", ("ours,train,fp32,70",))):
+        (out / "tables" / f"bench-{name}.csv").write_text("\n".join(
+            ["device,variant,phase,precision,tflops", *(f"{device},{row}" for row in rows)]))
+    assert power.rates().gpu == ("NVIDIA X", 30e12)  # an operation of each multiply-add is an addition
     assert power.rates().here == ("here", pytest.approx(3 * 1e6 * 100 + 1e6 * 4 * 200))
     cell = study.study("v3.clip", **SMALL, seeds=1).cells[0]
     store.commit(cell.address, experiments.record(cell.experiment, 0), [{"epoch": 1.0}], {
