@@ -50,6 +50,15 @@ def write(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.
     return frame
 
 
+def so_far(path: Path, common: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines of a table that this code measured on this device with these versions."""
+    if not path.exists():
+        return []
+    same = ("device", "versions", "commit")
+    return [line for line in pd.read_csv(path).to_dict("records")
+            if all(line.get(key) == common[key] for key in same)]  # type: ignore[misc]
+
+
 def shown(frame: pd.DataFrame, columns: Sequence[str]) -> str:
     """Some columns of a table, for a terminal."""
     return frame[list(columns)].to_string(index=False, float_format="{:.4g}".format, na_rep="–")

@@ -9,11 +9,13 @@ import math
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pandas as pd
 import torch
 
 from replication.benchmarks import harness, throughput
@@ -33,37 +35,68 @@ NETWORKS = {
     "GoogLeNet-BN": lambda: googlenet_bn(stem=4, **SMALL),
     "Inception V3": lambda: inception_v3(strides=(1, 2, 2), **SMALL),
 }
-WAYS = (("fp32", "none"), ("fp32", "graph"), ("fp32", "graph,merge"), ("fp32", "compile,graph"), ("bf16", "none"),
-        ("bf16", "graph"), ("bf16", "compile,graph"))
+# Compiling takes longest, so it comes last.
+WAYS = (("fp32", "none"), ("bf16", "none"), ("fp32", "graph"), ("bf16", "graph"), ("fp32", "graph,merge"),
+        ("fp32", "compile,graph"), ("bf16", "compile,graph"))
+SAME = {"fp32": 0.01, "bf16": 0.1}  # of a loss after twenty steps: rounding's share, and far less than a mistake's
+CASE = ("case", "precision", "asked")
+LEFT_OUT = "left out: time is up"
 
 
-def run(until: float = math.inf) -> Path:
+def run(until: float = math.inf, go_on: bool = False) -> Path:
     """Tries every way on every network, prints a line each, and writes `<your store>/tables/smoke-<device>.csv` after
-    each. No case is begun after `until` (by time.monotonic). Returns the table's path."""
+    each. No case is begun after `until` (by time.monotonic). `go_on`: cases that this code has tried here already are
+    not tried again. Returns the table's path."""
     where, path, common = harness.begin("smoke", quick=False)
-    rows: list[dict[str, Any]] = []
+    rows = [row for row in harness.so_far(path, common) if row["status"] != LEFT_OUT] if go_on else []
+    tried = {tuple(row[key] for key in CASE): row for row in rows}
 
-    def note(**row: Any) -> None:
-        rows.append({**{key: common[key] for key in ("device", "versions", "commit", "utc")}, **row})
+    def note(work: Callable[[], dict[str, Any]], case: str, precision: str = "fp32", asked: str = "none") -> None:
+        if (case, precision, asked) in tried:
+            return
+        found = {"status": LEFT_OUT} if time.monotonic() > until else _attempt(work)
+        row = {**{key: common[key] for key in ("device", "versions", "commit", "utc")}, "case": case,
+               "precision": precision, "asked": asked, **found}
+        plain = tried.get((case, "fp32", "none"), row)
+        if "train_loss" in row:
+            row["against"] = row["train_loss"] / plain.get("train_loss", math.nan) - 1
+        tried[case, precision, asked] = row
+        rows.append(row)
         harness.write(path, rows, COLUMNS)
         print("  ".join(str(row.get(key, "")) for key in COLUMNS[1:10]), flush=True)
 
-    note(case="LRN's gradient, against float64", **_attempt(lambda: {"against": lrn(where)}))
-    ways = [way for way in WAYS if where.type == "cuda" or "graph" not in way[1]]
+    note(lambda: {"against": lrn(where)}, "LRN's gradient, against float64", "bf16")
     if where.type == "cuda":
         for name, make in NETWORKS.items():
-            note(case=f"{name}, no waiting for the device", precision="bf16", **_attempt(lambda: waits(make(), where)))  # noqa: B023
-    plain: dict[str, float] = {}
-    for precision, asked in ways:
+            note(lambda: waits(make(), where), f"{name}, no waiting for the device", "bf16")  # noqa: B023
+    for precision, asked in WAYS:
         for name, make in NETWORKS.items():
-            if time.monotonic() > until:
-                note(case=name, precision=precision, asked=asked, status="left out: time is up")
-                continue
-            found = _attempt(lambda: whole(make(), precision, asked))  # noqa: B023
-            loss = found.get("train_loss", math.nan)
-            note(case=name, precision=precision, asked=asked, **found,
-                 against=loss / plain.setdefault(name, loss) - 1)
+            if where.type == "cuda" or "graph" not in asked:
+                note(lambda: whole(make(), precision, asked), name, precision, asked)  # noqa: B023
     return path
+
+
+def broken(path: Path) -> dict[str, str]:
+    """The tricks that do not work here, and why, by a table of this kind: those with which a case failed, or did not
+    end where it does as written, while the same case went well without them."""
+    lines = {tuple(row[key] for key in CASE): row for row in pd.read_csv(path).to_dict("records")}
+    found: dict[str, str] = {}
+    good = {"none"}
+    for (case, precision, asked), row in lines.items():
+        tricks, plain = set(asked.split(",")) - {*good, *found}, lines.get((case, precision, "none"))
+        if len(tricks) != 1 or plain is None or plain["status"] != "ok" or row["status"] == LEFT_OUT:
+            continue
+        trick, = tricks
+        if row["status"] != "ok":
+            found[trick] = f"{case}, {precision}: {row['status']}"
+        elif f"{trick} failed" in row["how"]:
+            found[trick] = f"{case}, {precision}: {row['how']}"
+        elif not abs(row["train_loss"] / plain["train_loss"] - 1) <= SAME[precision]:
+            found[trick] = (f"{case}, {precision}: a loss of {row['train_loss']:.4g}, and of {plain['train_loss']:.4g} "
+                            f"as written")
+        elif case == list(NETWORKS)[-1]:  # and with all the others
+            good.add(trick)
+    return found
 
 
 def _attempt(work: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
 import torchvision
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler
 from torchvision import transforms
 
+from replication import paths
 from replication.benchmarks import harness
 from replication.data import spec
 from replication.data.transforms import augment, evaluate_view, order
@@ -36,33 +38,47 @@ from replication.models.googlenet import googlenet, googlenet_bn, googlenet_torc
 from replication.models.inception_v3 import inception_v3
 from replication.pages import speed
 from replication.runs import experiments
-from replication.training import accelerate, loop, optim
+from replication.training import accelerate, lanes, loop, optim
 
 
 @dataclass(frozen=True)
 class Size:
     """What all variants have in common. The network sees `resolution` px, cut from images 8/7 as large. `stem` is its
-    total stride: 8 as published, 4 without the first pool, 2 with a stride-1 first convolution as well."""
+    total stride: 8 as published, 4 without the first pool, 2 with a stride-1 first convolution as well. `runs`: so many
+    trainings take turns (`lanes`), each with batches of its own. Of a network of less than whole `width`, ours alone."""
     resolution: int
     batch: int
     stem: int = 8
     steps: int = 3  # timed in a turn
     v3: bool = False  # Inception V3 instead
+    runs: int = 1
+    width: float = 1.0
 
     @property
     def side(self) -> int:
         return math.ceil(self.resolution * 8 / 7)
 
+    @property
+    def images(self) -> int:
+        """Of a step of all runs."""
+        return self.batch * self.runs
+
+    @property
+    def key(self) -> tuple[int, int, int, int]:
+        """By which its lines are found in a table."""
+        return self.resolution, self.batch, self.stem, self.runs
+
 
 CPU = (Size(64, 64), Size(32, 128), Size(224, 4, steps=2), Size(299, 4, steps=2, v3=True))
 GPU = (Size(224, 128, steps=10), Size(299, 128, steps=10, v3=True), Size(56, 512, stem=2, steps=20),
-       Size(64, 512, steps=20), Size(32, 1024, stem=4, steps=20))
+       Size(64, 512, steps=20), Size(32, 1024, stem=4, steps=20),
+       *(Size(56, 64, stem=4, steps=50, runs=runs, width=0.25) for runs in (1, 4, 16)))  # as the runs of a grid
 TRICKS = {False: ("ours-memory+merge",), True: ("ours-none", "ours-graph")}
 TURNS, QUICK_TURNS = 5, 3
 FILES = 64  # different images
 PARTS = ("data", "forward", "backward", "optimiser")
 COLUMNS = (
-    "device", "network", "variant", "phase", "resolution", "batch", "stem", "precision", "status", "turns",
+    "device", "network", "variant", "phase", "resolution", "batch", "stem", "runs", "precision", "status", "turns",
     "images_per_s", "images_per_s_low", "images_per_s_high", "ms_per_step", *(f"ms_{part}" for part in PARTS),
     "times_reference", "times_reference_low", "times_reference_high",
     "times_tuned", "times_tuned_low", "times_tuned_high",
@@ -75,53 +91,100 @@ SHOWN = ("network", "variant", "images_per_s", "images_per_s_low", "images_per_s
          "times_tuned", "status")
 
 
-def run(quick: bool = False, until: float = math.inf) -> Path:
+def run(quick: bool = False, until: float = math.inf, go_on: bool = False) -> Path:
     """Measures, prints and writes `<your store>/tables/bench-<device>.csv`, again after every turn, so that what is
-    measured stays. Quick: the first size alone, fewer turns, in a table of its own (`-quick`). No size is begun, and no
-    turn, after `until` (by time.monotonic). Returns the table's path.
+    measured stays. Quick: the first size alone, fewer turns, in a table of its own (`-quick`). No size, variant or turn
+    is begun after `until` (by time.monotonic). Returns the table's path.
+
+    `go_on`: sizes that this code has measured here, and those of a published table of this device, are not measured
+    again; their lines stay.
 
     A variant that fails (out of memory, say) is a row whose status says why.
     """
     where, path, common = harness.begin("bench", quick)
     cuda = where.type == "cuda"
+    wanted = [*product(harness.PHASES, (GPU if cuda else CPU)[:1 if quick else None])]  # training first
+    wanted = [(phase, size) for phase, size in wanted if size.width == 1 or phase == "train"]
+    rows: list[dict[str, Any]] = []
+    if go_on:
+        rows, wanted = _gone_on(path, common, wanted)
     ceiling = harness.ceilings(where)
     harness.wake(where)
-    rows: list[dict[str, Any]] = []
-    for phase, size in product(harness.PHASES, (GPU if cuda else CPU)[:1 if quick else None]):  # training first
+    for phase, size in wanted:
         if time.monotonic() > until:
             print("Time is up: the other sizes were not measured.", flush=True)
             break
         with tempfile.TemporaryDirectory() as folder:
             images = pictures(FILES, size.side)
             _write_jpegs(images, Path(folder))
-            entries = [Entry(*kind, phase, size, where) for kind in _variants(size, phase, cuda)]
-            for entry in entries:
-                entry.start(images, Path(folder))
-            for turn in range(QUICK_TURNS if quick else TURNS):
+            entries: list[Entry] = []
+            for kind in _variants(size, phase, cuda):
+                if time.monotonic() > until:
+                    break
+                entries.append(Entry(*kind, phase, size, where))
+                entries[-1].start(images, Path(folder))
+                if cuda:  # where a start may be minutes of compiling, in which the time may end, and a turn is a second
+                    _turn(entries, len(entries) - 1)
+                    harness.write(path, rows + [{**common, **row(entry, entries, *ceiling)} for entry in entries],
+                                  COLUMNS)
+            first = len(entries) if cuda else 0
+            for turn in range(first, first + (QUICK_TURNS if quick else TURNS)):
                 if turn and time.monotonic() > until:
                     break
-                for entry in entries:
-                    entry.turn(turn)
+                _turn(entries, turn)
                 again = harness.ceilings(where)
                 ceiling = max(ceiling[0], again[0]), max(ceiling[1], again[1])
-                now = [{**common, **row(entry, entries, *ceiling)} for entry in entries]
-                frame = harness.write(path, rows + now, COLUMNS)
+                harness.write(path, rows + [{**common, **row(entry, entries, *ceiling)} for entry in entries], COLUMNS)
+            if not entries:
+                break
+            now = [{**common, **row(entry, entries, *ceiling)} for entry in entries]
             rows += now
-            print(f"\n{phase}, {size.resolution} px, batch {size.batch}, stem {size.stem}, {frame.turns.max()} turns\n"
+            frame = harness.write(path, rows, COLUMNS)
+            more = f", {size.runs} runs at once" if size.runs > 1 else ""
+            print(f"\n{phase}, {size.resolution} px, batch {size.batch}, stem {size.stem}{more}, {now[0]['turns']} turns\n"
                   f"{harness.shown(frame[-len(now):], SHOWN)}", flush=True)
-            del entries, entry
+            del entries
             harness.forget(cuda)
             if cuda:
                 torch.compiler.reset()  # or the eighth shape of the same code would silently not be compiled
     print(f"\nThis device at its best: matrices {ceiling[0]:.3g} TFLOP/s, copies {ceiling[1]:.3g} GB/s.\n{path}")
     if rows:
+        frame = harness.write(path, rows, COLUMNS)  # with what was measured before
         print(speed.in_words({frame.device.iloc[0]: frame}, {}))
     return path
+
+
+def _turn(entries: list[Entry], number: int) -> None:
+    for entry in entries:
+        entry.turn(number)
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    runs = row.get("runs", 1)
+    return (row["phase"], row["resolution"], row["batch"], row["stem"], 1 if runs != runs else runs)
+
+
+def _gone_on(path: Path, common: dict[str, Any], wanted: list[tuple[str, Size]],
+             ) -> tuple[list[dict[str, Any]], list[tuple[str, Size]]]:
+    """The lines that there are, this code's and published ones, and the sizes that none of them is of: small networks
+    first, which take seconds where others compile for minutes."""
+    rows: list[Any] = [row for row in harness.so_far(path, common)
+                       if row["turns"] >= QUICK_TURNS or row["status"] != "ok"]
+    known = {_key(row) for row in rows}
+    published = paths.PUBLISHED / "tables" / path.name
+    if published.exists():
+        rows += [row for row in pd.read_csv(published).to_dict("records") if _key(row) not in known]
+        known = {_key(row) for row in rows}
+    left = [(phase, size) for phase, size in wanted if (phase, *size.key) not in known]
+    return rows, sorted(left, key=lambda each: each[1].width == 1)
 
 
 def _variants(size: Size, phase: str, cuda: bool) -> list[tuple[str, str, ops.Network]]:
     """(network, variant, its table). "ours" is as a long run takes its steps, "ours-graph" with that trick alone, a
     runtime's what it makes of our network once exported."""
+    if size.width < 1:
+        return [("googlenet_bn", "ours-graph" if cuda else "ours", googlenet_bn(
+            resolution=size.resolution, stem=size.stem, width=size.width, init=ops.He()))]
     theirs = ("torchvision-reference", "torchvision-tuned")
     # Each trick alone, at one size of a GPU: every compiled variant costs a minute before its first step.
     tricks = TRICKS[cuda] if phase == "train" and not size.v3 and (not cuda or size == GPU[0]) else ()
@@ -191,7 +254,7 @@ class Entry:
         torch.manual_seed(0)
         self.multiply_adds = cost.multiply_adds(self.table, aux=self.phase == "train")
         self._settle()
-        self.program = (ours(self, images) if self.ours else exported(self, images, folder) if self.exported
+        self.program = (several(self, images) if self.size.runs > 1 else ours(self, images) if self.ours else exported(self, images, folder) if self.exported
                         else theirs(self, folder))
         began = time.perf_counter()
         self.program.run(harness.Clock(cuda), steps=1)
@@ -228,7 +291,7 @@ class Entry:
 
     def rates(self) -> dict[int, float]:
         """Images a second, by turn."""
-        return {number: 1e3 * self.size.batch / sum(parts.values()) for number, parts in self.turns.items()}
+        return {number: 1e3 * self.size.images / sum(parts.values()) for number, parts in self.turns.items()}
 
 
 def row(entry: Entry, entries: list[Entry], matmul: float, copy: float) -> dict[str, Any]:
@@ -236,7 +299,7 @@ def row(entry: Entry, entries: list[Entry], matmul: float, copy: float) -> dict[
     size, rates = entry.size, entry.rates()
     line: dict[str, Any] = {
         "network": entry.network, "variant": entry.variant, "phase": entry.phase, "resolution": size.resolution,
-        "batch": size.batch, "stem": size.stem, "precision": entry.precision,
+        "batch": size.batch, "stem": size.stem, "runs": size.runs, "precision": entry.precision,
         "status": f"failed: {entry.problem}" if entry.problem else "ok", "turns": len(rates),
         "matmul_tflops": matmul, "copy_gb_per_s": copy, "peak_memory_mb": entry.memory, "first_step_s": entry.first,
     }
@@ -244,7 +307,7 @@ def row(entry: Entry, entries: list[Entry], matmul: float, copy: float) -> dict[
         return line
     rate = statistics.median(rates.values())
     line |= harness.spread("images_per_s", list(rates.values()))
-    line["ms_per_step"] = 1e3 * size.batch / rate
+    line["ms_per_step"] = 1e3 * size.images / rate
     line |= {f"ms_{part}": statistics.median(turn[part] for turn in entry.turns.values())
              for part in PARTS if part in entry.turns[min(rates)]}
     if entry.data:
@@ -369,6 +432,32 @@ def ours(entry: Entry, images: Tensor) -> harness.Program:
             clock("forward")
         return harness.Program(views, judge)
     return harness.Program(batches, step, data=data if "graph" in tricks else None)
+
+
+def several(entry: Entry, images: Tensor) -> harness.Program:
+    """Trainings that take turns as those of a grid do: a step of this program is one of each."""
+    size = entry.size
+    where = [lanes.Lane(entry.where.type) for _ in range(size.runs)]
+    parts = []
+    for lane in where:
+        with lane():
+            parts.append(ours(replace(entry, size=replace(size, runs=1)), images))
+
+    def batches(n: int) -> Iterator[tuple[Any, Any]]:
+        sources = [part.batches(n) for part in parts]
+        for _ in range(n):
+            yield sources, None
+
+    def step(sources: Any, _: Any, clock: harness.Clock) -> None:
+        unheard = harness.Clock(cuda=False)
+        for lane, part, source in zip(where, parts, sources, strict=True):
+            with lane():
+                part.step(*next(source), unheard)
+        for lane in where:
+            lane.join()
+        clock("step")
+
+    return harness.Program(batches, step)
 
 
 def _tricks(entry: Entry) -> frozenset[str]:

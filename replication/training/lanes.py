@@ -85,6 +85,12 @@ class Lane:
             shared.graphsafe_set_state(before)
 
 
+    def join(self) -> None:
+        """What comes next on the stream outside waits for all that was queued within."""
+        if self.cuda:
+            torch.cuda.current_stream().wait_stream(self.stream)
+
+
 def finish(run: Generator[None, None, Done]) -> Done:
     """Takes all steps of a run, one after the other; what it returns."""
     while True:

@@ -38,6 +38,44 @@ def test_no_case_begins_when_time_is_up(monkeypatch: Any) -> None:
     assert set(status[1:]) == {"left out: time is up"}
 
 
+def test_cases_that_were_tried_are_not_tried_again(monkeypatch: Any) -> None:
+    monkeypatch.setattr(smoke, "NETWORKS", {"wrong": lambda: small(1), "right": small})
+    monkeypatch.setattr(smoke, "WAYS", (("fp32", "none"),))
+    smoke.run()
+    tried: list[str] = []
+    whole = smoke.whole
+    monkeypatch.setattr(smoke, "whole", lambda network, *how: (tried.append(how[1]), whole(network, *how))[1])
+    monkeypatch.setattr(smoke, "WAYS", (("fp32", "none"), ("fp32", "merge")))
+    assert list(pd.read_csv(smoke.run(until=0.0, go_on=True)).status[3:]) == ["left out: time is up"] * 2
+    assert not tried
+    table = pd.read_csv(smoke.run(go_on=True))
+    assert tried == ["merge", "merge"]  # a failure is an answer, too; what was left out is none
+    assert len(table) == 1 + 2 * 2
+    assert table.against[4] == pytest.approx(0, abs=1e-5)  # beside the earlier run's
+    smoke.run()
+    assert len(tried) == 2 + 4
+
+
+@pytest.mark.parametrize(("rows", "expected"), [
+    ({"graph": ("ok", "graph", 1.0), "graph,merge": ("ok", "graph, merge", 1.001), "compile,graph": ("ok", "all", 1)}, {}),
+    ({"graph": ("ok", "as written (graph failed: RuntimeError: x)", 1.0), "compile,graph": ("ok", "compile", 1.0)},
+     {"graph": "net, fp32: as written (graph failed: RuntimeError: x)"}),
+    ({"graph": ("ok", "graph", 1.0), "compile,graph": ("failed: E: y", None, None)},
+     {"compile": "net, fp32: failed: E: y"}),
+    ({"graph": ("ok", "graph", 1.2), "compile,graph": ("ok", "compile, graph", 1.0)},
+     {"graph": "net, fp32: a loss of 1.2, and of 1 as written"}),
+    ({"graph": ("ok", "graph", float("nan"))}, {"graph": "net, fp32: a loss of nan, and of 1 as written"}),
+    ({"graph": (smoke.LEFT_OUT, None, None)}, {}),
+])
+def test_what_does_not_work_is_named(rows: dict[str, Any], expected: dict[str, str], tmp_path: Any,
+                                     monkeypatch: Any) -> None:
+    monkeypatch.setattr(smoke, "NETWORKS", {"net": small})
+    rows = {"none": ("ok", "as written", 1.0), **rows}
+    pd.DataFrame([{"case": "net", "precision": "fp32", "asked": asked, "status": status, "how": how, "train_loss": loss}
+                  for asked, (status, how, loss) in rows.items()]).to_csv(tmp_path / "smoke.csv", index=False)
+    assert smoke.broken(tmp_path / "smoke.csv") == expected
+
+
 def test_lrn_s_gradient_is_within_bf16_of_float64_s() -> None:
     """LRN itself runs in fp32 under autocast; its input and gradient are rounded to 8 bits."""
     assert 0 < smoke.lrn(torch.device("cpu")) < 2 ** -8
