@@ -45,7 +45,8 @@ from replication.training import accelerate, lanes, loop, optim
 class Size:
     """What all variants have in common. The network sees `resolution` px, cut from images 8/7 as large. `stem` is its
     total stride: 8 as published, 4 without the first pool, 2 with a stride-1 first convolution as well. `runs`: so many
-    trainings take turns (`lanes`), each with batches of its own. Of a network of less than whole `width`, ours alone."""
+    trainings take turns (`lanes`), each with batches of its own. Of a network less than whole in `width` there is ours
+    alone."""
     resolution: int
     batch: int
     stem: int = 8
@@ -78,8 +79,8 @@ TURNS, QUICK_TURNS = 5, 3
 FILES = 64  # different images
 PARTS = ("data", "forward", "backward", "optimiser")
 COLUMNS = (
-    "device", "network", "variant", "phase", "resolution", "batch", "stem", "runs", "precision", "status", "turns",
-    "images_per_s", "images_per_s_low", "images_per_s_high", "ms_per_step", *(f"ms_{part}" for part in PARTS),
+    "device", "network", "variant", "phase", "resolution", "batch", "stem", "width", "runs", "precision", "status",
+    "turns", "images_per_s", "images_per_s_low", "images_per_s_high", "ms_per_step", *(f"ms_{part}" for part in PARTS),
     "times_reference", "times_reference_low", "times_reference_high",
     "times_tuned", "times_tuned_low", "times_tuned_high",
     "times_normalised", "times_normalised_low", "times_normalised_high",
@@ -141,8 +142,8 @@ def run(quick: bool = False, until: float = math.inf, go_on: bool = False) -> Pa
             rows += now
             frame = harness.write(path, rows, COLUMNS)
             more = f", {size.runs} runs at once" if size.runs > 1 else ""
-            print(f"\n{phase}, {size.resolution} px, batch {size.batch}, stem {size.stem}{more}, {now[0]['turns']} turns\n"
-                  f"{harness.shown(frame[-len(now):], SHOWN)}", flush=True)
+            print(f"\n{phase}, {size.resolution} px, batch {size.batch}, stem {size.stem}{more}, {now[0]['turns']} "
+                  f"turns\n{harness.shown(frame[-len(now):], SHOWN)}", flush=True)
             del entries
             harness.forget(cuda)
             if cuda:
@@ -254,8 +255,8 @@ class Entry:
         torch.manual_seed(0)
         self.multiply_adds = cost.multiply_adds(self.table, aux=self.phase == "train")
         self._settle()
-        self.program = (several(self, images) if self.size.runs > 1 else ours(self, images) if self.ours else exported(self, images, folder) if self.exported
-                        else theirs(self, folder))
+        self.program = (several(self, images) if self.size.runs > 1 else ours(self, images) if self.ours
+                        else exported(self, images, folder) if self.exported else theirs(self, folder))
         began = time.perf_counter()
         self.program.run(harness.Clock(cuda), steps=1)
         harness.wait(cuda)
@@ -299,7 +300,7 @@ def row(entry: Entry, entries: list[Entry], matmul: float, copy: float) -> dict[
     size, rates = entry.size, entry.rates()
     line: dict[str, Any] = {
         "network": entry.network, "variant": entry.variant, "phase": entry.phase, "resolution": size.resolution,
-        "batch": size.batch, "stem": size.stem, "runs": size.runs, "precision": entry.precision,
+        "batch": size.batch, "stem": size.stem, "width": size.width, "runs": size.runs, "precision": entry.precision,
         "status": f"failed: {entry.problem}" if entry.problem else "ok", "turns": len(rates),
         "matmul_tflops": matmul, "copy_gb_per_s": copy, "peak_memory_mb": entry.memory, "first_step_s": entry.first,
     }

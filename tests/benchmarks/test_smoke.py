@@ -57,7 +57,8 @@ def test_cases_that_were_tried_are_not_tried_again(monkeypatch: Any) -> None:
 
 
 @pytest.mark.parametrize(("rows", "expected"), [
-    ({"graph": ("ok", "graph", 1.0), "graph,merge": ("ok", "graph, merge", 1.001), "compile,graph": ("ok", "all", 1)}, {}),
+    ({"graph": ("ok", "graph", 1.0), "graph,merge": ("ok", "graph, merge", 1.001), "compile,graph": ("ok", "all", 1)},
+     {}),
     ({"graph": ("ok", "as written (graph failed: RuntimeError: x)", 1.0), "compile,graph": ("ok", "compile", 1.0)},
      {"graph": "net, fp32: as written (graph failed: RuntimeError: x)"}),
     ({"graph": ("ok", "graph", 1.0), "compile,graph": ("failed: E: y", None, None)},

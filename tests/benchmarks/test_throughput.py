@@ -162,7 +162,8 @@ def test_it_goes_on_with_what_is_not_measured_yet(small: Callable[..., None], mo
     assert started == [5]
     assert sorted(table.batch) == [2, 3, 4, 5]
     assert set(table[table.batch < 4].images_per_s) == set(before.images_per_s)
-    pd.concat([table[table.batch != 3].assign(turns=1), table[table.batch == 3].assign(versions="torch 1.0")]).to_csv(path)
+    again = [table[table.batch != 3].assign(turns=1), table[table.batch == 3].assign(versions="torch 1.0")]
+    pd.concat(again).to_csv(path)
     started.clear()
     assert sorted(pd.read_csv(throughput.run(go_on=True)).batch) == [2, 3, 4, 5]
     assert started == [2, 3, 5]  # the published one is left

@@ -351,9 +351,10 @@ def test_rates_are_those_of_the_newest_machines(out: Any) -> None:
     made("v1.aux", {("bn", "none"): [0.1]})
     assert power.rates().gpu[1] == 25e12
     (out / "tables").mkdir()
-    for name, device, rows in (("x", "NVIDIA X", ("ours,train,bf16,20", "ours-graph,train,bf16,60", "ours,infer,bf16,80",
-                                                  "torchvision-tuned,train,bf16,90", "ours,train,bf16,")),
-                               ("x-quick", "NVIDIA X", ("ours,train,bf16,900",)), ("cpu", "CPU", ("ours,train,fp32,70",))):
+    gpu = ("ours,train,bf16,20", "ours-graph,train,bf16,60", "ours,infer,bf16,80", "torchvision-tuned,train,bf16,90",
+           "ours,train,bf16,")
+    for name, device, rows in (("x", "NVIDIA X", gpu), ("x-quick", "NVIDIA X", ("ours,train,bf16,900",)),
+                               ("cpu", "CPU", ("ours,train,fp32,70",))):
         (out / "tables" / f"bench-{name}.csv").write_text("\n".join(
             ["device,variant,phase,precision,tflops", *(f"{device},{row}" for row in rows)]))
     assert power.rates().gpu == ("NVIDIA X", 30e12)  # an operation of each multiply-add is an addition

@@ -33,7 +33,8 @@ def published(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 def line(network: str = "googlenet_torchvision", variant: str = "ours", **more: Any) -> dict[str, Any]:
     """A line as bench writes it: 224 px on a GPU, 1000 images a second."""
     return {**dict.fromkeys(throughput.COLUMNS, math.nan), "device": H200, "network": network, "variant": variant,
-            "phase": "train", "resolution": 224, "batch": 128, "precision": "bf16", "status": "ok", "turns": 7,
+            "phase": "train", "resolution": 224, "batch": 128, "width": 1, "runs": 1, "precision": "bf16",
+            "status": "ok", "turns": 7,
             "images_per_s": 1000, "images_per_s_low": 900, "images_per_s_high": 1100, "ms_per_step": 100,
             "ms_data": 2, "tflops": 70, "times_reference": 4, "times_tuned": 1.1, "threads": 2, "versions": "torch 2",
             "commit": "abc", **more}
@@ -51,6 +52,19 @@ def write(place: Path, name: str, *lines: dict[str, Any]) -> None:
 def text(html: str) -> list[list[str]]:
     """The cells of every row of a table, checked to be well-formed."""
     return [["".join(cell.itertext()) for cell in row] for row in ElementTree.fromstring(f"<x>{html}</x>").iter("tr")]
+
+
+def test_small_runs_at_once_are_a_size_of_their_own() -> None:
+    few, many = (line("googlenet_bn", "ours-graph", resolution=56, batch=64, width=0.25, runs=runs, images_per_s=rate)
+                 for runs, rate in ((4, 200_000), (16, 120_000)))
+    table = text(speed.images({"G": frame(few, many)}, "train"))
+    assert [row[0] for row in table if len(row) == 1 or "batch" in row[0]] == [
+        "GoogLeNet, 56 px, a quarter as wide, 4 at once, batch 64",
+        "GoogLeNet, 56 px, a quarter as wide, 16 at once, batch 64"]
+    found = [(value, where) for target, where, value, _ in speed.against_targets({"G": frame(few, many)}, {})
+             if "100,000" in target.sentence]
+    assert [value for value, _ in found] == [120_000]  # of all that there is room for
+    assert "16 at once" in found[0][1]
 
 
 # -- which tables -------------------------------------------------------------------------------------------------
@@ -203,7 +217,8 @@ def test_a_table_of_before_has_no_ratio_to_another_network(out: Path) -> None:
 def test_targets_as_a_page_shows_them() -> None:
     of_cpu = frame(line(precision="fp32", times_tuned=math.nan))
     nothing = text(speed.targets({"P": of_cpu}, {}))
-    assert nothing.count(["not yet measured on a GPU"]) == nothing.count(["not yet measured on a processor"]) == 4
+    assert nothing.count(["not yet measured on a GPU"]) == 5
+    assert nothing.count(["not yet measured on a processor"]) == 4
     assert nothing.count(["not yet measured on H100 or H200"]) == 1
     assert len(nothing) == 1 + 2 * len(speed.TARGETS)
     shown = text(speed.targets({H200: frame(line(tflops=59))}, {}))
