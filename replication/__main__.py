@@ -55,19 +55,25 @@ def _parser() -> argparse.ArgumentParser:
     for verb, about in (("list", "the grid of a profile: seeds done and wanted"),
                         ("run", "train what is missing of a profile")):
         sub = verbs.add_parser(verb, help=about)
-        sub.add_argument("studies", nargs="*", help="only these studies, e.g. v1.aux (default: the profile's)")
-        sub.add_argument("--profile", help="a file of profiles/; default: gpu where there is one, else cpu")
+        sub.add_argument("studies", nargs="*", help="only these studies, e.g. v1.aux (default: the profile's); or only "
+                         "the runs of these addresses")
+        sub.add_argument("--profile", help="a file of profiles/, or one of your own, PATH.yaml; default: gpu where "
+                         "there is one, else cpu")
         sub.add_argument("--network", help="instead of studies, this network alone (see zoo), one seed")
         sub.add_argument("--dataset", help="another data set: shapes, digits, fsdd, folder:PATH ...")
         sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter (epochs=5) or "
                          "any field of network, data and recipe (recipe.label_smoothing=0.1); may be repeated")
         sub.add_argument("--only", action="append", default=[], metavar="FACTOR=ARM,ARM",
                          help="only these arms of studies")
-        if verb == "run":
+        if verb == "list":
+            sub.add_argument("--missing", action="store_true", help="instead, the addresses of what is to be trained, "
+                             "one a line, whose turn is first comes first")
+        else:
             sub.add_argument("--budget", type=str, help="stop in time, resumable: 90s, 25m, 1.5h, or seconds; "
                              "profile: after what the profile says; none: train all (default)")
             sub.add_argument("--bundle", metavar="OUT.TAR",
-                             help="then pack all finished runs here, and checkpoints of the others beside it")
+                             help="then pack all finished runs here, of addresses just those, and checkpoints of the "
+                             "others beside it")
     bring = verbs.add_parser("import", help="merge bundles of runs, and checkpoints beside them, into your store")
     bring.add_argument("files", nargs="+", type=Path)
     count = verbs.add_parser("count", help="parameters, multiply-adds and memory of a network, row by row")
@@ -98,11 +104,20 @@ def _grids(asked: Any) -> tuple[str, list[study.Grid], bool]:
             raise BadInput("Name studies or --network, not both: --set changes any field of a study's runs, too.")
         given = profiles.profile(asked.profile).parameters if asked.profile else {"seeds": 1}
         return asked.network, [study.single(asked.network, **{**given, **own})], False
-    profile = profiles.profile(asked.profile or "auto")
-    names = asked.studies or list(profile.studies)
+    profile, addresses = profiles.profile(asked.profile or "auto"), _addresses(asked)
+    names = list(profile.studies) if addresses else asked.studies or list(profile.studies)
     grids = [study.some(study.study(name, **{**profile.given(name), **own}), profile) for name in names]
     chosen = {factor: tuple(keys.split(",")) for factor, keys in map(_named, asked.only)}
-    return f"profile {profile.name}", study.only(grids, chosen), profile.budget < math.inf
+    grids = study.only(grids, chosen)
+    return f"profile {profile.name}", study.at(grids, addresses) if addresses else grids, profile.budget < math.inf
+
+
+def _addresses(asked: Any) -> list[str]:
+    """Of single runs, where such are asked for and no studies."""
+    addresses = [word for word in asked.studies if re.fullmatch("[0-9a-f]{12}", word)]
+    if addresses and len(addresses) < len(asked.studies):
+        raise BadInput("Name studies or addresses, not both: an address is one run, whichever study it is of.")
+    return addresses
 
 
 def _assigned(text: str) -> tuple[str, Any]:
@@ -121,6 +136,10 @@ def _named(text: str) -> tuple[str, str]:
 
 def _list(asked: Any) -> None:
     about, grids, by_seed = _grids(asked)
+    if asked.missing:
+        turns = sorted(study.missing(grids, by_seed), key=lambda address: not store.begun(address))
+        print("".join(f"{address}\n" for address in turns), end="")
+        return
     known = estimate.speed()
     if about.startswith("profile "):
         about += f": {profiles.profile(asked.profile or 'auto').about}"
@@ -169,7 +188,7 @@ def _run(asked: Any) -> None:
         workers.train(jobs, until, asked=lambda: bool(heard))
     finally:
         if asked.bundle and first:
-            bundle.pack(Path(asked.bundle))
+            bundle.pack(Path(asked.bundle), _addresses(asked))
 
 
 def _budget(asked: Any) -> float:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,6 +203,62 @@ def test_one_sentence_for_what_cannot_be_asked(arguments: tuple[str, ...], said:
     printed, problem = capsys.readouterr()
     assert said in problem
     assert (printed, problem.count("\n")) == ("", 1)
+
+
+# -- single runs --------------------------------------------------------------------------------------------------
+TINY = """about: a test
+parameters: {images: 40, val_images: 20, resolution: 32, width: 0.125, stem: 4, epochs: 1, batch: 20, seeds: 2}
+studies: [v1.long]
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> str:
+    """A profile in a file of one's own: two variants, two seeds."""
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    return str(tmp_path / "tiny.yaml")
+
+
+def missing(own: str, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    capsys.readouterr()
+    assert main(["list", "--missing", "--profile", own, *words]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_addresses_are_listed_in_turn_and_trained_alone(own: str, tmp_path: Path,
+                                                        capsys: pytest.CaptureFixture[str]) -> None:
+    """A first look at all variants, then a second; what was begun before both."""
+    parameters = profiles.profile(own).parameters
+    cells = [cell.address for cell in study.study("v1.long", **parameters).cells]
+    assert missing(own, capsys) == cells
+    assert [cell.seed for cell in study.study("v1.long", **parameters).cells] == [0, 0, 1, 1]
+    store.checkpoint(cells[1]).parent.mkdir(parents=True)
+    store.checkpoint(cells[1]).touch()
+    assert missing(own, capsys) == [cells[1], cells[0], *cells[2:]]
+    assert missing(own, capsys, cells[2], cells[0]) == [cells[0], cells[2]]
+    store.checkpoint(cells[1]).unlink()
+    done = cli("run", cells[3], "--profile", own, "--bundle", str(tmp_path / "one.tar"))
+    assert done.returncode == 0, done.stderr
+    assert "profile tiny: 0 of 1 runs are stored, 1 to train" in done.stdout
+    assert [run.address for run in store.everything(paths.mine())] == [cells[3]]
+    assert missing(own, capsys) == cells[:3]
+    assert missing(own, capsys, cells[3]) == []
+    assert main(["run", cells[3], "--profile", own]) == 0
+    assert capsys.readouterr().out == "profile tiny: 1 of 1 runs are stored, 0 to train\n"
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("0123456789ab",), "None of the 4 runs asked for has the address 0123456789ab: `list --missing` prints"),
+    (("0123456789ab", "v1.long"), "Name studies or addresses, not both"),
+    (("0123456789ab", "--network", "googlenet"), "Name studies or --network, not both"),
+])
+def test_one_sentence_for_a_run_that_is_not_there(own: str, words: tuple[str, ...], said: str,
+                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("list", "run"):
+        assert main([verb, *words, "--profile", own]) == 2
+        printed, problem = capsys.readouterr()
+        assert said in problem
+        assert (printed, problem.count("\n")) == ("", 1)
 
 
 # -- a reader that goes -------------------------------------------------------------------------------------------

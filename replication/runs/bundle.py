@@ -12,11 +12,12 @@ import shutil
 import tarfile
 import tempfile
 import zlib
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from replication import paths
+from replication import files, paths
 from replication.errors import BadInput
 from replication.runs import experiments, store
 
@@ -33,12 +34,12 @@ def check(path: Path) -> None:
         raise BadInput(f"--bundle {path} must name a file ending in .tar, in a folder that exists.")
 
 
-def pack(path: Path) -> None:
+def pack(path: Path, addresses: Collection[str] = ()) -> None:
     """Writes every finished run of your store to `path`, and for every unfinished one a copy of its checkpoint to
-    `<path without .tar>.<address>.pt`, in parts (`<address>.1of3.pt`) where it is over LIMIT. Raises BadInput for a
-    bundle that is too large."""
+    `<path without .tar>.<address>.pt`, in parts (`<address>.1of3.pt`) where it is over LIMIT; with `addresses`, of
+    those runs alone. Raises BadInput for a bundle that is too large."""
     check(path)
-    runs = store.everything(paths.mine())
+    runs = [run for run in store.everything(paths.mine()) if not addresses or run.address in addresses]
     held = io.BytesIO()
     with tarfile.open(fileobj=held, mode="w:gz") as tar:
         for run in runs:
@@ -49,12 +50,13 @@ def pack(path: Path) -> None:
                        f"folder {paths.mine() / 'runs'} itself.")
     said = [f"Packed {len(runs)} finished runs into {path} ({_mb(len(held.getvalue()))})"]
     try:
-        path.write_bytes(held.getvalue())
+        with files.whole(path) as partial:
+            partial.write_bytes(held.getvalue())
         for old in path.parent.glob(f"{path.stem}.*.pt"):  # of runs that have gone on since
             if CHECKPOINT.fullmatch(old.name):
                 old.unlink()
         for checkpoint in sorted(store.checkpoint("x").parent.glob("[!.]*.pt")):
-            if store.begun(checkpoint.stem):
+            if store.begun(checkpoint.stem) and (not addresses or checkpoint.stem in addresses):
                 parts = _split(checkpoint, path)
                 said.append(f"a begun run's checkpoint into {parts[0]}" if len(parts) == 1 else
                             f"a begun run's checkpoint into {len(parts)} parts, {parts[0]} and so on")

@@ -41,11 +41,14 @@ class Profile:
 
 
 def profile(name: str, folder: Path = paths.ROOT / "profiles") -> Profile:
-    """Reads a profile; "auto" is gpu where the machine has one. Raises BadInput for one that is not there."""
+    """Reads a profile by its name, or from a file anywhere, "mine/tiny.yaml"; "auto" is gpu where the machine has one.
+    Raises BadInput for one that is not there."""
     if name == "auto":
         name = "gpu" if (folder / "gpu.yaml").exists() and shutil.which("nvidia-smi") else "cpu"
-    path = folder / f"{name}.yaml"
-    if not path.exists():
+    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
+    if not path.is_file():
+        if path == Path(name):
+            raise BadInput(f"There is no file {path}: give the path of a profile, or the name of one of {folder}.")
         raise unknown("profile", name, ["auto", *sorted(p.stem for p in folder.glob("*.yaml"))])
     try:
         held = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -67,4 +70,4 @@ def profile(name: str, folder: Path = paths.ROOT / "profiles") -> Profile:
             for study, given in studies.items() if given.get("only")}
     own = {study: {key: value for key, value in given.items() if key != "only"} for study, given in studies.items()}
     budget = estimate.seconds(str(held["budget"])) if "budget" in held else math.inf
-    return Profile(name, held["about"], held["parameters"], own, only, budget)
+    return Profile(path.stem, held["about"], held["parameters"], own, only, budget)

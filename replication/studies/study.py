@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from replication.errors import unknown
+from replication.errors import BadInput, unknown
 from replication.runs import experiments, store
 from replication.studies import grid, profiles
 from replication.studies.setting import Setting, setting
@@ -162,6 +162,16 @@ def only(grids: list[Grid], chosen: dict[str, tuple[str, ...]]) -> list[Grid]:
                 raise unknown(f"arm of {factor}", key, sorted(known))
     return [replace(each, cells=tuple(cell for cell in each.cells if all(
         cell.keys[factor] in keys for factor, keys in chosen.items() if factor in cell.keys))) for each in grids]
+
+
+def at(grids: list[Grid], addresses: list[str]) -> list[Grid]:
+    """The grids with the runs of these addresses alone. Raises BadInput for an address that none has."""
+    known = {cell.address for each in grids for cell in each.cells}
+    for address in addresses:
+        if address not in known:
+            raise BadInput(f"None of the {len(known)} runs asked for has the address {address}: `list --missing` "
+                           f"prints the addresses of a profile that are not trained yet.")
+    return [replace(each, cells=tuple(cell for cell in each.cells if cell.address in addresses)) for each in grids]
 
 
 def some(whole: Grid, profile: profiles.Profile) -> Grid:

@@ -117,6 +117,18 @@ def test_what_is_here_stays(packed: Path, tmp_path: Path) -> None:
     assert provenance.read_text() == '{"commit": "mine"}\n'
 
 
+def test_some_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, _ = commit(0), commit(1)
+    begin("a" * 12, 7)
+    begin("b" * 12, 7)
+    bundle.pack(tmp_path / "some.tar", [one, "b" * 12])
+    packed = sorted(path for path in tmp_path.glob("some.*"))
+    assert [path.name for path in packed] == [f"some.{'b' * 12}.pt", "some.tar"]
+    monkeypatch.setenv("REPLICATION_OUT", str(tmp_path / "elsewhere"))
+    bundle.unpack(packed)
+    assert [run.address for run in store.everything(paths.mine())] == [one]
+
+
 def test_several_bundles_at_once(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setenv("REPLICATION_OUT", str(tmp_path / "third"))

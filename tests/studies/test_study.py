@@ -202,6 +202,16 @@ def test_unknown_profile() -> None:
         profiles.profile("cpus")
 
 
+def test_a_profile_may_be_a_file_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(GOOD))
+    monkeypatch.chdir(tmp_path)
+    for name in (str(tmp_path / "mine.yaml"), "mine.yaml"):
+        assert profiles.profile(name).name == "mine"
+        assert profiles.profile(name).setting("v1.aux").epochs == 2
+    with pytest.raises(BadInput, match=r"There is no file mind.yaml: give the path of a profile, or the name of one"):
+        profiles.profile("mind.yaml")
+
+
 GOOD: dict[str, Any] = {"about": "x", "parameters": {"epochs": 2}, "studies": ["v1.aux"]}
 
 
