@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from replication import paths
 from replication.errors import BadInput, unknown
 from replication.models import cost, ops, registry
 from replication.runs import experiments, store
@@ -74,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--bundle", metavar="OUT.TAR",
                              help="then pack all finished runs here, of addresses just those, and checkpoints of the "
                              "others beside it")
+    gpu = verbs.add_parser("gpu", help="some minutes of a GPU: what works, how fast, then runs; a bundle of all of it")
+    gpu.add_argument("--budget", type=str, default="10m", help="90s, 25m, 1.5h, or seconds (default: 10m)")
+    gpu.add_argument("--profile", action="append", help="what to train, may be repeated (default: gpu-shapes, gpu, "
+                     "gpu-long)")
+    gpu.add_argument("--bundle", metavar="OUT.TAR", help="where to pack it (default: bundle.tar of your store)")
     bring = verbs.add_parser("import", help="merge bundles of runs, and checkpoints beside them, into your store")
     bring.add_argument("files", nargs="+", type=Path)
     count = verbs.add_parser("count", help="parameters, multiply-adds and memory of a network, row by row")
@@ -206,6 +212,15 @@ def _hear(heard: list[int], number: int, _: Any) -> None:
     heard.append(number)
 
 
+def _gpu(asked: Any) -> None:
+    from replication.benchmarks import stages
+    from replication.pages import lent
+    packed = Path(asked.bundle or paths.mine() / "bundle.tar")
+    if not asked.bundle:
+        packed.parent.mkdir(parents=True, exist_ok=True)
+    stages.run(estimate.seconds(asked.budget), packed, asked.profile or lent.PROFILES)
+
+
 def _import(asked: Any) -> None:
     from replication.runs import bundle
     bundle.unpack(asked.files)
@@ -265,7 +280,7 @@ def _bench(asked: Any) -> None:
         throughput.run(asked.quick, until)
 
 
-VERBS = {"list": _list, "run": _run, "import": _import, "count": _count, "zoo": _zoo, "power": _power,
+VERBS = {"list": _list, "run": _run, "gpu": _gpu, "import": _import, "count": _count, "zoo": _zoo, "power": _power,
          "compare": _compare, "publish": _publish, "bench": _bench}
 
 if __name__ == "__main__":

@@ -55,8 +55,8 @@ def so_far(path: Path, common: dict[str, Any]) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     same = ("device", "versions", "commit")
-    return [line for line in pd.read_csv(path).to_dict("records")
-            if all(line.get(key) == common[key] for key in same)]  # type: ignore[misc]
+    lines: list[Any] = pd.read_csv(path).to_dict("records")
+    return [line for line in lines if all(line.get(key) == common[key] for key in same)]
 
 
 def shown(frame: pd.DataFrame, columns: Sequence[str]) -> str:

@@ -160,7 +160,7 @@ def _turn(entries: list[Entry], number: int) -> None:
         entry.turn(number)
 
 
-def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+def _key(row: dict[Any, Any]) -> tuple[Any, ...]:
     runs = row.get("runs", 1)
     return (row["phase"], row["resolution"], row["batch"], row["stem"], 1 if runs != runs else runs)
 
@@ -453,7 +453,8 @@ def several(entry: Entry, images: Tensor) -> harness.Program:
         unheard = harness.Clock(cuda=False)
         for lane, part, source in zip(where, parts, sources, strict=True):
             with lane():
-                part.step(*next(source), unheard)
+                chosen, labels = next(source)
+                part.step(chosen, labels, unheard)
         for lane in where:
             lane.join()
         clock("step")

@@ -22,7 +22,7 @@ import pandas as pd
 from replication import paths, provenance, stats
 from replication.errors import BadInput
 from replication.pages import html
-from replication.pages.claim import UNRESOLVED, Claim, Settled
+from replication.pages.claim import CONTRADICTED, SUPPORTED, UNRESOLVED, Claim, Settled
 from replication.pages.claims import CLAIMS
 from replication.pages.measures import Arms, Difference, Mean, Of, Ratio, Share
 from replication.runs import experiments, store
@@ -297,6 +297,45 @@ def _cost(which: str, count: int | None, work: float, rate: Rates) -> dict[str, 
     """Seconds for so many seeds, `work` multiply-adds each."""
     whole = (count or math.nan) * work
     return {f"{which}here": whole / rate.here[1] / CORES, f"{which}gpu": whole / rate.gpu[1]}
+
+
+# -- in which order -----------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Turn:
+    """A study of a profile: the claims that its seeds are thought to decide, those about which nothing is known yet,
+    its runs, and the seconds that all of them take on a GPU."""
+    study: str
+    decides: tuple[str, ...]
+    unknown: tuple[str, ...]
+    runs: int
+    seconds: float
+
+
+def order(profile: str, known: pd.DataFrame) -> list[Turn]:
+    """The studies of a profile, that first which decides most claims a second. `known` is a `table`: a claim takes the
+    seeds that its runs, decided or not, or else the pilot tell of. Where nothing is decided, the profile's own order
+    counts. Raises BadInput for an unknown profile."""
+    of, rate = profiles.profile(profile), estimate.gpu()[1]
+    wanted = {row["claim"]: _wanted(row) for row in known.to_dict("records")}
+    turns = []
+    for each in study.of_profile(of):
+        keys = {tuple(cell.keys.items()) for cell in each.cells}
+        asked = [claim.id for claim in CLAIMS.values()
+                 if claim.study == each.study.name and claim.measure is not None
+                 and all(_needed(arms, each.cells) for arms in _sides(claim.measure))]
+        seconds = sum(experiments.work(cell.experiment) for cell in each.cells) / rate
+        turns.append(Turn(each.study.name, tuple(name for name in asked
+                                                 if wanted.get(name, math.nan) <= len(each.cells) / len(keys)),
+                          tuple(name for name in asked if math.isnan(wanted.get(name, math.nan))),
+                          len(each.cells), seconds))
+    return sorted(turns, key=lambda turn: -len(turn.decides) / turn.seconds)
+
+
+def _wanted(row: Row) -> float:
+    """Seeds a side: as many as have decided it, or would decide what is not resolved, or else by the pilot."""
+    if row["verdict"] in (SUPPORTED, CONTRADICTED):
+        return float(row["n"])
+    return next((row[name] for name in ("still", "seeds", "as_printed") if not math.isnan(row[name])), math.nan)
 
 
 # -- in words -----------------------------------------------------------------------------------------------------

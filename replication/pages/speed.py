@@ -57,11 +57,12 @@ def at_its_best(table: pd.DataFrame, other: pd.DataFrame | None) -> pd.DataFrame
 def _tables(kind: str) -> Tables:
     files = {path.name: path for place in reversed(paths.stores()) for path in (place / "tables").glob(f"{kind}-*.csv")
              if not path.stem.endswith("-quick")}
-    tables = [_read(files[name]) for name in sorted(files)]
+    tables = [read(files[name]) for name in sorted(files)]
     return {str(table.device.iloc[0]): table for table in tables}
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read(path: Path) -> pd.DataFrame:
+    """A table that bench wrote. Raises BadInput for another."""
     with suppress(ValueError):  # pandas' own complaints are such
         table = pd.read_csv(path)
         if len(table) and {"device", "phase", "precision", "status", "versions", "threads", "matmul_tflops",

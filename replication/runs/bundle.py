@@ -1,19 +1,22 @@
-"""Runs carried from one machine to another: a small compressed tar of records, and checkpoints in files beside it.
+"""Runs carried from one machine to another: a small compressed tar of records and of tables that `bench` wrote, and
+checkpoints in files beside it.
 
 No torch but for looking into a checkpoint.
 """
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import math
+import os
 import re
 import shutil
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ LIMIT = 16_000_000  # bytes of a file that is to be carried
 UNPACKED = 20 * LIMIT  # bytes that one may grow to; its text shrinks to less than a tenth
 FILES = ("experiment.json", "history.csv", "provenance.json", "summary.json")
 MEMBER = re.compile(rf"runs/([0-9a-f]{{12}})/({'|'.join(map(re.escape, FILES))})")
+TABLE = re.compile(r"tables/((?:smoke|bench|roofline)-[a-z0-9-]+\.csv)")
 CHECKPOINT = re.compile(r".*\.([0-9a-f]{12})(?:\.(\d+)of(\d+))?\.pt")
 
 
@@ -35,9 +39,10 @@ def check(path: Path) -> None:
 
 
 def pack(path: Path, addresses: Collection[str] = ()) -> None:
-    """Writes every finished run of your store to `path`, and for every unfinished one a copy of its checkpoint to
-    `<path without .tar>.<address>.pt`, in parts (`<address>.1of3.pt`) where it is over LIMIT; with `addresses`, of
-    those runs alone. Raises BadInput for a bundle that is too large."""
+    """Writes every finished run of your store, and its tables of speed, to `path`, and for every unfinished run a copy
+    of its checkpoint to `<path without .tar>.<address>.pt`, in parts (`<address>.1of3.pt`) where it is over LIMIT; with
+    `addresses`, those runs alone and no table. Others may go on training meanwhile. Raises BadInput for a bundle that
+    is too large."""
     check(path)
     runs = [run for run in store.everything(paths.mine()) if not addresses or run.address in addresses]
     held = io.BytesIO()
@@ -45,6 +50,9 @@ def pack(path: Path, addresses: Collection[str] = ()) -> None:
         for run in runs:
             for name in FILES:
                 tar.add(store.folder(run.address) / name, f"runs/{run.address}/{name}", recursive=False)
+        for table in sorted((paths.mine() / "tables").glob("*.csv")) if not addresses else ():
+            if TABLE.fullmatch(f"tables/{table.name}"):
+                tar.add(table, f"tables/{table.name}", recursive=False)
     if len(held.getvalue()) > LIMIT:
         raise BadInput(f"A bundle of {len(runs)} runs has {_mb(len(held.getvalue()))}, over {_mb(LIMIT)}: copy the "
                        f"folder {paths.mine() / 'runs'} itself.")
@@ -57,9 +65,10 @@ def pack(path: Path, addresses: Collection[str] = ()) -> None:
                 old.unlink()
         for checkpoint in sorted(store.checkpoint("x").parent.glob("[!.]*.pt")):
             if store.begun(checkpoint.stem) and (not addresses or checkpoint.stem in addresses):
-                parts = _split(checkpoint, path)
-                said.append(f"a begun run's checkpoint into {parts[0]}" if len(parts) == 1 else
-                            f"a begun run's checkpoint into {len(parts)} parts, {parts[0]} and so on")
+                with suppress(FileNotFoundError):  # its run has finished just now
+                    parts = _split(checkpoint, path)
+                    said.append(f"a begun run's checkpoint into {parts[0]}" if len(parts) == 1 else
+                                f"a begun run's checkpoint into {len(parts)} parts, {parts[0]} and so on")
     except OSError as problem:
         raise store.full(path, problem) from problem
     print("; ".join(said) + ".", flush=True)
@@ -67,9 +76,9 @@ def pack(path: Path, addresses: Collection[str] = ()) -> None:
 
 def _split(checkpoint: Path, path: Path) -> list[Path]:
     """Copies a checkpoint beside the bundle `path`, in as many files as it takes."""
-    count = max(1, math.ceil(checkpoint.stat().st_size / LIMIT))
     written = []
     with checkpoint.open("rb") as file:
+        count = max(1, math.ceil(os.fstat(file.fileno()).st_size / LIMIT))
         for i in range(count):
             part = "" if count == 1 else f".{i + 1}of{count}"
             written.append(path.with_name(f"{path.stem}.{checkpoint.stem}{part}.pt"))
@@ -80,9 +89,9 @@ def _split(checkpoint: Path, path: Path) -> list[Path]:
 def unpack(packed: list[Path]) -> None:
     """Merges bundles, and checkpoints that were packed beside them, into your store: all of it or nothing.
 
-    A run that is stored with the same result stays; a checkpoint counts where it is further than what is here. Raises
-    BadInput for a file that is truncated or no bundle, a record that cannot be trusted (see store.read), is of a newer
-    format or of another numerics, and a run that is stored with another result.
+    A run that is stored with the same result stays; a checkpoint counts where it is further than what is here, a table
+    where it is newer. Raises BadInput for a file that is truncated or no bundle, a record that cannot be trusted (see
+    store.read), is of a newer format or of another numerics, and a run that is stored with another result.
     """
     mine = paths.mine()
     try:
@@ -106,13 +115,18 @@ def unpack(packed: list[Path]) -> None:
                 shutil.rmtree(there, ignore_errors=True)  # without a summary, or it would not be new
                 there.parent.mkdir(parents=True, exist_ok=True)
                 folder.rename(there)
+            tables = [path for path in sorted((here / "tables").glob("*")) if _later(path, mine / "tables" / path.name)]
+            for path in tables:
+                (mine / "tables").mkdir(parents=True, exist_ok=True)
+                path.replace(mine / "tables" / path.name)
             for path in checkpoints:
                 store.checkpoint(path.stem).parent.mkdir(parents=True, exist_ok=True)
                 path.replace(store.checkpoint(path.stem))
     except OSError as problem:
         raise store.full(mine, problem) from problem
-    print(f"Imported {len(runs)} runs and {len(checkpoints)} checkpoints into {mine}; what else the files held was "
-          f"here already.")
+    more = f", {len(tables)} tables" if tables else ""
+    print(f"Imported {len(runs)} runs{more} and {len(checkpoints)} checkpoints into {mine}; what else the files held "
+          f"was here already.")
 
 
 def _records(path: Path, here: Path) -> None:
@@ -120,6 +134,9 @@ def _records(path: Path, here: Path) -> None:
     found = set()
     apart = Path(tempfile.mkdtemp(dir=here))  # so that two bundles with the same run are compared and not mixed
     for name, content in _members(path):
+        if match := TABLE.fullmatch(name):
+            _table(path, match[1], content, apart, here)
+            continue
         if not (match := MEMBER.fullmatch(name)):
             raise _nothing(f"{path} holds {name!r}, which is no part of a run: this is not one of our bundles")
         folder = apart / match[1]
@@ -138,6 +155,30 @@ def _records(path: Path, here: Path) -> None:
         if _new(folder, here / "runs" / run.address):
             (here / "runs").mkdir(exist_ok=True)
             folder.rename(here / "runs" / run.address)
+
+
+def _table(path: Path, name: str, content: bytes, apart: Path, here: Path) -> None:
+    """Puts a table into `here`, the latest where there are several."""
+    own, there = apart / name, here / "tables" / name
+    own.write_bytes(content)
+    if not _utc(own):
+        raise _nothing(f"{path} holds {name}, which is no table that bench wrote: this is not one of our bundles")
+    if _later(own, there):
+        there.parent.mkdir(exist_ok=True)
+        own.replace(there)
+
+
+def _later(path: Path, there: Path) -> bool:
+    return not there.exists() or _utc(path) > _utc(there)
+
+
+def _utc(table: Path) -> str:
+    """When the latest line of a table was measured; nothing where that is not told."""
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            return max((line["utc"] or "" for line in csv.DictReader(file)), default="")
+    except (KeyError, UnicodeDecodeError, csv.Error):
+        return ""
 
 
 def _members(path: Path) -> list[tuple[str, bytes]]:

@@ -120,6 +120,8 @@ STUDIES = {study.name: study for study in (
         "own": Arm("each its own"), "same": Arm("all the same", {"recipe.init_seed": 0}),
         "wider": Arm("each its own, half as wide again", {"network.width": Times(1.5)})}},
           {**BN, "recipe.augment": ("area", "flip")}),
+    Study("precision", "Do bf16 and fp32 give the same verdict?", "googlenet", {
+        "precision": each("recipe.precision", "bf16", "fp32"), "head": each("network.head", "average", "fc")}, BN),
     Study("seeds", "What of a seed matters?", "googlenet", {"varied": {
         "all": Arm("all"), "start": Arm("initial weights", {"recipe.order_seed": 0}),
         "order": Arm("order of images", {"recipe.init_seed": 0})}}, BN),
@@ -135,6 +137,8 @@ STUDIES = {study.name: study for study in (
         "smoothing": Arm("+ label smoothing", {"recipe.label_smoothing": 0.1}),
         "7x7": Arm("+ factorised 7×7", {"network.stem": "3x3"}),
         "bn-aux": Arm("+ BN-auxiliary", {"network.aux_norm": "all"})})}),
+    Study("v3.long", "How good does Inception V3 become?", "inception_v3", {"recipe": {
+        "paper": Arm("as published", {**RMSPROP, "recipe.label_smoothing": 0.1, "recipe.clip": 2.0})}}),
     Study("v3.recipe", "What does each part of V3's training bring, alone?", "inception_v3", {"part": {
         "sgd": Arm("SGD"),
         "rmsprop": Arm("RMSProp", RMSPROP),

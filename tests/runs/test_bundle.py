@@ -17,6 +17,7 @@ import torch
 
 from replication import files, paths
 from replication.__main__ import main
+from replication.errors import BadInput
 from replication.runs import bundle, experiments, store
 
 pytestmark = pytest.mark.usefixtures("out")
@@ -115,6 +116,53 @@ def test_what_is_here_stays(packed: Path, tmp_path: Path) -> None:
     assert len(store.everything(paths.mine())) == 3
     assert store.exists(third)
     assert provenance.read_text() == '{"commit": "mine"}\n'
+
+
+HEAD = "device,status,utc\n"
+
+
+def measured(utc: str, name: str = "bench-x.csv") -> Path:
+    path = paths.mine() / "tables" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{HEAD}X,ok,2026-01-01T00:00:00+00:00\nX,ok,{utc}\n")
+    return path
+
+
+def test_tables_of_speed_travel_and_the_latest_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                      capsys: pytest.CaptureFixture[str]) -> None:
+    for n, month in enumerate((3, 5, 4)):
+        monkeypatch.setenv("REPLICATION_OUT", str(tmp_path / str(n)))
+        measured(f"2026-0{month}-01T00:00:00+00:00")
+        measured("2026-03-01T00:00:00+00:00", f"smoke-{n}.csv")
+        measured("2026-03-01T00:00:00+00:00", "sheet-music.csv")  # of others
+        bundle.pack(tmp_path / f"{n}.tar")
+    monkeypatch.setenv("REPLICATION_OUT", str(tmp_path / "here"))
+    bundle.unpack([tmp_path / "0.tar", tmp_path / "1.tar", tmp_path / "2.tar"])
+    assert "Imported 0 runs, 4 tables and 0 checkpoints" in capsys.readouterr().out
+    assert "2026-05-01" in (tmp_path / "here/tables/bench-x.csv").read_text()
+    assert {path.name for path in (tmp_path / "here/tables").iterdir()} == {
+        "bench-x.csv", "smoke-0.csv", "smoke-1.csv", "smoke-2.csv"}
+    measured("2026-07-01T00:00:00+00:00")
+    bundle.unpack([tmp_path / "1.tar"])
+    assert "2026-07-01" in (tmp_path / "here/tables/bench-x.csv").read_text()
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe", HEAD.encode()])
+def test_what_is_no_table_is_refused(content: bytes, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w:gz") as tar:
+        info = tarfile.TarInfo("tables/bench-x.csv")
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    with pytest.raises(BadInput, match=r"holds bench-x.csv, which is no table that bench wrote"):
+        bundle.unpack([tmp_path / "a.tar"])
+    assert not (paths.mine() / "tables").exists()
+
+
+def test_a_run_that_ends_while_it_is_packed_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin("a" * 12, 7)
+    monkeypatch.setattr(store, "begun", lambda address: store.checkpoint(address).unlink() is None)
+    bundle.pack(tmp_path / "one.tar")
+    assert [path.name for path in tmp_path.glob("one.*")] == ["one.tar"]
 
 
 def test_some_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,158 @@
+"""*Ten minutes of a GPU*: what they would decide, in which order, and what they were seen to."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from replication import paths
+from replication.pages import html, power, speed
+from replication.pages.claim import Settled
+from replication.pages.claims import CLAIMS
+from replication.pages.measures import Difference, Mean
+from replication.runs import store
+from replication.studies import estimate, profiles, study
+from replication.studies.study import Cell, Grid
+
+PROFILES = ("gpu-shapes", "gpu", "gpu-long")  # in this order
+KNOWN = "cpu-full"  # the profile whose runs say, with the pilot's, how many seeds a claim takes
+MINUTES = 10
+# Of the time, at most, for what comes before the runs.
+BEFORE = {"smoke": 0.1, "bench": 0.2}
+
+
+# -- what they would decide ---------------------------------------------------------------------------------------
+def turns(names: Sequence[str] = PROFILES) -> dict[str, list[power.Turn]]:
+    """By profile, its studies in the order in which they are trained. Raises BadInput for an unknown profile."""
+    known = power.table(KNOWN)
+    return {name: power.order(name, known) for name in names}
+
+
+def plan(found: dict[str, list[power.Turn]]) -> html.Html:
+    """A line a study: what it decides, what it takes, and when it is over, of so many minutes as there are."""
+    at, groups = 60 * MINUTES * sum(BEFORE.values()), html.Groups()
+    for name, of in found.items():
+        rows = groups.setdefault(profiles.profile(name).about, [])
+        for turn in of:
+            at += turn.seconds
+            rows.append([f"<code>{escape(turn.study)}</code>", ", ".join(turn.decides) or "–",
+                         ", ".join(turn.unknown) or "–", f"{turn.runs:,}", escape(estimate.clock(turn.seconds)),
+                         escape(estimate.clock(at))])
+    return html.Html(html.grouped(("study", "decides", "first look at", "runs", "takes", "over after"), groups))
+
+
+def within(found: dict[str, list[power.Turn]], minutes: float = MINUTES) -> dict[str, Any]:
+    """How far so many minutes reach: studies, runs, and claims that they decide or look at first."""
+    at, reached = 60 * minutes * sum(BEFORE.values()), []
+    for turn in (turn for of in found.values() for turn in of):
+        at += turn.seconds
+        if at <= 60 * minutes:
+            reached.append(turn)
+    decided = {name for turn in reached for name in turn.decides}
+    return {"studies": len(reached), "runs": sum(turn.runs for turn in reached), "decides": len(decided),
+            "looks": len({name for turn in reached for name in turn.unknown} - decided),
+            "all": estimate.clock(sum(turn.seconds for of in found.values() for turn in of))}
+
+
+# -- one precision and another ------------------------------------------------------------------------------------
+FC = Difference({"head": "fc"}, {"head": "average"})  # as V1-20's
+
+
+def precisions(grid: Grid) -> dict[str, Settled]:
+    """V1-20 by the runs of each precision alone, of the study `precision`."""
+    found = {}
+    for key in grid.study.factors["precision"]:
+        alone = study.only([grid], {"precision": (key,)})[0]
+        found[key] = Settled(CLAIMS["V1-20"], FC(alone) if alone.cells else None)
+    return found
+
+
+def alike(grid: Grid) -> str:
+    """Whether both precisions give one verdict, in a sentence."""
+    found = precisions(grid)
+    if any(each.interval is None for each in found.values()):
+        return "Whether bf16 and fp32 give the same verdict is not yet measured."
+    words = "; ".join(f"{key}: {each.verdict}, {_said(each)}" for key, each in found.items())
+    same = len({each.verdict for each in found.values()}) == 1
+    return f"bf16 and fp32 give {'the same verdict' if same else 'different verdicts'} ({words})."
+
+
+# -- what was seen ------------------------------------------------------------------------------------------------
+def seen(stages: Iterable[tuple[str, float, str]], names: Sequence[str]) -> str:
+    """A page in Markdown of what your store holds: `stages` (name, seconds, what came of it), whether each fast way
+    works, speeds, runs and verdicts of these profiles."""
+    parts = ["# What was seen", _lines(("stage", "seconds", "what came of it"), (
+        (name, f"{took:.0f}", status) for name, took, status in stages))]
+    tables = paths.mine() / "tables"
+    for path in sorted(tables.glob("smoke-*.csv")):
+        frame = pd.read_csv(path)
+        parts += [f"## Whether each fast way works: {frame.device[0]}, {frame.versions[0]}, commit {frame.commit[0]}",
+                  _lines(("case", "precision", "tricks", "status", "how", "against as written"), (
+                      (row.case, row.precision, row.asked, row.status, _cell(row.how), _cell(row.against))
+                      for row in speed.lines_of(frame)))]
+    for path in sorted(tables.glob("bench-*.csv")):
+        frame = speed.read(path)
+        parts += [f"## Speed: {frame.device[0]}, {frame.versions[0]}", _lines(
+            ("", "phase", "images/s", "× script", "× tuned", "status"), (
+                (f"{speed.size(row)}, batch {row.batch}, {speed.label(row)}", row.phase, html.digits(row.images_per_s),
+                 html.digits(row.times_reference), html.digits(row.times_tuned), row.status)
+                for row in speed.lines_of(frame))), speed.in_words({frame.device[0]: frame}, {}).replace("\n", "  \n")]
+    for name in names:
+        parts += [f"## Runs of {name}", *_trained(name)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _trained(name: str) -> list[str]:
+    """Of a profile: errors by variant, verdicts of what its runs measure, and what is left."""
+    grids = [Mine.of(each) for each in study.of_profile(profiles.profile(name))]
+    rows = []
+    for each in grids:
+        for line in each.errors().itertuples(index=False):
+            *words, mean, low, high, seeds, diverged = line
+            more = f", {diverged} diverged" if diverged else ""
+            rows.append((each.name, ", ".join(map(str, words)), f"{mean:.2f}", f"{low:.2f} to {high:.2f}",
+                         f"{seeds}{more}"))
+    left = sum(len(each.missing) for each in grids)
+    if not rows:
+        return [f"None has finished; {left} are left."]
+    by_study = {each.study.name: each for each in grids}
+    settled = [Settled(claim, claim.measure(by_study[claim.study])) for claim in CLAIMS.values()
+               if claim.study in by_study and isinstance(claim.measure, (Difference, Mean))]
+    verdicts = [(each.claim.id, each.claim.sentence, each.verdict, _said(each), html.region(each.claim.region))
+                for each in settled if each.interval is not None]
+    return [_lines(("study", "variant", "top-1 error, %", "lowest to highest", "seeds"), rows),
+            _lines(("claim", "", "verdict", "measured", "claimed"), verdicts) if verdicts else "No claim yet.",
+            *([alike(by_study["precision"])] if "precision" in by_study else []), f"{left} runs are left."]
+
+
+class Mine(Grid):
+    """A grid of which your own runs count and no published ones."""
+
+    def _finished(self) -> list[tuple[Cell, store.Run]]:
+        place = paths.mine()
+        return [(cell, store.read(store.folder(cell.address, place))) for cell in self.cells
+                if (store.folder(cell.address, place) / "summary.json").exists()]
+
+    @classmethod
+    def of(cls, other: Grid) -> Mine:
+        return cls(other.study, other.setting, other.cells)
+
+
+def _said(settled: Settled) -> str:
+    found = settled.interval
+    if found is None:
+        return "–"
+    show = html.signed if settled.claim.unit == "points" else html.digits
+    return f"{show(found.value)} {settled.claim.unit} [{show(found.low)}, {show(found.high)}], {found.n} seeds"
+
+
+def _cell(value: Any) -> str:
+    return "" if pd.isna(value) else value if isinstance(value, str) else f"{value:.2g}"
+
+
+def _lines(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; what would end a cell or a line does not."""
+    clean = [[" ".join(str(cell).replace("|", "/").split()) for cell in row] for row in (columns, *rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (clean[0], ["---"] * len(columns), *clean[1:]))
