@@ -16,13 +16,18 @@ build    = rm -rf build/$(1)/_build && $(BIN)/jupyter-book build build/$(1)/src 
 # a lent box has torch and no time: its own Python will do where there is no .venv
 BARE    := $(if $(wildcard $(READY)),$(BIN)/python,$(PYTHON))
 
-.PHONY: gpu reproduce test book serve look bench publish lint clean
+.PHONY: gpu reproduce pages test book serve look bench publish lint clean
 
 # it trains for as long as the profile says, BUDGET=20m for so long, BUDGET=none to the end; the book tells of what there is
 # by then, and the same command goes on
 reproduce: export REPLICATION_READ := mine
 reproduce: $(READY)
 	$(BIN)/python -m replication run --profile $(PROFILE) --budget $(or $(BUDGET),profile)
+	@$(MAKE) --no-print-directory pages
+
+# nothing is trained: the book of the runs that are in out/, also those that came by import
+pages: export REPLICATION_READ := mine
+pages: $(READY)
 	@echo "Now the pages and the book: about two minutes on two cores."
 	REPLICATION_TRAIN=none $(BIN)/python book/_tools/execute.py $(PROFILE)
 	$(BIN)/python book/_tools/stage.py --from out
@@ -44,12 +49,10 @@ look: book
 	$(BIN)/python book/_tools/check_links.py build/published/_build/html
 	$(BIN)/python book/_tools/check_site.py build/published/_build/html --shots build/shots
 
-# measures speed once, downloads the data if it is not there, trains what is missing for BUDGET (25m), packs what is finished
+# what works there, how fast, then the runs of gpu-shapes, gpu and gpu-long for as long as BUDGET says (10m); packs it all
 gpu:
 	@$(BARE) -c 'import torch, torchvision, lightning, pandas, scipy, sklearn, filelock, tqdm, yaml' || { echo 'This Python lacks a package (above): run make test once, which makes .venv, or install it.'; exit 1; }
-	@mkdir -p $(OUT)
-	@ls $(OUT)/tables/bench-*.csv >/dev/null 2>&1 || $(BARE) -m replication bench
-	$(BARE) -m replication run --profile $(PROFILE) --budget $(or $(BUDGET),25m) --bundle $(OUT)/bundle.tar
+	$(BARE) -m replication gpu --budget $(or $(BUDGET),10m)
 
 bench: $(READY)
 	$(BIN)/python -m replication bench --roofline

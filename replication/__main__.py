@@ -213,12 +213,13 @@ def _hear(heard: list[int], number: int, _: Any) -> None:
 
 
 def _gpu(asked: Any) -> None:
+    until = time.monotonic() + estimate.seconds(asked.budget)
     from replication.benchmarks import stages
     from replication.pages import lent
     packed = Path(asked.bundle or paths.mine() / "bundle.tar")
     if not asked.bundle:
         packed.parent.mkdir(parents=True, exist_ok=True)
-    stages.run(estimate.seconds(asked.budget), packed, asked.profile or lent.PROFILES)
+    stages.run(until, packed, asked.profile or lent.PROFILES)
 
 
 def _import(asked: Any) -> None:

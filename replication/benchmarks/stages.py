@@ -24,10 +24,12 @@ from replication import files, paths
 from replication.benchmarks import smoke, throughput
 from replication.errors import BadInput
 from replication.pages import lent
-from replication.runs import bundle
+from replication.runs import bundle, experiments, store
 from replication.studies import profiles, study, workers
 
-Work = Callable[[float, Callable[[], bool]], None]  # until when it may begin things, and whether it was asked to stop
+# Is given until when it may begin things, and whether it was asked to stop; returns what came of it, in a few words.
+Work = Callable[[float, Callable[[], bool]], str]
+CLOSE = 5.0         # seconds for the last bundle and page
 GRACE = 20.0        # seconds a stage has beyond its time, or once asked to stop, to write what it has and go
 PACK_EVERY = 60.0   # seconds: whoever takes the machine away may not ask first
 
@@ -43,8 +45,8 @@ class Stage:
     seconds: float = 0.0
 
 
-def run(budget: float, packed: Path, names: Sequence[str] = lent.PROFILES) -> None:
-    """Goes through all stages in `budget` seconds. After each, and every minute, there are `packed`, a bundle of runs
+def run(until: float, packed: Path, names: Sequence[str] = lent.PROFILES) -> None:
+    """Goes through all stages until then (by time.monotonic). After each, and every minute, there are `packed`, a bundle of runs
     and tables, and beside it a page of what was seen (`seen.md`).
 
     Raises KeyboardInterrupt after SIGINT or SIGTERM, with all of that written, and BadInput for a profile or a place
@@ -55,7 +57,8 @@ def run(budget: float, packed: Path, names: Sequence[str] = lent.PROFILES) -> No
     heard: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: heard.append(number))
-    end = time.monotonic() + budget
+    end = until - CLOSE
+    budget = end - time.monotonic()
     stages = [*(Stage(name, share) for name, share in lent.BEFORE.items()),
               *(Stage(f"runs of {of.name}", 1.0, name) for name, of in known.items())]
     save = partial(_save, packed, stages, names)
@@ -110,8 +113,7 @@ def _alone(work: Work, until: float, says: Connection) -> None:
     threading.Thread(target=_follow, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's reaches all processes: the parent passes it on
     try:
-        work(until, _asked())
-        says.send("done")
+        says.send(work(until, _asked()))
     except KeyboardInterrupt:
         says.send("stopped; the same command goes on")
     except BadInput as problem:
@@ -135,22 +137,24 @@ def _asked() -> Callable[[], bool]:
     return lambda: bool(heard)
 
 
-def _smoke(until: float, asked: Callable[[], bool]) -> None:
+def _smoke(until: float, asked: Callable[[], bool]) -> str:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # its table is written after each case: nothing is lost
-    smoke.run(until, go_on=True)
+    return f"see {smoke.run(until, go_on=True).name}"
 
 
-def _bench(until: float, asked: Callable[[], bool]) -> None:
+def _bench(until: float, asked: Callable[[], bool]) -> str:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    throughput.run(until=until, go_on=True)
+    return f"see {throughput.run(until=until, go_on=True).name}"
 
 
-def _train(name: str, studies: list[str], until: float, asked: Callable[[], bool]) -> None:
+def _train(name: str, studies: list[str], until: float, asked: Callable[[], bool]) -> str:
     """The missing runs of a profile, study by study in this order."""
     grids = {each.study.name: each for each in study.of_profile(profiles.profile(name))}
     jobs = list(study.missing([grids[each] for each in studies]).values())
     print(f"{len(jobs)} runs of {name} to train", flush=True)
     workers.train(jobs, until, asked)
+    left = sum(not store.exists(address) for address in (experiments.address(*job[1:]) for job in jobs))
+    return f"{len(jobs) - left} runs finished, {left} are left"
 
 
 def _what_works() -> str:

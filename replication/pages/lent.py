@@ -99,14 +99,14 @@ def seen(stages: Iterable[tuple[str, float, str]], names: Sequence[str]) -> str:
                 (f"{speed.size(row)}, batch {row.batch}, {speed.label(row)}", row.phase, html.digits(row.images_per_s),
                  html.digits(row.times_reference), html.digits(row.times_tuned), row.status)
                 for row in speed.lines_of(frame))), speed.in_words({frame.device[0]: frame}, {}).replace("\n", "  \n")]
-    for name in names:
-        parts += [f"## Runs of {name}", *_trained(name)]
+    for of in map(profiles.profile, names):
+        parts += [f"## Runs of {of.name}", *_trained(of)]
     return "\n\n".join(parts) + "\n"
 
 
-def _trained(name: str) -> list[str]:
+def _trained(of: profiles.Profile) -> list[str]:
     """Of a profile: errors by variant, verdicts of what its runs measure, and what is left."""
-    grids = [Mine.of(each) for each in study.of_profile(profiles.profile(name))]
+    grids = [Mine.of(each) for each in study.of_profile(of)]
     rows = []
     for each in grids:
         for line in each.errors().itertuples(index=False):

@@ -1,0 +1,210 @@
+"""`python -m replication gpu`, rehearsed on a CPU with stages of seconds: it is stopped and killed in every one of them,
+goes on, does nothing twice and loses nothing."""
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from replication import paths
+from replication.__main__ import main
+from replication.benchmarks import stages
+from replication.errors import BadInput
+from replication.runs import bundle, store
+from replication.studies import profiles, study
+
+pytestmark = pytest.mark.usefixtures("out", "one_thread")
+PROFILE = """about: a test
+parameters: {images: 60, val_images: 20, resolution: 32, width: 0.125, stem: 4, epochs: 3, batch: 20, seeds: 1}
+studies: [v1.start, v1.long]
+"""
+# Every process of it reads this file again, so that all of them have the small sizes, and the place to wait in.
+PROGRAM = """
+import os, sys, time
+from pathlib import Path
+from replication.benchmarks import harness, smoke, throughput
+from replication.models import ops
+from replication.training import loop
+
+def small():
+    rows = (ops.Row("conv", ops.Conv(4, 3, 4)), ops.Row("linear", ops.Linear(10)))
+    return ops.Network("small", rows, 64, init=ops.He())
+
+def wait(stage):
+    "Where the test says so, until the test ends it."
+    if os.environ.get("WAIT") == stage:
+        Path(os.environ["REPLICATION_OUT"], "waiting").touch()
+        time.sleep(0.2 if stage == "runs" else 100)
+
+smoke.NETWORKS, smoke.WAYS = {"small": small}, (("fp32", "none"), ("fp32", "merge"))
+throughput.CPU = tuple(throughput.Size(32, batch, steps=1, width=0.125) for batch in (2, 3))
+harness.PHASES, harness.ceilings = ("train",), lambda where: (1.0, 10.0)
+before = smoke.whole
+smoke.whole = lambda network, precision, asked: (wait("smoke") if asked == "merge" else None,
+                                                 before(network, precision, asked))[1]
+turn = throughput.Entry.turn
+throughput.Entry.turn = lambda entry, number: (wait("bench") if entry.size.batch == 3 and number == 1 else None,
+                                               turn(entry, number))[1]
+loop.CHECKPOINT_EVERY = 0.0
+step = loop.step
+loop.step = lambda *arguments: (wait("runs"), step(*arguments))[1]
+
+if __name__ == "__main__":
+    from replication.__main__ import main
+    sys.exit(main(sys.argv[1:]))
+"""
+ENDS = (("smoke", signal.SIGKILL), ("bench", signal.SIGTERM), ("runs", signal.SIGKILL), ("runs", signal.SIGTERM))
+
+
+@pytest.fixture
+def begin(out: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """begin("bench") starts the command, to wait there; each with a session of its own, all of which is gone in the
+    end."""
+    (tmp_path / "tiny.yaml").write_text(PROFILE)
+    (tmp_path / "gpu.py").write_text(PROGRAM)
+    made: list[subprocess.Popen[str]] = []
+    out.mkdir()
+
+    def start(wait: str = "", budget: str = "200s") -> subprocess.Popen[str]:
+        (out / "waiting").unlink(missing_ok=True)
+        made.append(subprocess.Popen(
+            [sys.executable, str(tmp_path / "gpu.py"), "gpu", "--budget", budget, "--profile",
+             str(tmp_path / "tiny.yaml")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True, env={**os.environ, "WAIT": wait, "OMP_NUM_THREADS": "1"}))
+        return made[-1]
+
+    yield start
+    for process in made:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def until(true: Callable[[], Any], seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def alive(group: int) -> bool:
+    """Whether a process of this session is left, but for those that are only to be waited for."""
+    states = [stat.read_text().rpartition(") ")[2].split() for stat in Path("/proc").glob("[0-9]*/stat")
+              if stat.exists()]
+    return any(int(state[3]) == group and state[0] != "Z" for state in states)
+
+
+def stored() -> dict[str, Any]:
+    """What is finished: of every case of smoke, turn of bench and run, when it was."""
+    found: dict[str, Any] = {}
+    for path in (paths.mine() / "tables").glob("*.csv"):
+        for line in pd.read_csv(path).to_dict("records"):
+            if path.name.startswith("smoke"):
+                found["smoke", line["case"], line["asked"]] = line["seconds"]
+            elif line["turns"] == 5:
+                found["bench", line["batch"], ""] = line["images_per_s"]
+    return {**found, **{("run", run.address, ""): run.provenance["utc"] for run in store.everything(paths.mine())}}
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_ended_in_every_stage_it_goes_on(begin: Callable[..., subprocess.Popen[str]], out: Path, tmp_path: Path,
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    known: dict[str, Any] = {}
+    for stage, number in ENDS:
+        process = begin(stage)
+        until((out / "waiting").exists)
+        if stage == "runs":
+            until(lambda: list((out / "checkpoints").glob("[!.]*.pt")))
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == (130 if number == signal.SIGTERM else -number), said
+        until(lambda: not alive(process.pid), 30)  # noqa: B023
+        if number == signal.SIGTERM:
+            assert "Stopped; the same command goes on" in said
+            assert f"| {'runs of tiny' if stage == 'runs' else stage} |" in (out / "seen.md").read_text()
+        now = stored()
+        assert known.items() <= now.items()  # nothing is lost, and nothing was done again
+        assert len(now) > len(known) or stage == "runs"
+        known = now
+    begun = {path.stem for path in (out / "checkpoints").glob("[!.]*.pt")}
+    assert begun
+    said, _ = (process := begin()).communicate(timeout=200)
+    assert process.returncode == 0, said
+    assert known.items() <= stored().items()
+    asked = [cell.address for grid in study.of_profile(profiles.profile(str(tmp_path / "tiny.yaml")))
+             for cell in grid.cells]
+    assert {run.address for run in store.everything(paths.mine())} == set(asked)
+    before = stored()
+    said, _ = (process := begin()).communicate(timeout=100)
+    assert process.returncode == 0, said
+    assert stored() == before
+    assert "0 runs finished, 0 are left" in (out / "seen.md").read_text()
+
+    monkeypatch.setenv("REPLICATION_OUT", str(tmp_path / "home"))
+    bundle.unpack([out / "bundle.tar"])
+    assert stored() == before
+
+
+# -- the parts ----------------------------------------------------------------------------------------------------
+def _fails(until: float, asked: Callable[[], bool]) -> str:
+    raise BadInput("There is no such thing: bring it.")
+
+
+def _dies(until: float, asked: Callable[[], bool]) -> str:
+    os.kill(os.getpid(), signal.SIGABRT)  # as a driver's error may
+    return "never"
+
+
+def _sleeps(until: float, asked: Callable[[], bool]) -> str:
+    time.sleep(100)
+    return "never"
+
+
+def _counts(until: float, asked: Callable[[], bool]) -> str:
+    return "three of three"
+
+
+@pytest.mark.parametrize(("work", "status"), [
+    (_fails, "left out: There is no such thing: bring it."), (_counts, "three of three"),
+    (_dies, f"failed: its process ended with status {-signal.SIGABRT}")])
+def test_a_stage_says_what_came_of_it(work: stages.Work, status: str) -> None:
+    stage, saved = stages.Stage("one", 1.0), []
+    stages._stage(stage, work, time.monotonic() + 100, lambda: False, lambda: saved.append(stage.status))
+    assert stage.status == status
+    assert saved[-1] == status
+
+
+def test_a_stage_that_takes_longer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So whatever comes after it has its turn; whoever asks it to stop waits no longer, either."""
+    monkeypatch.setattr(stages, "GRACE", 0.5)
+    stage, began = stages.Stage("one", 1.0), time.monotonic()
+    stages._stage(stage, _sleeps, began, lambda: False, lambda: None)
+    assert stage.status == "time was up; what it had measured stays"
+    stages._stage(stage, _sleeps, began + 100, lambda: True, lambda: None)
+    assert stage.status == "stopped; the same command goes on"
+    assert time.monotonic() - began < 90
+
+
+def test_what_does_not_work_is_left_out(monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
+    assert stages._what_works() == "auto"
+    (out / "tables").mkdir(parents=True)
+    (out / "tables" / "smoke-x.csv").touch()
+    for broken, left in (({}, "auto"), ({"compile": "x"}, "graph"), ({"graph": "x"}, "none"), ({"merge": "x"}, "auto")):
+        monkeypatch.setattr(stages.smoke, "broken", lambda _, broken=broken: broken)
+        assert stages._what_works() == left
+
+
+def test_one_sentence_for_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, said in ((["--profile", "gpus"], "Unknown profile 'gpus'"), (["--budget", "soon"], "is no time to spend"),
+                        (["--bundle", str(tmp_path / "x" / "a.tar")], "must name a file ending in .tar")):
+        assert main(["gpu", *words]) == 2
+        printed, problem = capsys.readouterr()
+        assert said in problem
+        assert (printed, problem.count("\n")) == ("", 1)
