@@ -181,20 +181,21 @@ def _run(asked: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, partial(_hear, heard))
     from replication.runs import bundle
-    from replication.studies import workers  # `list` must be instant
-    first = distributed.rank() == 0
-    if asked.bundle and first:
-        bundle.check(Path(asked.bundle))
-    about, grids, by_seed = _grids(asked)
-    jobs = list(study.missing(grids, by_seed).values())
-    wanted = len({cell.address for grid in grids for cell in grid.cells})
-    if first:
-        print(f"{about}: {wanted - len(jobs)} of {wanted} runs are stored, {len(jobs)} to train", flush=True)
-    try:
-        workers.train(jobs, until, asked=lambda: bool(heard))
-    finally:
+    from replication.studies import torchrun, workers  # `list` must be instant
+    with torchrun.crew():
+        first = distributed.rank() == 0
         if asked.bundle and first:
-            bundle.pack(Path(asked.bundle), _addresses(asked))
+            bundle.check(Path(asked.bundle))
+        about, grids, by_seed = _grids(asked)
+        jobs = list(study.missing(grids, by_seed).values())
+        wanted = len({cell.address for grid in grids for cell in grid.cells})
+        if first:
+            print(f"{about}: {wanted - len(jobs)} of {wanted} runs are stored, {len(jobs)} to train", flush=True)
+        try:
+            workers.train(jobs, until, asked=lambda: bool(heard))
+        finally:
+            if asked.bundle and first:
+                bundle.pack(Path(asked.bundle), _addresses(asked))
 
 
 def _budget(asked: Any) -> float:

@@ -6,10 +6,12 @@ no part of an experiment; `train` says what depends on it all the same.
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tqdm import tqdm
@@ -18,6 +20,31 @@ from replication.errors import BadInput
 from replication.runs import experiments, store
 from replication.studies.queue import Job, line, total_images
 from replication.training import distributed
+
+
+@contextmanager
+def crew() -> Iterator[None]:
+    """Within it, several processes that train together have met, and one that fails says why and is gone at once, so
+    that those that wait for it see its connections close, say so and go, too. An interpreter that ends in its own time
+    would keep them waiting, and on GPUs wait for what they never send."""
+    if distributed.world() == 1:
+        yield
+        return
+    from replication.training.device import device
+    try:
+        distributed.fabric(device())
+        yield
+    except Exception as problem:
+        if isinstance(problem, BadInput):
+            print(problem, file=sys.stderr)
+        elif distributed.lost(problem):
+            print(f"Another of the {distributed.world()} processes that train together has ended, and has said why, or "
+                  f"was killed. The same command goes on from the last checkpoint.", file=sys.stderr)
+        else:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(2)
 
 
 def train(jobs: list[Job], until: float = math.inf, asked: Callable[[], bool] = lambda: False) -> None:
@@ -31,7 +58,7 @@ def train(jobs: list[Job], until: float = math.inf, asked: Callable[[], bool] = 
 
     from replication.training.device import device
     from replication.training.loop import Stopped
-    distributed.fabric(device())  # here they meet
+    distributed.fabric(device())  # here they meet, if they have not yet
     first, left = distributed.rank() == 0, 0
     jobs = distributed.told(lambda: sorted(jobs, key=lambda job: not store.begun(experiments.address(*job[1:]))))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 NEEDED = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+MEET = timedelta(minutes=5)  # from the first process at the meeting place to the last: slow disks, many machines
 
 
 def world() -> int:
@@ -37,7 +39,8 @@ def fabric(device: str, precision: Any = "32-true") -> Fabric:
     """Lightning's view of the device ("cuda", "cpu"), once all processes have met.
 
     Gradients are averaged over them. Statistics are not: batch normalisation takes those of its own device, and what
-    is kept of them is the first process's. Raises BadInput where a machine has fewer GPUs than processes.
+    is kept of them is the first process's. Raises BadInput where a machine has fewer GPUs than processes, and where
+    some have not come.
     """
     from lightning.fabric import Fabric
     if world() == 1:
@@ -50,8 +53,30 @@ def fabric(device: str, precision: Any = "32-true") -> Fabric:
                        f"many as it has (torchrun --nproc_per_node).")
     made = Fabric(accelerator=device, devices=here, num_nodes=world() // here, precision=precision,
                   plugins=[TorchElasticEnvironment()], strategy="ddp")
+    _meet("nccl" if device == "cuda" else "gloo")
     made.launch()
     return made
+
+
+def _meet(backend: str) -> None:
+    """All processes find one another, once. One that does not come is waited for as long as MEET, not as long as for an
+    answer: half an hour, in which the first may judge a large data set alone."""
+    import torch.distributed as dist
+    if dist.is_initialized():
+        return
+    try:
+        place, own, count = next(dist.rendezvous("env://", timeout=MEET))
+    except dist.DistError as problem:
+        raise BadInput(f"Only some of the {world()} processes have come to {os.environ['MASTER_ADDR']}:"
+                       f"{os.environ['MASTER_PORT']} within {MEET.total_seconds():.0f} s: see why the others have not, "
+                       f"then start all of them again.") from problem
+    dist.init_process_group(backend, store=place, rank=own, world_size=count)
+
+
+def lost(problem: Exception) -> bool:
+    """Whether this is what a process gets to hear once another has gone."""
+    import torch.distributed as dist
+    return isinstance(problem, dist.DistError) or (isinstance(problem, RuntimeError) and "gloo/" in str(problem))
 
 
 def told(make: Callable[[], T]) -> T:

@@ -1,11 +1,12 @@
-"""One run over two processes: the run of one process where nothing belongs to a device, a loop written by hand where
-batch normalisation does, and both stop, resume and refuse as one.
+"""One run over two processes or four: the run of one process where nothing belongs to a device, a loop written by hand
+where batch normalisation does; they stop, resume and refuse as one, and none waits for one that has gone.
 
 Run as a script, this file is one of the processes.
 """
 from __future__ import annotations
 
 import copy
+import errno
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,8 @@ from replication.training import distributed, evaluate, loop, optim
 TINY: dict[str, Any] = {"images": 200, "val_images": 50, "resolution": 32, "crop": 28, "width": 0.125, "stem": 4,
                         "epochs": 2, "batch": 20, "seeds": 1}
 STOP = 7  # steps, in the first of two epochs of ten
+SOON = 15  # seconds until a process has noticed that another has gone, on a machine that has much else to do
+AVERAGE = experiments.Average(0.9)
 
 
 def made(norm: str = "lrn", dropout: float = 0.0, **recipe: Any) -> experiments.Experiment:
@@ -65,30 +69,37 @@ def recorded(patch: Callable[[Any, str, Any], None]) -> Record:
 
 
 # -- what each process does ---------------------------------------------------------------------------------------
-def share(place: Path) -> None:
-    """All that is tried with two processes that have met once. Only the first's files may appear in its `out`."""
+def into(place: Path, name: str) -> None:
+    """From now on. Only the first's files may appear there."""
+    os.environ["REPLICATION_OUT"] = str(place / f"{name}-{distributed.rank()}")
+
+
+def straight(place: Path) -> Record:
+    """What any number of processes does, and what their steps are given."""
     torch.set_num_threads(1)
-    said: dict[str, Any] = {}
-
-    def into(name: str) -> None:
-        os.environ["REPLICATION_OUT"] = str(place / f"{name}-{distributed.rank()}")
-
-    into("straight")
+    into(place, "straight")
     seen = recorded(setattr)
-    run = loop.train(made(), 0)
+    loop.train(made(), 0)
     torch.save(seen, place / f"seen-{distributed.rank()}.pt")
-    said["address"] = run.address
+    loop.train(made(average=AVERAGE), 0)
+    return seen
+
+
+def share(place: Path) -> None:
+    """All that is tried with two processes that have met once."""
+    said: dict[str, Any] = {}
+    seen = straight(place)
     loop.train(made("bn"), 0)
     seen.clear()
     loop.train(made(dropout=0.5, epochs=1), 0)
     said["seeds"] = [seed for *_, seed in seen]
 
-    into("streamed")
+    into(place, "streamed")
     os.environ["REPLICATION_RESIDENT"] = "no"
     loop.train(made(), 0)
     os.environ["REPLICATION_RESIDENT"] = "auto"
 
-    into("resumed")
+    into(place, "resumed")
     seen.clear()
     try:  # only the second is asked to stop
         loop.train(made("bn"), 0, stop=lambda: distributed.rank() == 1 and len(seen) == STOP)
@@ -97,7 +108,7 @@ def share(place: Path) -> None:
     loop.train(made("bn"), 0)
     said["all"] = len(seen)
 
-    into("refused")
+    into(place, "refused")
     try:
         loop.train(made(batch=25), 0)
     except BadInput as problem:
@@ -107,25 +118,49 @@ def share(place: Path) -> None:
     (place / f"said-{distributed.rank()}.json").write_text(json.dumps(said))
 
 
-def command(epochs: str) -> None:
+def command(epochs: str, *words: str) -> None:
     """`python -m replication run` under a tiny profile."""
     torch.set_num_threads(1)
     profile = profiles.Profile("tiny", "for tests", {**TINY, "epochs": int(epochs)}, {"v1.long": {}})
     profiles.profile = lambda _: profile  # type: ignore[assignment]
-    sys.exit(main(["run", "--profile", "tiny"]))
+    sys.exit(main(["run", "--profile", "tiny", *words]))
+
+
+def full(epochs: str) -> None:
+    """The same on a disk that is full after one checkpoint."""
+    before, saved = torch.save, []
+
+    def save(value: Any, path: Path) -> None:
+        saved.append(path)
+        if len(saved) > 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        before(value, path)
+
+    torch.save = save  # type: ignore[assignment]
+    command(epochs)
 
 
 # -- starting them ------------------------------------------------------------------------------------------------
-def start(*arguments: object, **environment: str) -> list[subprocess.Popen[str]]:
-    """Two processes under torchrun's variables."""
+def port() -> int:
+    """A free one."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2",
+        return int(free.getsockname()[1])
+
+
+def start(*arguments: object, world: int = 2, **environment: str) -> list[subprocess.Popen[str]]:
+    """So many processes under torchrun's variables, without torchrun."""
+    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port()), "WORLD_SIZE": str(world),
               "OMP_NUM_THREADS": "1", **environment}
     return [subprocess.Popen([sys.executable, __file__, *map(str, arguments)], text=True, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)})
-            for rank in (0, 1)]
+            for rank in range(world)]
+
+
+def torchrun_(*arguments: object) -> subprocess.Popen[str]:
+    """The same of two processes by torchrun itself."""
+    return subprocess.Popen([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+                             __file__, *map(str, arguments)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def ended(crew: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
@@ -149,6 +184,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture(scope="module")
+def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where four processes have left what `straight` makes."""
+    place = tmp_path_factory.mktemp("four")
+    found = ended(start("straight", place, world=4, REPLICATION_READ="mine", REPLICATION_DEVICE="cpu"))
+    assert [status for status, *_ in found] == [0] * 4, found
+    return place
+
+
 def weights(store_: Path, experiment: experiments.Experiment) -> dict[str, torch.Tensor]:
     return torch.load(store_ / "weights" / f"{experiments.address(experiment, 0)}.pt", weights_only=True)
 
@@ -169,24 +213,33 @@ def close(got: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], netwo
 
 
 # -- the same run -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("place", "world"), [("shared", 2), ("four", 4)])
 @pytest.mark.usefixtures("out", "one_thread")
-def test_two_processes_end_where_one_does(shared: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights, losses and errors; and each image comes in the very crop that it has in one process."""
+def test_processes_end_where_one_does(place: str, world: int, out: Path, request: pytest.FixtureRequest,
+                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights, averaged weights, losses and errors; and each image comes in the very crop that it has in one process.
+    """
+    there = request.getfixturevalue(place)
     seen = recorded(monkeypatch.setattr)
     run = loop.train(made(), 0)
-    close(weights(shared / "straight-0", made()), weights(out, made()), made().network)
-    both = store.read(shared / "straight-0" / "runs" / run.address)
+    close(weights(there / "straight-0", made()), weights(out, made()), made().network)
+    both = store.read(there / "straight-0" / "runs" / run.address)
     assert len(both.history) == len(run.history) == 3
     for a, b in zip(both.history, run.history, strict=True):
         assert a == pytest.approx(b, rel=1e-3, nan_ok=True)
     assert both.history[1]["train_error"] == run.history[1]["train_error"]
-    assert (both.provenance["device"], run.provenance["device"]) == ("2 × CPU", "CPU")
-    parts = [torch.load(shared / f"seen-{rank}.pt", weights_only=True) for rank in (0, 1)]
-    assert len(seen) == len(parts[0]) == len(parts[1]) == 20
+    assert (both.provenance["device"], run.provenance["device"]) == (f"{world} × CPU", "CPU")
+    parts = [torch.load(there / f"seen-{rank}.pt", weights_only=True) for rank in range(world)]
+    assert {len(seen), *map(len, parts)} == {20}
     for whole, *shares in zip(seen, *parts, strict=True):
         for rank, one in enumerate(shares):
-            assert torch.equal(one[0], whole[0][rank::2])
-            assert torch.equal(one[1], whole[1][rank::2])
+            assert torch.equal(one[0], whole[0][rank::world])
+            assert torch.equal(one[1], whole[1][rank::world])
+    averaged = made(average=AVERAGE)
+    loop.train(averaged, 0)
+    close(weights(there / "straight-0", averaged), weights(out, averaged), averaged.network)
+    with pytest.raises(AssertionError):  # it is not so near by itself
+        close(weights(there / "straight-0", averaged), weights(out, made()), averaged.network)
 
 
 @pytest.mark.parametrize("world", [2, 3])
@@ -252,7 +305,7 @@ def test_dropout_draws_anew_in_each_process_and_step(shared: Path) -> None:
 def test_images_that_come_batch_by_batch_are_shared_alike(shared: Path) -> None:
     a, b = (weights(shared / name, made()) for name in ("straight-0", "streamed-0"))
     assert all(torch.equal(a[name], b[name]) for name in a)
-    address = said(shared)[0]["address"]
+    address = experiments.address(made(), 0)
     found = [store.read(shared / f"{name}-0" / "runs" / address) for name in ("straight", "streamed")]
     assert str(found[0].history) == str(found[1].history)
     assert [run.provenance["resident"] for run in found] == [True, False]
@@ -307,10 +360,9 @@ def test_torchrun_trains_a_profile(out: Path) -> None:
     setting = Setting(**{**TINY, "epochs": 1})
     one, two = [experiment for _, experiment in grid.experiments(grid.named("v1.long"), setting)]
     with store.lease(experiments.address(two, 0)):
-        done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
-                               __file__, "command", "1"], capture_output=True, text=True, timeout=150)
-    assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if "/2  " in line or "profile" in line]
+        (status, printed, errors), = ended([torchrun_("command", 1)])
+    assert status == 0, errors
+    lines = [line for line in printed.splitlines() if "/2  " in line or "profile" in line]
     assert lines[0] == "profile tiny: 0 of 2 runs are stored, 2 to train"
     assert lines[1].startswith("1/2  v1.long norm=bn seed 0: top-1 error ")
     assert lines[2] == "2/2  v1.long norm=lrn seed 0: another program is training it"
@@ -322,22 +374,92 @@ def test_torchrun_trains_a_profile(out: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
-def test_a_signal_to_one_leaves_a_checkpoint_and_ends_both(out: Path) -> None:
-    crew = start("command", "5000")
+def test_a_signal_to_torchrun_leaves_a_checkpoint_and_ends_all(out: Path) -> None:
+    agent = torchrun_("command", 5000)
     try:
-        deadline = time.monotonic() + 100
-        while not list(out.glob("checkpoints/*.pt")) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        path, = out.glob("checkpoints/*.pt")
-        before = torch.load(path, weights_only=True)["state"]["step"]
-        crew[1].send_signal(signal.SIGTERM)
+        before = later(out)
+        agent.terminate()
+        (_, _, errors), = ended([agent])
     finally:
-        found = ended(crew)
-    assert [status for status, *_ in found] == [130, 130], found
-    assert all("the same command goes on from the last checkpoints" in errors for *_, errors in found)
-    assert torch.load(path, weights_only=True)["state"]["step"] > before
+        agent.kill()
+    assert errors.count("the same command goes on from the last checkpoints") == 2
+    assert step(out) > before
     assert not list(out.glob("runs/*"))
 
 
+# -- one that goes ------------------------------------------------------------------------------------------------
+GONE = "Another of the 2 processes that train together has ended, and has said why, or was killed."
+
+
+def step(out: Path) -> int:
+    """After which the only checkpoint was written; 0 where there is none."""
+    return max((int(torch.load(path, weights_only=True)["state"]["step"]) for path in out.glob("checkpoints/[!.]*.pt")),
+               default=0)
+
+
+def later(out: Path, than: int = 0) -> int:
+    """The step of the first checkpoint that is further."""
+    deadline = time.monotonic() + 100
+    while (found := step(out)) <= than:
+        assert time.monotonic() < deadline, f"no step after {than}"
+        assert found >= than, "it has started again"
+        time.sleep(0.1)
+    return found
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_none_waits_for_one_that_has_gone_and_all_go_on(out: Path) -> None:
+    """Twice the same run: the first's disk is full, under torchrun; then, from the checkpoint that this left, one
+    process is killed, without torchrun."""
+    (status, _, errors), = ended([torchrun_("full", 5000)])
+    assert status == 1
+    assert "No space left on device): free some space" in errors
+    assert errors.count(GONE) == 1
+    assert "gloo" not in errors  # but one sentence each, and torchrun's own words
+    before = step(out)
+    assert before > 0
+
+    crew = start("command", "5000")
+    try:
+        later(out, before)
+        crew[1].kill()
+        began = time.monotonic()
+        crew[0].wait(SOON)
+        assert time.monotonic() - began < SOON
+    finally:
+        for process in crew:
+            process.kill()
+        found = ended(crew)
+    assert [found[0][0], found[1][0]] == [2, -signal.SIGKILL]
+    assert found[0][2].count(GONE) == 1
+    assert "Traceback" not in found[0][2]
+
+
+@pytest.mark.usefixtures("out")
+def test_what_one_alone_is_refused_ends_the_other() -> None:
+    """Only the first looks at where the bundle shall lie."""
+    began = time.monotonic()
+    found = ended(start("command", 1, "--bundle", "/nowhere/x.tar"))
+    assert [status for status, *_ in found] == [2, 2]
+    assert found[0][2].splitlines()[-1].startswith("--bundle /nowhere/x.tar must name a file")
+    assert found[1][2].splitlines()[-1].startswith(GONE)
+    assert time.monotonic() - began < 100  # and not a time-out of half an hour
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_one_that_does_not_come_is_not_waited_for_long(rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is another or the first."""
+    for name, value in {"WORLD_SIZE": "2", "RANK": rank, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1",
+                        "MASTER_PORT": str(port())}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "MEET", timedelta(seconds=1))
+    began = time.monotonic()
+    with pytest.raises(BadInput, match=r"Only some of the 2 processes have come to 127.0.0.1:\d+ within 1 s"):
+        distributed.fabric("cpu")
+    assert time.monotonic() - began < SOON
+
+
 if __name__ == "__main__":
-    {"share": lambda place: share(Path(place)), "command": command}[sys.argv[1]](sys.argv[2])
+    verb, *rest = sys.argv[1:]
+    {"share": lambda place: share(Path(place)), "straight": lambda place: straight(Path(place)), "command": command,
+     "full": full}[verb](*rest)
