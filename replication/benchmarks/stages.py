@@ -46,8 +46,8 @@ class Stage:
 
 
 def run(until: float, packed: Path, names: Sequence[str] = lent.PROFILES) -> None:
-    """Goes through all stages until then (by time.monotonic). After each, and every minute, there are `packed`, a bundle of runs
-    and tables, and beside it a page of what was seen (`seen.md`).
+    """Goes through all stages until then (by time.monotonic). After each, and every minute, there are `packed`, a
+    bundle of runs and tables, and beside it a page of what was seen (`seen.md`).
 
     Raises KeyboardInterrupt after SIGINT or SIGTERM, with all of that written, and BadInput for a profile or a place
     that cannot be.

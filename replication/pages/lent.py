@@ -43,17 +43,40 @@ def plan(found: dict[str, list[power.Turn]]) -> html.Html:
     return html.Html(html.grouped(("study", "decides", "first look at", "runs", "takes", "over after"), groups))
 
 
-def within(found: dict[str, list[power.Turn]], minutes: float = MINUTES) -> dict[str, Any]:
-    """How far so many minutes reach: studies, runs, and claims that they decide or look at first."""
-    at, reached = 60 * minutes * sum(BEFORE.values()), []
+def within(found: dict[str, list[power.Turn]]) -> dict[str, Any]:
+    """How far the minutes reach: studies, runs, and claims that they decide or look at first."""
+    at, reached = 60 * MINUTES * sum(BEFORE.values()), []
     for turn in (turn for of in found.values() for turn in of):
         at += turn.seconds
-        if at <= 60 * minutes:
+        if at <= 60 * MINUTES:
             reached.append(turn)
     decided = {name for turn in reached for name in turn.decides}
     return {"studies": len(reached), "runs": sum(turn.runs for turn in reached), "decides": len(decided),
-            "looks": len({name for turn in reached for name in turn.unknown} - decided),
-            "all": estimate.clock(sum(turn.seconds for of in found.values() for turn in of))}
+            "looks": len({name for turn in reached for name in turn.unknown} - decided)}
+
+
+def numbers(found: dict[str, list[power.Turn]], precision: Grid) -> dict[str, Any]:
+    """What *Ten minutes of a GPU* quotes."""
+    reach, (name, rate) = within(found), estimate.gpu()
+    whole = estimate.clock(sum(turn.seconds for of in found.values() for turn in of))
+    answer = (f"Were small networks as fast on it as a large one, ten minutes of a GPU would train {reach['runs']:,} "
+              f"runs of {reach['studies']} studies, decide {reach['decides']} claims and give a first look at "
+              f"{reach['looks']} more; all that is asked of a GPU would take {whole}.")
+    measured = name != estimate.ASSUMED[0]
+    return {"answer": answer, **reach, "t_per_s": rate / 1e12, "precision": alike(precision), "seen": so_far(),
+            "rate": f"what training reached on one {name}, with one large network" if measured else
+                    "assumed, since nothing has been measured on one"}
+
+
+def so_far() -> str:
+    """What a GPU was seen to do, in a sentence or two."""
+    tables = [device for device, table in speed.stored("bench").items() if speed.gpu(table)]
+    runs = sum(1 for place in paths.stores() for run in store.everything(place) if run.provenance["device"] != "CPU")
+    if not tables and not runs:
+        return "No GPU was at hand yet: its rows are open, here and on the other pages."
+    speeds = f"The speed table has rows of {' and '.join(tables)}." if tables else "No speed was measured yet."
+    return f"{speeds} " + (f"{runs:,} runs were trained on a GPU." if runs else "No run was trained on a GPU yet: the "
+                           "claims that only those decide are open.")
 
 
 # -- one precision and another ------------------------------------------------------------------------------------

@@ -15,10 +15,13 @@ from replication.studies import profiles, study
 PEER = 1 - 0.575
 
 
-def progress(profile: str) -> pd.DataFrame:
-    """A row per variant of every study of a profile: seeds done of those wanted, top-1 error (%) and the device."""
+PROFILES = ("gpu", "gpu-long")
+
+
+def progress() -> pd.DataFrame:
+    """A row per variant of every study of the profiles: seeds done of those wanted, top-1 error (%) and the device."""
     rows = []
-    for grid in study.of_profile(profiles.profile(profile)):
+    for grid in _asked():
         runs = grid.summary()
         for keys in dict.fromkeys(tuple(cell.keys.items()) for cell in grid.cells):
             known = dict(keys)
@@ -31,9 +34,13 @@ def progress(profile: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _asked() -> list[study.Grid]:
+    return [grid for name in PROFILES for grid in study.of_profile(profiles.profile(name))]
+
+
 def numbers() -> dict[str, Any]:
     """The numbers that *GoogLeNet on Tiny-ImageNet* quotes."""
-    grids = study.of_profile(profiles.profile("gpu"))
+    grids = _asked()
     wanted = {cell.address for grid in grids for cell in grid.cells}
     long = next(grid for grid in grids if grid.study.name == "v1.long")
     network = long.cells[0].experiment.network

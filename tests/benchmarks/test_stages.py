@@ -1,5 +1,5 @@
-"""`python -m replication gpu`, rehearsed on a CPU with stages of seconds: it is stopped and killed in every one of them,
-goes on, does nothing twice and loses nothing."""
+"""`python -m replication gpu`, rehearsed on a CPU with stages of seconds: ended in every one of them, it goes on, does
+nothing twice and loses nothing."""
 from __future__ import annotations
 
 import os
@@ -202,7 +202,7 @@ def test_what_does_not_work_is_left_out(monkeypatch: pytest.MonkeyPatch, out: Pa
 
 
 def test_one_sentence_for_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for words, said in ((["--profile", "gpus"], "Unknown profile 'gpus'"), (["--budget", "soon"], "is no time to spend"),
+    for words, said in ((["--profile", "gpus"], "Unknown profile 'gpus'"), (["--budget", "soon"], "no time to spend"),
                         (["--bundle", str(tmp_path / "x" / "a.tar")], "must name a file ending in .tar")):
         assert main(["gpu", *words]) == 2
         printed, problem = capsys.readouterr()
