@@ -1,6 +1,6 @@
 """How fast images stream, beside the decoder alone on all cores. By hand, on a Linux machine that does nothing else:
 
-    python tests/streaming_rate.py    # two minutes; prints what it found and keeps it in out/tables/streaming.csv
+    python tests/streaming_rate.py    # some minutes; prints what it found and keeps it in out/tables/streaming.csv
 
 Made-up JPEGs of ILSVRC's size (photographs.py) come through `loader.batches`, from folders and from shards, with as
 many readers as it takes by itself. Beside that, in turns, as many processes as cores decode the same bytes, which they
@@ -34,9 +34,9 @@ from replication import files, paths, provenance
 from replication.data import decode, imagenet, loader
 from replication.data.streamed import Streamed
 
-SIDE, BATCH = 256, 128
+SIDE, BATCH = 256, 64
 IMAGES = 256
-TURNS, SECONDS = 15, 2.0  # of each kind in a turn
+TURNS, SECONDS = 9, 2.0  # of each kind in a turn
 
 
 class Rate(NamedTuple):
@@ -115,6 +115,8 @@ def main() -> None:
         for turn in range(TURNS):
             for kind in list(kinds) if turn % 2 else list(kinds)[::-1]:
                 found[kind].append(kinds[kind]())
+                print(f"turn {turn + 1}: {kind}, {found[kind][-1].images_per_s:.0f} images/s, "
+                      f"{found[kind][-1].ms:.2f} ms", flush=True)
     rows = []
     for kind, rates in found.items():
         beside = list(zip(rates, found["decoder, squares"], strict=True))
