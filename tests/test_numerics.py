@@ -19,9 +19,9 @@ from replication.runs import experiments
 RECORD = Path(__file__).with_name("numerics.json")
 PACKAGE = paths.ROOT / "replication"
 # What decides pixels, their order and what is computed from them. Tables and recipes are values: an address has them.
-FILES = ("data/boxes", "data/colour", "data/decode", "data/digits", "data/loader", "data/shapes", "data/sound",
-         "data/subset", "data/transforms", "models/build", "models/init", "models/layers", "training/accelerate",
-         "training/evaluate", "training/loop", "training/optim")
+FILES = ("data/boxes", "data/colour", "data/decode", "data/digits", "data/loader", "data/reader", "data/shapes",
+         "data/sound", "data/streamed", "data/subset", "data/transforms", "models/build", "models/init",
+         "models/layers", "training/accelerate", "training/evaluate", "training/loop", "training/optim")
 CHANGED = ("numerics changed: raise experiments.NUMERICS, or record as equivalent: python tests/test_numerics.py "
            "--record (what changed: {})")
 

@@ -27,7 +27,7 @@ INSTANT = {"errors", "paths", "files", "provenance", "__main__",
            *(f"models.{name}" for name in ("ops", "cost", "googlenet", "inception_v3", "bn_inception", "factorised",
                                            "baselines", "kws", "registry")),
            *(f"data.{name}" for name in ("spec", "registry", "subset", "listing", "folder", "speech",
-                                         "tiny_imagenet")),
+                                         "tiny_imagenet", "imagenet")),
            "runs.experiments", "runs.store", "runs.bundle", "training.distributed", "training.crops",
            *(f"studies.{name}" for name in ("grid", "compose", "setting", "values", "study", "profiles", "estimate",
                                             "queue"))}

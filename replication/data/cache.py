@@ -31,7 +31,7 @@ FORM = 1
 @dataclass(frozen=True)
 class Source:
     """One split of a set before decoding: files, or images (h, w, 3); extras have one row an image."""
-    images: Sequence[Path | NDArray[np.uint8]]
+    images: Sequence[decode.Item]
     labels: Sequence[int]
     extra: dict[str, NDArray[Any]] = field(default_factory=dict)
 

@@ -5,10 +5,21 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 # The names of the classes, and for each class the images to train on and those to validate: files, or uint8 (h, w, 3).
 ByClass = tuple[Sequence[str], Sequence[Sequence[Any]], Sequence[Sequence[Any]]]
+
+
+class Member(NamedTuple):
+    """An image inside a tar that is not compressed: `size` bytes from byte `offset` on."""
+    tar: str
+    name: str
+    offset: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.name} in {self.tar}"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -10,22 +10,37 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from replication.data import cache, digits, folder, shapes, sound, spec, speech, subset, tiny_imagenet
+from replication.data import (
+    cache,
+    digits,
+    folder,
+    imagenet,
+    shapes,
+    sound,
+    spec,
+    speech,
+    streamed,
+    subset,
+    tiny_imagenet,
+)
 from replication.data.cache import Kept, Part, Source
 from replication.data.listing import ByClass
 from replication.data.registry import KNOWN, NAMES, VALID, resolve
+from replication.data.streamed import Streamed
 from replication.errors import BadInput, unknown
+
+MADE = ("shapes", "digits", *speech.SETS)  # anew in every process: there are no files of theirs to be decoded
 
 
 @dataclass(frozen=True)
 class Split:
-    """`images` is uint8 (N, 3, H, W), NHWC in memory (channels_last), perhaps mapped from a file; `labels` int64 (N,).
-    Of sound it is float32 (N, features, frames, 1) (see `spec.LogMel`).
+    """`images` is uint8 (N, 3, H, W), NHWC in memory (channels_last), perhaps mapped from a file, or decoded when asked
+    for (`streamed`); `labels` int64 (N,). Of sound it is float32 (N, features, frames, 1) (see `spec.LogMel`).
 
     `extra` holds what a set knows besides, by name: `radius` float32 (N,) of shapes, in fractions of the side; `box`
     int64 (N, 4) of Tiny-ImageNet, x0 y0 x1 y1 in px of these images, corners included, -1 where unknown.
     """
-    images: torch.Tensor
+    images: torch.Tensor | Streamed
     labels: torch.Tensor
     extra: dict[str, torch.Tensor] = field(default_factory=dict)
 
@@ -42,15 +57,22 @@ class Loaded:
 def load(data: spec.Data) -> Loaded:
     """The images of a resolved value, downloaded and decoded first where they are not here yet.
 
-    Images are resized once, to `data.resolution` px a side, and grey ones become RGB. Decoded sets are kept, memory-
-    mapped, under `paths.data()/cache`; shapes, digits and sound are made anew in every process. Treat the tensors as
-    read-only. Raises BadInput with one sentence for whatever cannot be had.
+    Images are resized to `data.resolution` px a side, and grey ones become RGB: once, where decoded sets are kept,
+    memory-mapped, under `paths.data()/cache`, or each time they are asked for, where they would be too many
+    (`streamed.wanted`). Shapes, digits and sound are made anew in every process. Treat the tensors as read-only. Raises
+    BadInput with one sentence for whatever cannot be had.
     """
     if data.name not in NAMES:
         raise unknown("data set", data.name, VALID)
     if None in (data.classes, data.train_images, data.val_images):
         data = resolve(data.name, data.resolution, data.classes, data.train_images, data.val_images, data.features,
                        data.held, data.part)
+
+    if data.name not in MADE and streamed.wanted(data):
+        classes, *sources = _source(data)(data)
+        train, val = (Split(Streamed(source.images, data.resolution), torch.tensor(source.labels), {
+            name: torch.from_numpy(rows) for name, rows in source.extra.items()}) for source in sources)
+        return Loaded(classes, train, val)
 
     def split(part: Part) -> Split:
         images, labels, extra = part
@@ -70,7 +92,11 @@ def arrays(data: spec.Data) -> Kept:
         return _digits(data)
     if data.name in speech.SETS:
         return _speech(data, speech.root(data.name))
-    return cache.keep(data, {"tiny-imagenet-200": _tiny, "folder": _folder}.get(data.name, _known))
+    return cache.keep(data, _source(data))
+
+
+def _source(data: spec.Data) -> Callable[[spec.Data], tuple[tuple[str, ...], Source, Source]]:
+    return {"tiny-imagenet-200": _tiny, "imagenet": _imagenet, "folder": _folder}.get(data.name, _known)
 
 
 def _known(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
@@ -136,6 +162,15 @@ def _tiny(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
         return Source(source.images, source.labels, {"box": np.asarray(boxes, np.int64)})
 
     return classes, boxed(train), boxed(val)
+
+
+def _imagenet(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
+    found = imagenet.read()
+    if found.content != data.content:
+        wanted = "other images" if data.content else "all of ILSVRC-2012"
+        raise BadInput(f"{imagenet.root()} is not what this run names, which is {wanted}: put that there, or ask for "
+                       f"imagenet anew.")
+    return _by_class(data, found.by_class)
 
 
 def _folder(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:

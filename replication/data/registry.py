@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from replication.data import folder, spec, speech, subset, tiny_imagenet, vision
+from replication.data import folder, imagenet, spec, speech, subset, tiny_imagenet, vision
 from replication.data.listing import ByClass
 from replication.errors import BadInput, check, unknown
 
@@ -31,6 +31,8 @@ KNOWN = {
     "cifar100": Known(32, (500,) * 100, (100,) * 100, read=vision.cifar),
     "imagenette": Known(160, (963, 955, 993, 858, 941, 956, 961, 931, 951, 960),
                         (387, 395, 357, 386, 409, 394, 389, 419, 399, 390), read=vision.imagenette),
+    # Its classes have 732 to 1,300 training images; how many each, the images say once they are here.
+    "imagenet": Known(256, (1282,) * 167 + (1281,) * 833, (imagenet.VAL // imagenet.CLASSES,) * imagenet.CLASSES),
 }
 FOLDER = "folder:"
 PILOT = "pilot"
@@ -43,12 +45,13 @@ def resolve(name: str, resolution: int | None = None, classes: int | None = None
             held: Sequence[str] | None = None, part: str | None = None) -> spec.Data:
     """The value that says which images: `None` becomes what it stands for, so that an address says everything.
 
-    `classes` are evenly spaced in the sorted list; images are an equal share of every class. Of a Tiny-ImageNet that is
-    only partly there, `None` is what is there, and `content` tells it from the whole. Of `folder:PATH`, `content` is a
-    digest of the relative paths and sizes, and the path itself is remembered beside the data, not in the value
-    (see `folder.remember`). Of sound, `features` say what is heard, and the frames they give are the resolution; `held`
-    is what is held out for validation: speakers of fsdd, "validation" or "testing" of speech-commands. `part="pilot"`
-    is training images alone, to choose settings by; of shapes it is others than are ever drawn without it.
+    `classes` are evenly spaced in the sorted list; images are an equal share of every class. Of a Tiny-ImageNet or an
+    ImageNet that is only partly there, `None` is what is there, and `content` tells it from the whole. Of
+    `folder:PATH`, `content` is a digest of the relative paths and sizes, and the path itself is remembered beside the
+    data, not in the value (see `folder.remember`). Of sound, `features` say what is heard, and the frames they give are
+    the resolution; `held` is what is held out for validation: speakers of fsdd, "validation" or "testing" of
+    speech-commands. `part="pilot"` is training images alone, to choose settings by; of shapes it is others than are
+    ever drawn without it.
     Raises BadInput for unknown names and for numbers of the wrong type or out of range.
     """
     check("dataset", name, str)
@@ -63,6 +66,8 @@ def resolve(name: str, resolution: int | None = None, classes: int | None = None
         known, name = _folder(name.removeprefix(FOLDER)), "folder"
     elif name == "tiny-imagenet-200":
         known = _tiny()
+    elif name == "imagenet":
+        known = _imagenet(classes)
     elif name in KNOWN:
         known = KNOWN[name]
     else:
@@ -100,6 +105,18 @@ def _tiny() -> Known:
     listing = tiny_imagenet.read()
     train, val = tuple(len(g) for g in listing.train), tuple(len(g) for g in listing.val)
     return Known(known.resolution, train, val, content=tiny_imagenet.content(listing))
+
+
+def _imagenet(classes: int | None) -> Known:
+    if not imagenet.here():
+        known = KNOWN["imagenet"]
+        if classes not in (None, len(known.train)):
+            raise BadInput(f"How many images {classes} classes of ImageNet have is known once they are in "
+                           f"{imagenet.root()}, which is not there: ask for all {len(known.train)}.")
+        return known
+    found = imagenet.read()
+    return Known(KNOWN["imagenet"].resolution, tuple(map(len, found.train)), tuple(map(len, found.val)),
+                 content=found.content)
 
 
 def _heard(name: str, features: spec.LogMel | None,

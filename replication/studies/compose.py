@@ -158,7 +158,7 @@ def _augmentation(asked: Any, data: Data, side: int) -> Augmentation:
     """By its word, of those that the data can take and with the sizes of the setting, or as it is."""
     made: dict[str, Augmentation] = {"shift": _shift(data.features)} if data.features is not None else {
         "crop": RandomCrop(side), "flip": Flip(), "area": AreaCrop(side), "photometric": Photometric(),
-        "area in four ways": AreaCrop(side, interpolation=("bilinear", "area", "nearest", "bicubic"))}
+        "area in four ways": AreaCrop(side, interpolation=("bilinear", "area", "nearest", "cubic"))}
     asked = read(asked)
     if isinstance(asked, (RandomCrop, Flip, AreaCrop, Photometric, TimeShift)):
         return asked

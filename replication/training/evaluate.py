@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from replication.data import loader
 from replication.data.load import Split
 from replication.data.spec import Augmentation
 from replication.data.transforms import evaluate_view
@@ -19,9 +20,11 @@ def logits(network: nn.Module, split: Split, augment: tuple[Augmentation, ...],
     """Main logits, float32 (N, classes), of the centre view of every image, so many at once and more on a GPU, where
     small ones leave it idle. Leaves the network in eval mode."""
     network.eval()
-    if split.images.is_cuda:
-        batch = max(batch, 2000 * 64 ** 2 // split.images[0, 0].numel())
-    return torch.cat([network(evaluate_view(part, augment)).float() for part in split.images.split(batch)])
+    where = next(network.parameters()).device
+    if where.type == "cuda":
+        batch = max(batch, 2000 * 64 ** 2 // split.images.shape[2:].numel())
+    return torch.cat([network(evaluate_view(part, augment)).float()
+                      for part in loader.parts(split.images, batch, where)])
 
 
 def errors(logits: Tensor, labels: Tensor) -> dict[str, float]:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
+from replication.data import loader
 from replication.data.load import Split
 from replication.data.tiny_imagenet import NO_BOX, Box
 from replication.data.transforms import normalise
@@ -77,7 +78,8 @@ def localise(network: Net, split: Split, batch: int = 250) -> pd.DataFrame:
         raise BadInput("These images have no boxes; localisation needs tiny-imagenet-200.")
     height, width = split.images.shape[2:]
     predicted, found = [], []
-    for images, labels in zip(split.images.split(batch), split.labels.split(batch), strict=True):
+    parts = loader.parts(split.images, batch, split.labels.device)
+    for images, labels in zip(parts, split.labels.split(batch), strict=True):
         logits, seen = maps(network, normalise(images), labels)
         predicted += logits.argmax(1).tolist()
         found += [box(one) for one in enlarged(seen, height, width).cpu().numpy()]

@@ -303,13 +303,14 @@ def _commit(experiment: experiments.Experiment, seed: int, network: nn.Module, d
 
 
 def _to(data: Loaded, where: torch.device) -> Loaded:
-    """The whole data set on the device, images as uint8; but for training images that do not fit (`resident`)."""
+    """The whole data set on the device, images as uint8; but for a part whose images do not fit (`resident`)."""
     if where.type == "cpu":
         return data
 
-    def move(split: Split, images: Tensor) -> Split:
+    def move(split: Split) -> Split:
+        images = split.images
+        if isinstance(images, Tensor) and loader.resident(images, where):
+            images = images.to(where)
         return Split(images, split.labels.to(where), {key: value.to(where) for key, value in split.extra.items()})
 
-    whole = data.train.images
-    return Loaded(data.classes, move(data.train, whole.to(where) if loader.resident(whole, where) else whole),
-                  move(data.val, data.val.images.to(where)), data.skipped)
+    return Loaded(data.classes, move(data.train), move(data.val), data.skipped)

@@ -50,9 +50,8 @@ def _kept(path: Path, experiment: experiments.Experiment, seed: int,
     if not path.exists() or _older(path, store.weights(experiments.address(experiment, seed))):
         where, split = device(), load(experiment.data).val
         trained = network(experiment, seed).to(where).to(memory_format=torch.channels_last)
-        there = Split(split.images.to(where), split.labels)
         with torch.autocast(where, torch.bfloat16, enabled=experiment.recipe.precision == "bf16"):
-            logits.keep(path, look(trained, there))
+            logits.keep(path, look(trained, split))
     return logits.read(path)
 
 

@@ -21,7 +21,7 @@ def probe(experiment: experiments.Experiment, seed: int, rows: Sequence[str], mo
     data, network = load(experiment.data), members.network(experiment, seed).to(device())
     train, val = ({row: part.float() for row, part in features(
         network, evaluate_view(images, experiment.recipe.augment), rows).items()}
-        for images in (data.train.images[:most], data.val.images))
+        for images in (data.train.images[:most], data.val.images[:]))
     classes = len(data.classes)
     return {row: error(train[row], data.train.labels[:most], val[row], data.val.labels, classes) for row in rows}
 

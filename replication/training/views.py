@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from replication.data import loader
 from replication.data.load import Split
 from replication.data.transforms import evaluate_view, normalise
 from replication.errors import BadInput
@@ -59,13 +60,13 @@ def several(number: int, crop: int) -> See:
 @torch.inference_mode()
 def evaluate_heads(network: Net, split: Split, see: See, combine: logits.Rule = logits.softmax_mean,
                    batch: int = 250) -> dict[str, NDArray[np.float32]]:
-    """Logits (N, classes) of "main" and of every auxiliary head, over a split whose images lie where the network does.
+    """Logits (N, classes) of "main" and of every auxiliary head, over a split.
 
     `combine` makes one of several views; of one view these are the network's own. Leaves the network in eval mode.
     """
     network.eval()
     found: dict[str, list[NDArray[np.floating]]] = {head: [] for head in network.heads}
-    for part in split.images.split(batch):
+    for part in loader.parts(split.images, batch, next(network.parameters()).device):
         seen = [network.logits(view, network.heads) for view in see(part)]
         for head, parts in found.items():
             parts.append(combine(torch.stack([one[head] for one in seen]).float().cpu().numpy()))

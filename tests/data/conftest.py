@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import io
 import os
+import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -65,4 +68,40 @@ def tiny(root, picture):
         (top / "val/val_annotations.txt").write_text("\n".join(lines) + "\n")
         (top / "wnids.txt").write_text("\n".join(wnids) + "\n")
         return top
+    return build
+
+
+@pytest.fixture
+def ilsvrc(root, picture):
+    """ilsvrc(classes, train, val, size): ILSVRC-2012's layout in folders, of noise of which no two images are alike."""
+    def build(classes=3, train=4, val=2, size=(80, 60)) -> Path:
+        for c in range(classes):
+            wnid = f"n0144{c}764"
+            for k in range(train + val):
+                part, name = ("train", f"{wnid}_{37 * k}") if k < train else (
+                    "val", f"ILSVRC2012_val_{1 + classes * (k - train) + c:08d}")
+                pixels = np.random.RandomState(100 * c + k).randint(256, size=(*size[::-1], 3)).astype(np.uint8)
+                picture(root / "imagenet" / part / wnid / f"{name}.JPEG", pixels)
+        return root / "imagenet"
+    return build
+
+
+@pytest.fixture
+def shards():
+    """shards(top): the same images as shards of WebDataset in place of the folders, in an order of their own, two
+    shards a part. `key` names an image by its class, its file and its number, `label` says what lies beside it."""
+    def build(top: Path, key=lambda wnid, stem, n: stem, label=lambda c: ("cls", str(c)), image="jpg") -> None:
+        for part in ("train", "val"):
+            paths = sorted((top / part).glob("*/*"))
+            classes = sorted({path.parent.name for path in paths})
+            for s in range(2):
+                with tarfile.open(top / f"imagenet-{part}-{s:06d}.tar", "w") as tar:
+                    for n, path in list(enumerate(sorted(paths, key=lambda path: path.read_bytes())))[s::2]:
+                        name = key(path.parent.name, path.stem, n)
+                        kind, text = label(classes.index(path.parent.name))
+                        for last, content in ((kind, text.encode()), (image, path.read_bytes())):
+                            entry = tarfile.TarInfo(f"{name}.{last}")
+                            entry.size = len(content)
+                            tar.addfile(entry, io.BytesIO(content))
+            shutil.rmtree(top / part)
     return build

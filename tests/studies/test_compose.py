@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import spoken
+import torch
 
 from replication.data import spec
+from replication.data.transforms import augment
 from replication.errors import BadInput
 from replication.models import cost, ops, registry
 from replication.models.googlenet import googlenet
@@ -246,6 +248,13 @@ def test_seeds_may_begin_elsewhere_and_images_be_a_pilot_s() -> None:
     cells = study.study("v1.ablation", **{**SMALL, "seeds": 2, "first_seed": 1000, "part": "pilot"}).cells
     assert {cell.seed for cell in cells} == {1000, 1001}
     assert {cell.experiment.data.part for cell in cells} == {"pilot"}
+
+
+@pytest.mark.parametrize("word", ["crop", "flip", "area", "area in four ways", "photometric"])
+def test_what_a_word_stands_for_can_be_done(word: str) -> None:
+    recipe = made(crop=28, set={"recipe.augment": (word,)}).recipe
+    images = torch.randint(256, (6, 3, 32, 32), dtype=torch.uint8)
+    assert augment(images, recipe.augment).shape == (6, 3, *([32] * 2 if word in ("flip", "photometric") else [28] * 2))
 
 
 @pytest.mark.parametrize("width", [0.25, 0.5, 1.0])

@@ -1,0 +1,141 @@
+"""How fast images stream, beside the decoder alone on all cores. By hand, on a Linux machine that does nothing else:
+
+    python tests/streaming_rate.py    # some minutes; prints what it found and keeps it in out/tables/streaming.csv
+
+Made-up JPEGs of ILSVRC's size (photographs.py) come through `loader.batches`, from folders and from shards, with as
+many readers as it takes by itself. Beside that, in turns, as many processes as cores decode the same bytes, which they
+hold in memory, in a plain loop: to squares, as streaming does, and, for what that costs, without making squares.
+
+Of each turn it tells images a second and, because other programs change that and hardly this, the processor's
+milliseconds an image, of all processes together; both as times of the plain loop to squares in the same turn.
+"""
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import photographs
+import PIL
+import torch
+from PIL import Image, features
+
+from replication import files, paths, provenance
+from replication.data import decode, imagenet, loader
+from replication.data.streamed import Streamed
+
+SIDE, BATCH = 256, 64
+IMAGES = 256
+TURNS, SECONDS = 9, 2.0  # of each kind in a turn
+
+
+class Rate(NamedTuple):
+    images_per_s: float
+    ms: float  # of the processor, an image
+
+
+def plain(contents: list[bytes], squares: bool) -> Rate:
+    """Of a plain loop in as many processes as cores."""
+    def loop(start: float, told: Any) -> None:
+        time.sleep(max(0.0, start - time.monotonic()))
+        began, used = time.perf_counter(), time.process_time()
+        for done, content in enumerate(itertools.cycle(contents), 1):
+            with Image.open(io.BytesIO(content)) as image:
+                decode.square(image, SIDE) if squares else image.load()
+            if (took := time.perf_counter() - began) > SECONDS:
+                told.put(Rate(done / took, 1000 * (time.process_time() - used) / done))
+                return
+
+    fork = multiprocessing.get_context("fork")
+    told = fork.SimpleQueue()
+    processes = [fork.Process(target=loop, args=(time.monotonic() + 0.5, told)) for _ in range(loader.cores())]
+    for one in processes:
+        one.start()
+    for one in processes:
+        one.join()
+    rates = [told.get() for _ in processes]
+    return Rate(sum(one.images_per_s for one in rates), statistics.mean(one.ms for one in rates))
+
+
+def streamed(images: Streamed) -> Rate:
+    """Through the loader, from when those images are used up that its readers began with."""
+    def plan() -> Iterator[torch.Tensor]:
+        for epoch in itertools.count():
+            yield from loader.plan(len(images), BATCH, epoch, range(len(images) // BATCH), torch.device("cpu"))
+
+    with closing(loader.batches(images, plan(), torch.device("cpu"))) as batches:
+        for _ in range(loader.AHEAD * loader.readers(images)):
+            next(batches)
+        done, began, used = 0, time.perf_counter(), processor()
+        while (took := time.perf_counter() - began) < SECONDS or not done:
+            done += len(next(batches)[0])
+        return Rate(done / took, 1000 * (processor() - used) / done)
+
+
+def processor() -> float:
+    """Seconds that this process and its children that live have used, by Linux's count."""
+    whole = 0.0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            number, rest = int(path.parent.name), path.read_text().rpartition(")")[2].split()
+            if os.getpid() in (number, int(rest[1])):
+                whole += (int(rest[11]) + int(rest[12])) / os.sysconf("SC_CLK_TCK")
+    return whole
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        os.environ |= {"REPLICATION_DATA": place, "REPLICATION_RESIDENT": "stream"}
+        top, other = Path(place) / "imagenet", Path(place) / "shards" / "imagenet"
+        photographs.folders(top, 4, IMAGES // 4, 1)
+        photographs.shards(top, other)
+        contents = [path.read_bytes() for path in sorted((top / "train").glob("*/*"))]
+        size = sum(map(len, contents)) / len(contents)
+        print(f"{IMAGES} JPEGs of 500×375 px and {size / 1000:.0f} kB to {SIDE} px, {loader.cores()} cores "
+              f"({provenance.processor()}), load {os.getloadavg()[0]:.1f}, Pillow {PIL.__version__}, "
+              f"libjpeg-turbo {features.version('libjpeg_turbo')}", flush=True)
+        sets = []
+        for root in (top, other):
+            os.environ["REPLICATION_DATA"] = str(root.parent)
+            sets.append(Streamed([item for group in imagenet.read().train for item in group], SIDE))
+        kinds: dict[str, Callable[[], Rate]] = {
+            "decoder, squares": lambda: plain(contents, squares=True), "folders": lambda: streamed(sets[0]),
+            "shards": lambda: streamed(sets[1]), "decoder alone": lambda: plain(contents, squares=False)}
+        found: dict[str, list[Rate]] = {kind: [] for kind in kinds}
+        for turn in range(TURNS):
+            for kind in list(kinds) if turn % 2 else list(kinds)[::-1]:
+                found[kind].append(kinds[kind]())
+                print(f"turn {turn + 1}: {kind}, {found[kind][-1].images_per_s:.0f} images/s, "
+                      f"{found[kind][-1].ms:.2f} ms", flush=True)
+    rows = []
+    for kind, rates in found.items():
+        beside = list(zip(rates, found["decoder, squares"], strict=True))
+        parts = ([one.images_per_s for one in rates], [one.images_per_s / base.images_per_s for one, base in beside],
+                 [one.ms for one in rates], [base.ms / one.ms for one, base in beside])
+        told = [f"{value:.3g}" for part in parts for value in (statistics.median(part), min(part), max(part))]
+        rows.append([kind, provenance.processor(), loader.cores(), TURNS, *told, f"{size:.0f}",
+                     f"{os.getloadavg()[0]:.1f}", datetime.now(UTC).isoformat(timespec="seconds")])
+        print("{:17} {} images/s [{}, {}], {} times the decoder's [{}, {}]; {} ms [{}, {}], "
+              "{} times [{}, {}]".format(kind, *told))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([HEAD, *rows])
+    files.write(TABLE, text.getvalue())
+
+
+HEAD = ["kind", "processor", "cores", "turns", *(f"{name}{end}" for name in (
+    "images_per_s", "times_decoder", "cpu_ms", "times_decoder_by_cpu") for end in ("", "_low", "_high")), "bytes",
+    "load", "utc"]
+TABLE = paths.mine() / "tables" / "streaming.csv"
+
+if __name__ == "__main__":
+    main()
