@@ -37,10 +37,14 @@ def plan(found: dict[str, list[power.Turn]]) -> html.Html:
         rows = groups.setdefault(profiles.profile(name).about, [])
         for turn in of:
             at += turn.seconds
-            rows.append([f"<code>{escape(turn.study)}</code>", ", ".join(turn.decides) or "–",
-                         ", ".join(turn.unknown) or "–", f"{turn.runs:,}", escape(estimate.clock(turn.seconds)),
-                         escape(estimate.clock(at))])
+            rows.append([f"<code>{escape(turn.study)}</code>", *map(_ids, (turn.decides, turn.unknown)),
+                         f"{turn.runs:,}", *map(_ids, ([estimate.clock(turn.seconds)], [estimate.clock(at)]))])
     return html.Html(html.grouped(("study", "decides", "first look at", "runs", "takes", "over after"), groups))
+
+
+def _ids(words: Sequence[str]) -> str:
+    """None of which breaks at its hyphen or space."""
+    return ", ".join(f'<span class="whole">{escape(word)}</span>' for word in words) or "–"
 
 
 def within(found: dict[str, list[power.Turn]]) -> dict[str, Any]:
