@@ -56,6 +56,7 @@ gpu:
 
 bench: $(READY)
 	$(BIN)/python -m replication bench --roofline
+	$(BIN)/python -m replication bench --streaming
 	$(BIN)/python -m replication bench
 
 # the maintainers' command: takes finished work over from out/ to results/

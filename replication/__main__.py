@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--quick", action="store_true", help="the smallest case alone")
     bench.add_argument("--budget", type=str, help="begin nothing after this long: 90s, 25m, 1.5h, or seconds")
     bench.add_argument("--smoke", action="store_true", help="instead, whether each fast way of training works here")
+    bench.add_argument("--streaming", action="store_true", help="instead, how fast photographs are decoded")
     bench.add_argument("--roofline", action="store_true", help="instead, each row of Table 1 beside its bound")
     return parser
 
@@ -272,10 +273,12 @@ def _publish(asked: Any) -> None:
 
 
 def _bench(asked: Any) -> None:
-    from replication.benchmarks import roofline, smoke, throughput
+    from replication.benchmarks import roofline, smoke, streaming, throughput
     until = math.inf if asked.budget is None else time.monotonic() + estimate.seconds(asked.budget)
     if asked.roofline:
         roofline.run(quick=asked.quick)
+    elif asked.streaming:
+        streaming.run()
     elif asked.smoke:
         smoke.run(until)
     else:

@@ -26,11 +26,12 @@ from replication.training.device import device
 PHASES = ("train", "infer")
 
 
-def begin(kind: str, quick: bool) -> tuple[torch.device, Path, dict[str, Any]]:
-    """The device, the path of its table of this kind, and what every line of it says of hardware and code."""
+def begin(kind: str, quick: bool, of: str | None = None) -> tuple[torch.device, Path, dict[str, Any]]:
+    """The device, the path of its table of this kind, and what every line of it says of hardware and code. `of` names
+    what is measured where that is not the device."""
     where = torch.device(device())
     about = provenance.collect()
-    name = torch.cuda.get_device_name() if where.type == "cuda" else provenance.processor()
+    name = of or (torch.cuda.get_device_name() if where.type == "cuda" else provenance.processor())
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     path = paths.mine() / "tables" / f"{kind}-{slug}{'-quick' if quick else ''}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -251,6 +251,40 @@ def lines_of(table: pd.DataFrame) -> list[Any]:
     return list(table.itertuples())
 
 
+DECODED = 0.9  # of what the decoder does in a plain loop on all cores, images are to stream
+
+
+def streams() -> Tables:
+    """Every `streaming-<processor>.csv`, yours before the published one of the same name."""
+    files = {path.name: path for place in reversed(paths.stores())
+             for path in (place / "tables").glob("streaming-*.csv")}
+    tables = [pd.read_csv(files[name]) for name in sorted(files)]
+    return {str(table.device.iloc[0]): table for table in tables}
+
+
+STREAMS = {"decoder, squares": "plain loop, to squares", "folders": "streamed from folders",
+           "shards": "streamed from shards", "decoder alone": "plain loop, decoded alone"}
+
+
+def streaming(tables: Tables) -> Html:
+    """Images a second of the plain loop and streamed, how many times the plain loop's, and whether that is enough."""
+    def groups(table: pd.DataFrame) -> Groups:
+        rows = []
+        for line in lines_of(table):
+            cells = [STREAMS[line.kind], ranged(line, "images_per_s"), ranged(line, "times_decoder")]
+            judged = "met" if round(line.times_decoder, 3) >= DECODED else "missed"
+            kind = {"met": "supported", "missed": "contradicted"}[judged]
+            rows.append([*cells, word(judged, kind) if line.kind in ("folders", "shards") else ""])
+        return {f"{table.bytes.iloc[0] / 1000:.0f} kB to {table.side.iloc[0]} px": rows}
+    if not tables:
+        return Html('<p class="state">Not yet measured: <code>make bench</code> does it.</p>')
+    return Html("\n".join(
+        f"<p><strong>{escape(device)}</strong>, {table.cores.iloc[0]} cores, medians of {table.turns.max()} turns "
+        f"[lowest, highest], {escape(table.versions.iloc[0])}, commit <code>{escape(str(table.commit.iloc[0])[:9])}"
+        f"</code></p>\n{grouped(('', 'images/s', '× plain loop', 'verdict'), groups(table))}"
+        for device, table in tables.items()))
+
+
 def by_device(tables: Tables, columns: tuple[str, ...], groups: Callable[[pd.DataFrame], Groups]) -> Html:
     return Html("\n".join(f"<p>{_about(table)}</p>\n{grouped(columns, groups(table))}" for table in tables.values()))
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import photographs
 import pytest
 import torch
 
 from replication import paths
 from replication.__main__ import main
+from replication.benchmarks import photographs
 from replication.data import spec
 from replication.models.ops import Dropout, Linear
 from replication.runs import experiments, store

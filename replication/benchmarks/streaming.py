@@ -1,8 +1,6 @@
-"""How fast images stream, beside the decoder alone on all cores. By hand, on a Linux machine that does nothing else:
+"""How fast images stream, beside the decoder alone on all cores; on Linux, where nothing else is at work.
 
-    python tests/streaming_rate.py    # some minutes; prints what it found and keeps it in out/tables/streaming.csv
-
-Made-up JPEGs of ILSVRC's size (photographs.py) come through `loader.batches`, from folders and from shards, with as
+Made-up JPEGs of ILSVRC's size (`photographs`) come through `loader.batches`, from folders and from shards, with as
 many readers as it takes by itself. Beside that, in turns, as many processes as cores decode the same bytes, which they
 hold in memory, in a plain loop: to squares, as streaming does, and, for what that costs, without making squares.
 
@@ -11,7 +9,6 @@ milliseconds an image, of all processes together; both as times of the plain loo
 """
 from __future__ import annotations
 
-import csv
 import io
 import itertools
 import multiprocessing
@@ -21,22 +18,26 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
-import photographs
 import PIL
 import torch
 from PIL import Image, features
 
-from replication import files, paths, provenance
+from replication import provenance
+from replication.benchmarks import harness, photographs
 from replication.data import decode, imagenet, loader
 from replication.data.streamed import Streamed
 
 SIDE, BATCH = 256, 64
 IMAGES = 256
 TURNS, SECONDS = 9, 2.0  # of each kind in a turn
+BASE = "decoder, squares"
+COLUMNS = ("device", "kind", "side", "turns", *(f"{name}{end}" for name in (
+    "images_per_s", "times_decoder", "cpu_ms", "times_decoder_by_cpu") for end in ("", "_low", "_high")),
+    "bytes", "cores", "load", "versions", "commit", "utc")
 
 
 class Rate(NamedTuple):
@@ -93,49 +94,39 @@ def processor() -> float:
     return whole
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as place:
-        os.environ |= {"REPLICATION_DATA": place, "REPLICATION_RESIDENT": "stream"}
+def run() -> Path:
+    """Measures, prints and writes `<your store>/tables/streaming-<processor>.csv`; returns its path."""
+    _, path, common = harness.begin("streaming", quick=False, of=provenance.processor())
+    versions = f"Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"
+    with tempfile.TemporaryDirectory() as place, patch.dict(os.environ, REPLICATION_RESIDENT="stream"):
         top, other = Path(place) / "imagenet", Path(place) / "shards" / "imagenet"
         photographs.folders(top, 4, IMAGES // 4, 1)
         photographs.shards(top, other)
-        contents = [path.read_bytes() for path in sorted((top / "train").glob("*/*"))]
+        contents = [each.read_bytes() for each in sorted((top / "train").glob("*/*"))]
         size = sum(map(len, contents)) / len(contents)
-        print(f"{IMAGES} JPEGs of 500×375 px and {size / 1000:.0f} kB to {SIDE} px, {loader.cores()} cores "
-              f"({provenance.processor()}), load {os.getloadavg()[0]:.1f}, Pillow {PIL.__version__}, "
-              f"libjpeg-turbo {features.version('libjpeg_turbo')}", flush=True)
+        print(f"{IMAGES} JPEGs of 500×375 px and {size / 1000:.0f} kB to {SIDE} px, {versions}", flush=True)
         sets = []
         for root in (top, other):
-            os.environ["REPLICATION_DATA"] = str(root.parent)
-            sets.append(Streamed([item for group in imagenet.read().train for item in group], SIDE))
+            with patch.dict(os.environ, REPLICATION_DATA=str(root.parent)):
+                sets.append(Streamed([item for group in imagenet.read().train for item in group], SIDE))
         kinds: dict[str, Callable[[], Rate]] = {
-            "decoder, squares": lambda: plain(contents, squares=True), "folders": lambda: streamed(sets[0]),
+            BASE: lambda: plain(contents, squares=True), "folders": lambda: streamed(sets[0]),
             "shards": lambda: streamed(sets[1]), "decoder alone": lambda: plain(contents, squares=False)}
         found: dict[str, list[Rate]] = {kind: [] for kind in kinds}
         for turn in range(TURNS):
             for kind in list(kinds) if turn % 2 else list(kinds)[::-1]:
                 found[kind].append(kinds[kind]())
-                print(f"turn {turn + 1}: {kind}, {found[kind][-1].images_per_s:.0f} images/s, "
-                      f"{found[kind][-1].ms:.2f} ms", flush=True)
-    rows = []
-    for kind, rates in found.items():
-        beside = list(zip(rates, found["decoder, squares"], strict=True))
-        parts = ([one.images_per_s for one in rates], [one.images_per_s / base.images_per_s for one, base in beside],
-                 [one.ms for one in rates], [base.ms / one.ms for one, base in beside])
-        told = [f"{value:.3g}" for part in parts for value in (statistics.median(part), min(part), max(part))]
-        rows.append([kind, provenance.processor(), loader.cores(), TURNS, *told, f"{size:.0f}",
-                     f"{os.getloadavg()[0]:.1f}", datetime.now(UTC).isoformat(timespec="seconds")])
-        print("{:17} {} images/s [{}, {}], {} times the decoder's [{}, {}]; {} ms [{}, {}], "
-              "{} times [{}, {}]".format(kind, *told))
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([HEAD, *rows])
-    files.write(TABLE, text.getvalue())
+            frame = harness.write(path, [{
+                **common, "kind": kind, "side": SIDE, "turns": turn + 1, "bytes": size, "cores": loader.cores(),
+                "versions": versions, **row(rates, found[BASE])} for kind, rates in found.items()], COLUMNS)
+    print(harness.shown(frame, COLUMNS[1:-5]))
+    return path
 
 
-HEAD = ["kind", "processor", "cores", "turns", *(f"{name}{end}" for name in (
-    "images_per_s", "times_decoder", "cpu_ms", "times_decoder_by_cpu") for end in ("", "_low", "_high")), "bytes",
-    "load", "utc"]
-TABLE = paths.mine() / "tables" / "streaming.csv"
-
-if __name__ == "__main__":
-    main()
+def row(rates: list[Rate], base: list[Rate]) -> dict[str, float]:
+    """Medians, lowest and highest of the turns; ratios are taken within a turn, and a half is half as fast."""
+    pairs = list(zip(rates, base, strict=True))
+    return {**harness.spread("images_per_s", [one.images_per_s for one in rates]),
+            **harness.spread("times_decoder", [one.images_per_s / other.images_per_s for one, other in pairs]),
+            **harness.spread("cpu_ms", [one.ms for one in rates]),
+            **harness.spread("times_decoder_by_cpu", [other.ms / one.ms for one, other in pairs])}
