@@ -73,7 +73,8 @@ def run(until: float, packed: Path, names: Sequence[str] = lent.PROFILES) -> Non
             if stage.name == "smoke" and not os.environ.get("REPLICATION_FAST"):
                 os.environ["REPLICATION_FAST"] = _what_works()
     save()
-    print(f"\n{(packed.parent / 'seen.md').read_text(encoding='utf-8')}", flush=True)
+    came = "\n".join(f"{stage.name}, {stage.seconds:.0f} s: {stage.status}" for stage in stages)
+    print(f"\n{came}\nWhat was seen: {packed.parent / 'seen.md'}. To carry home: {packed}.", flush=True)
     if heard:
         raise KeyboardInterrupt
 

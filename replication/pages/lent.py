@@ -122,9 +122,10 @@ def seen(stages: Iterable[tuple[str, float, str]], names: Sequence[str]) -> str:
     for path in sorted(tables.glob("bench-*.csv")):
         frame = speed.read(path)
         parts += [f"## Speed: {frame.device[0]}, {frame.versions[0]}", _lines(
-            ("", "phase", "images/s", "× script", "× tuned", "status"), (
+            ("", "phase", "images/s", "× script", "× tuned", "status", "commit"), (
                 (f"{speed.size(row)}, batch {row.batch}, {speed.label(row)}", row.phase, html.digits(row.images_per_s),
-                 html.digits(row.times_reference), html.digits(row.times_tuned), row.status)
+                 html.digits(row.times_reference), html.digits(row.times_tuned), row.status,
+                 str(row.commit)[:9])
                 for row in speed.lines_of(frame))), speed.in_words({frame.device[0]: frame}, {}).replace("\n", "  \n")]
     for of in map(profiles.profile, names):
         parts += [f"## Runs of {of.name}", *_trained(of)]
