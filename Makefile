@@ -3,7 +3,7 @@
 # make book        render the published results; nothing is trained
 PYTHON  ?= python3
 PROFILE ?= auto
-JOBS    ?= auto
+JOBS    ?= $(or $(REPLICATION_JOBS),auto)
 BUDGET  ?=
 OUT     := $(or $(REPLICATION_OUT),out)
 PORT    ?= 8000
@@ -51,7 +51,7 @@ look: book
 
 # what works there, how fast, then the runs of gpu-shapes, gpu and gpu-long for as long as BUDGET says (10m); packs it all
 gpu:
-	@$(BARE) -c 'import torch, torchvision, lightning, pandas, scipy, sklearn, filelock, tqdm, yaml' || { echo 'This Python lacks a package (above): run make test once, which makes .venv, or install it.'; exit 1; }
+	@$(BARE) -c 'import torch, torchvision, lightning, pandas, scipy, sklearn, filelock, tqdm, yaml' || { echo 'This Python lacks a package (above): install it, or run make $(READY), which makes .venv.'; exit 1; }
 	$(BARE) -m replication gpu --budget $(or $(BUDGET),10m)
 
 bench: $(READY)

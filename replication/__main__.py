@@ -67,21 +67,24 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--only", action="append", default=[], metavar="FACTOR=ARM,ARM",
                          help="only these arms of studies")
         if verb == "list":
-            sub.add_argument("--missing", action="store_true", help="instead, the addresses of what is to be trained, "
-                             "one a line, whose turn is first comes first")
+            sub.add_argument("--missing", action="store_true", help="instead, print the addresses of the runs still to "
+                             "train, one a line, next first")
         else:
             sub.add_argument("--budget", type=str, help="stop in time, resumable: 90s, 25m, 1.5h, or seconds; "
                              "profile: after what the profile says; none: train all (default)")
             sub.add_argument("--bundle", metavar="OUT.TAR",
-                             help="then pack all finished runs here, of addresses just those, and checkpoints of the "
-                             "others beside it")
-    gpu = verbs.add_parser("gpu", help="some minutes of a GPU: what works, how fast, then runs; a bundle of all of it")
+                             help="then pack finished runs here (with addresses, only those), and checkpoints of "
+                             "unfinished ones beside it")
+    gpu = verbs.add_parser("gpu", help="some minutes of a GPU: what works, how fast, then runs; a bundle of all of it",
+                           description="A tenth of the time tries each fast way of training, a fifth measures speed, "
+                           "the rest trains the profiles. The same command goes on where it stopped. Writes bundle.tar "
+                           "and seen.md.")
     gpu.add_argument("--budget", type=str, default="10m", help="90s, 25m, 1.5h, or seconds (default: 10m)")
-    gpu.add_argument("--profile", action="append", help="what to train, may be repeated (default: gpu-shapes, gpu, "
-                     "gpu-long)")
+    gpu.add_argument("--profile", action="append", help="to train, in this order; may be repeated (default: "
+                     "gpu-shapes, gpu, gpu-long)")
     gpu.add_argument("--bundle", metavar="OUT.TAR", help="where to pack it (default: bundle.tar of your store)")
     bring = verbs.add_parser("import", help="merge bundles of runs, and checkpoints beside them, into your store")
-    bring.add_argument("files", nargs="+", type=Path)
+    bring.add_argument("files", nargs="+", type=Path, help="bundles (.tar), and checkpoints (.pt) packed beside them")
     count = verbs.add_parser("count", help="parameters, multiply-adds and memory of a network, row by row")
     count.add_argument("network", help=", ".join(registry.NETWORKS))
     count.add_argument("--resolution", type=int, default=None, help="input side in px (default: the paper's)")
@@ -171,7 +174,8 @@ def _list(asked: Any) -> None:
     rest = f"{left / 1e12:.3g} T multiply-adds; no run has finished yet that would tell how fast"
     if known:
         rest = f"about {estimate.clock(left / known[1])}, one after the other, as fast as runs were on {known[0]}"
-    rest += f"; {estimate.clock(left / rate)} on a GPU ({gpu}, {rate / 1e12:.3g} T multiply-adds a second)"
+    rest += (f"; at least {estimate.clock(left / rate)} on a GPU ({gpu}, {rate / 1e12:.3g} T multiply-adds a second; "
+             f"small networks are slower)")
     print(f"{len(turn)} to train: {rest}. Runs that were begun come first, then each at its turn (next)." if turn
           else "Nothing is left to train.")
 

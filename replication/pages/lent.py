@@ -9,7 +9,7 @@ import pandas as pd
 
 from replication import paths
 from replication.pages import html, power, speed
-from replication.pages.claim import Settled
+from replication.pages.claim import CONTRADICTED, SUPPORTED, Settled
 from replication.pages.claims import CLAIMS
 from replication.pages.measures import Difference, Mean
 from replication.runs import store
@@ -24,9 +24,10 @@ BEFORE = {"smoke": 0.1, "bench": 0.2}
 
 
 # -- what they would decide ---------------------------------------------------------------------------------------
-def turns(names: Sequence[str] = PROFILES) -> dict[str, list[power.Turn]]:
-    """By profile, its studies in the order in which they are trained. Raises BadInput for an unknown profile."""
-    known = power.table(KNOWN)
+def turns(names: Sequence[str] = PROFILES, known: pd.DataFrame | None = None) -> dict[str, list[power.Turn]]:
+    """By profile, its studies in the order in which they are trained; `known` is what is known of claims
+    (power.table). Raises BadInput for an unknown profile."""
+    known = power.table(KNOWN) if known is None else known
     return {name: power.order(name, known) for name in names}
 
 
@@ -38,8 +39,12 @@ def plan(found: dict[str, list[power.Turn]]) -> html.Html:
         for turn in of:
             at += turn.seconds
             rows.append([f"<code>{escape(turn.study)}</code>", *map(_ids, (turn.decides, turn.unknown)),
-                         f"{turn.runs:,}", *map(_ids, ([estimate.clock(turn.seconds)], [estimate.clock(at)]))])
+                         f"{turn.runs:,}", *map(_ids, ([_clock(turn.seconds)], [_clock(at)]))])
     return html.Html(html.grouped(("study", "decides", "first look at", "runs", "takes", "over after"), groups))
+
+
+def _clock(seconds: float) -> str:
+    return estimate.clock(seconds) if seconds >= 1 else "< 1 s"
 
 
 def _ids(words: Sequence[str]) -> str:
@@ -47,25 +52,30 @@ def _ids(words: Sequence[str]) -> str:
     return ", ".join(f'<span class="whole">{escape(word)}</span>' for word in words) or "–"
 
 
-def within(found: dict[str, list[power.Turn]]) -> dict[str, Any]:
-    """How far the minutes reach: studies, runs, and claims that they decide or look at first."""
+def within(found: dict[str, list[power.Turn]], known: pd.DataFrame) -> dict[str, Any]:
+    """How far the minutes reach: runs, claims whose verdict they `repeat`, others that they decide, and those that they
+    look at first."""
     at, reached = 60 * MINUTES * sum(BEFORE.values()), []
     for turn in (turn for of in found.values() for turn in of):
         at += turn.seconds
         if at <= 60 * MINUTES:
             reached.append(turn)
     decided = {name for turn in reached for name in turn.decides}
-    return {"studies": len(reached), "runs": sum(turn.runs for turn in reached), "decides": len(decided),
+    before = set(known.claim[known.verdict.isin((SUPPORTED, CONTRADICTED))])
+    return {"runs": sum(turn.runs for turn in reached), "repeats": len(decided & before),
+            "decides": len(decided - before),
             "looks": len({name for turn in reached for name in turn.unknown} - decided)}
 
 
-def numbers(found: dict[str, list[power.Turn]], precision: Grid) -> dict[str, Any]:
+def numbers(found: dict[str, list[power.Turn]], known: pd.DataFrame, precision: Grid) -> dict[str, Any]:
     """What *Ten minutes of a GPU* quotes."""
-    reach, (name, rate) = within(found), estimate.gpu()
+    reach, (name, rate) = within(found, known), estimate.gpu()
     whole = estimate.clock(sum(turn.seconds for of in found.values() for turn in of))
-    answer = (f"Were small networks as fast on it as a large one, ten minutes of a GPU would train {reach['runs']:,} "
-              f"runs of {reach['studies']} studies, decide {reach['decides']} claims and give a first look at "
-              f"{reach['looks']} more; all that is asked of a GPU would take {whole}.")
+    more = f", decide {reach['decides']} that are open" if reach["decides"] else ""
+    answer = (f"At the rate of one large network, a GPU would train {reach['runs']:,} runs in ten minutes. They would "
+              f"repeat the verdict on {reach['repeats']} claims that two cores have decided{more}, and look at "
+              f"{reach['looks']} more for the first time. Small networks will be slower; how much is not yet measured. "
+              f"All that is asked of a GPU takes {whole} at that rate, and two stages before it three minutes more.")
     measured = name != estimate.ASSUMED[0]
     return {"answer": answer, **reach, "t_per_s": rate / 1e12, "precision": alike(precision), "seen": so_far(),
             "rate": f"what training reached on one {name}, with one large network" if measured else

@@ -9,7 +9,8 @@ import math
 from replication.pages.claim import MARGIN, SMALL, Claim
 
 INF = math.inf
-IMAGENET = "It is a number on ImageNet's images, which are not free to be had, and whose training takes GPUs for days."
+IMAGENET = ("It is a number on ImageNet's images, which are not free to be had, and whose training takes more than a "
+            "day of a GPU.")
 
 CLAIMS = (
     # -- the first paper

@@ -303,7 +303,7 @@ def _cost(which: str, count: int | None, work: float, rate: Rates) -> dict[str, 
 @dataclass(frozen=True)
 class Turn:
     """A study of a profile: the claims that its seeds are thought to decide, those about which nothing is known yet,
-    its runs, and the seconds that all of them take on a GPU."""
+    and how many runs and seconds of a GPU it adds to the studies before it, with which it may share runs."""
     study: str
     decides: tuple[str, ...]
     unknown: tuple[str, ...]
@@ -312,30 +312,39 @@ class Turn:
 
 
 def order(profile: str, known: pd.DataFrame) -> list[Turn]:
-    """The studies of a profile, that first which decides most claims a second. `known` is a `table`: a claim takes the
-    seeds that its runs, decided or not, or else the pilot tell of. Where nothing is decided, the profile's own order
-    counts. Raises BadInput for an unknown profile."""
+    """The studies of a profile, that first which decides most claims per second of training. `known` is a `table`: a
+    claim takes the seeds that its runs, decided or not, or else the pilot tell of. Where nothing is decided, the
+    profile's own order counts. Raises BadInput for an unknown profile."""
     of, rate = profiles.profile(profile), estimate.gpu()[1]
     wanted = {row["claim"]: _wanted(row) for row in known.to_dict("records")}
-    turns = []
+    ranked = []
     for each in study.of_profile(of):
         keys = {tuple(cell.keys.items()) for cell in each.cells}
         asked = [claim.id for claim in CLAIMS.values()
                  if claim.study == each.study.name and claim.measure is not None
                  and all(_needed(arms, each.cells) for arms in _sides(claim.measure))]
-        seconds = sum(experiments.work(cell.experiment) for cell in each.cells) / rate
-        turns.append(Turn(each.study.name, tuple(name for name in asked
-                                                 if wanted.get(name, math.nan) <= len(each.cells) / len(keys)),
-                          tuple(name for name in asked if math.isnan(wanted.get(name, math.nan))),
-                          len(each.cells), seconds))
-    return sorted(turns, key=lambda turn: -len(turn.decides) / turn.seconds)
+        decides = tuple(name for name in asked if wanted.get(name, math.nan) <= len(each.cells) / len(keys))
+        unknown = tuple(name for name in asked if math.isnan(wanted.get(name, math.nan)))
+        seconds = {cell.address: experiments.work(cell.experiment) / rate for cell in each.cells}
+        ranked.append((each.study.name, decides, unknown, seconds))
+    ranked.sort(key=lambda found: -len(found[1]) / sum(found[3].values()))
+    turns: list[Turn] = []
+    before: set[str] = set()
+    for name, decides, unknown, seconds in ranked:
+        adds = [took for address, took in seconds.items() if address not in before]
+        before |= seconds.keys()
+        turns.append(Turn(name, decides, unknown, len(adds), sum(adds)))
+    return turns
 
 
 def _wanted(row: Row) -> float:
-    """Seeds a side: as many as have decided it, or would decide what is not resolved, or else by the pilot."""
+    """Seeds a side: as many as have decided it, or would decide what is not resolved (inf: no number), or else by the
+    pilot (NaN: it does not tell)."""
     if row["verdict"] in (SUPPORTED, CONTRADICTED):
         return float(row["n"])
-    return next((row[name] for name in ("still", "seeds", "as_printed") if not math.isnan(row[name])), math.nan)
+    if row["verdict"] == UNRESOLVED:
+        return math.inf if math.isnan(row["still"]) else float(row["still"])
+    return next((row[name] for name in ("seeds", "as_printed") if not math.isnan(row[name])), math.nan)
 
 
 # -- in words -----------------------------------------------------------------------------------------------------
@@ -392,8 +401,8 @@ def _time(seconds: float) -> str:
 
 def beyond(of: pd.DataFrame) -> list[str]:
     """A sentence a claim that CORES do not decide within half an hour, with what they would take."""
-    found = [f"{row['claim']}: no CPU decides it within half an hour: {_basis(row)} take {_time(row['here'])} here, "
-             f"{_time(row['gpu'])} on a GPU." for row in of[of.here > HALF_AN_HOUR].to_dict("records")]
+    found = [f"{row['claim']}: two cores do not decide it within half an hour: {_basis(row)} take "
+             f"{_time(row['here'])} here, {_time(row['gpu'])} on a GPU." for row in of[of.here > HALF_AN_HOUR].to_dict("records")]
     near = of.here.isna() & (of.runs > 0) & (of.sd_a.notna() | (of.unit == "%"))
     return found + [f"{name}: no number of seeds up to {stats.MOST:,} decides it, so near an edge of its region lies "
                     f"what the pilot saw." for name in of.claim[near]]
