@@ -402,7 +402,8 @@ def _time(seconds: float) -> str:
 def beyond(of: pd.DataFrame) -> list[str]:
     """A sentence a claim that CORES do not decide within half an hour, with what they would take."""
     found = [f"{row['claim']}: two cores do not decide it within half an hour: {_basis(row)} take "
-             f"{_time(row['here'])} here, {_time(row['gpu'])} on a GPU." for row in of[of.here > HALF_AN_HOUR].to_dict("records")]
+             f"{_time(row['here'])} here, {_time(row['gpu'])} on a GPU."
+             for row in of[of.here > HALF_AN_HOUR].to_dict("records")]
     near = of.here.isna() & (of.runs > 0) & (of.sd_a.notna() | (of.unit == "%"))
     return found + [f"{name}: no number of seeds up to {stats.MOST:,} decides it, so near an edge of its region lies "
                     f"what the pilot saw." for name in of.claim[near]]
