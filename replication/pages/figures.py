@@ -390,6 +390,7 @@ def images_per_second(tables: speed.Tables) -> Figure | Nothing:
             title = _narrow(f"{device}, {name}" if len(tables) > 1 else name)
             axis.set(title=title, xlabel="images a second", xscale="log")
             axis.set_visible((table.phase == phase).any())
+            _plain(axis.xaxis)
             axis.grid(axis="x")
         line[0].set(yticks=range(len(sizes[device])), yticklabels=sizes[device], ylim=(len(sizes[device]) - 0.5, -0.5))
     return _legend_below(figure, axes[0], columns=2)

@@ -286,7 +286,9 @@ def streaming(tables: Tables) -> Html:
 
 
 def by_device(tables: Tables, columns: tuple[str, ...], groups: Callable[[pd.DataFrame], Groups]) -> Html:
-    return Html("\n".join(f"<p>{_about(table)}</p>\n{grouped(columns, groups(table))}" for table in tables.values()))
+    """A table for each device that has lines of this kind."""
+    found = [(table, groups(table)) for table in tables.values()]
+    return Html("\n".join(f"<p>{_about(table)}</p>\n{grouped(columns, of)}" for table, of in found if of))
 
 
 def _about(table: pd.DataFrame) -> str:
