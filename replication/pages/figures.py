@@ -446,9 +446,9 @@ def _narrow(title: str) -> str:
 
 
 def _plain(axis: Axis) -> None:
-    """Logarithmic, with its numbers written out: 0.5, 1, 2."""
+    """Logarithmic, with its numbers written out: 0.5, 1, 2, and 5k, which leaves room for its neighbours."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter("{x:g}")
+    axis.set_major_formatter(lambda x, _: f"{x / 1000:g}k" if x >= 1000 else f"{x:g}")
     axis.set_minor_formatter(NullFormatter())
 
 
