@@ -223,8 +223,10 @@ def _gpu(asked: Any) -> None:
     from replication.benchmarks import stages
     from replication.pages import lent
     packed = Path(asked.bundle or paths.mine() / "bundle.tar")
-    if not asked.bundle:
-        packed.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        paths.mine().mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise store.full(paths.mine(), problem) from problem
     stages.run(until, packed, asked.profile or lent.PROFILES)
 
 

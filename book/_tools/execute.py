@@ -33,8 +33,9 @@ from replication.studies import profiles
 from replication.studies.setting import Setting
 
 
-def shared_out(profile: profiles.Profile, sources: list[Path]) -> dict[str, dict[str, Any]]:
-    """What goes to each notebook; a parameter that no notebook declares is a mistake.
+def shared_out(profile: profiles.Profile, sources: list[Path], asked: str = "") -> dict[str, dict[str, Any]]:
+    """What goes to each notebook; a parameter that no notebook declares is a mistake. `asked`: the whole path of a
+    profile that is no file of profiles/.
 
     A page of studies declares `profile` and gets its name alone: it asks each study as the profile does, with what the
     profile says of that one. Other pages get the parameters themselves. What the profile leaves open is
@@ -49,7 +50,7 @@ def shared_out(profile: profiles.Profile, sources: list[Path]) -> dict[str, dict
     open_ = {key: value for key, value in asdict(Setting()).items() if key not in parameters and value != {}}
     own = {source.stem for source in sources
            if any(stage.tagged(cell, "own-parameters") for cell in nbformat.read(source, 4).cells)}
-    given = {name: {"profile": profile.name} if "profile" in names else
+    given = {name: {"profile": asked or profile.name} if "profile" in names else
              {**{k: v for k, v in parameters.items() if k in names},
               **{k: v for k, v in open_.items() if k in names and names[k] != v}} for name, names in declared.items()}
     return {name: {} if name in own else found for name, found in given.items()}
@@ -127,7 +128,8 @@ def main() -> int:
     names = toc.notebooks(book, published=False)
     try:
         profile = profiles.profile(a.profile, a.root / "profiles")
-        parameters = shared_out(profile, [book / f"{name}.ipynb" for name in names])
+        asked = str(Path(a.profile).resolve()) if a.profile.endswith(".yaml") else ""
+        parameters = shared_out(profile, [book / f"{name}.ipynb" for name in names], asked)
         for name in a.only or ():
             if name not in names:
                 raise unknown("notebook", name, names)

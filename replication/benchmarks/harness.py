@@ -52,11 +52,15 @@ def write(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.
 
 
 def so_far(path: Path, common: dict[str, Any]) -> list[dict[str, Any]]:
-    """The lines of a table that this code measured on this device with these versions."""
+    """The lines of a table that this code measured on this device with these versions; none of a file that is no
+    table, in whose place one will be written."""
     if not path.exists():
         return []
     same = ("device", "versions", "commit")
-    lines: list[Any] = pd.read_csv(path).to_dict("records")
+    try:
+        lines: list[Any] = pd.read_csv(path).to_dict("records")
+    except ValueError:  # pandas' own complaints are such
+        return []
     return [line for line in lines if all(line.get(key) == common[key] for key in same)]
 
 

@@ -81,9 +81,10 @@ def broken(path: Path) -> dict[str, str]:
     end where it does as written, while the same case went well without them."""
     lines = {tuple(row[key] for key in CASE): row for row in pd.read_csv(path).to_dict("records")}
     found: dict[str, str] = {}
-    good = {"none"}
+    good: set[tuple[str, str]] = set()
     for (case, precision, asked), row in lines.items():
-        tricks, plain = set(asked.split(",")) - {*good, *found}, lines.get((case, precision, "none"))
+        tricks = {trick for trick in asked.split(",") if (precision, trick) not in good} - {"none", *found}
+        plain = lines.get((case, precision, "none"))
         if len(tricks) != 1 or plain is None or plain["status"] != "ok" or row["status"] == LEFT_OUT:
             continue
         trick, = tricks
@@ -95,7 +96,7 @@ def broken(path: Path) -> dict[str, str]:
             found[trick] = (f"{case}, {precision}: a loss of {row['train_loss']:.4g}, and of {plain['train_loss']:.4g} "
                             f"as written")
         elif case == list(NETWORKS)[-1]:  # and with all the others
-            good.add(trick)
+            good.add((precision, trick))
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -54,6 +55,8 @@ def run(until: float, packed: Path, names: Sequence[str] = lent.PROFILES) -> Non
     """
     bundle.check(packed)
     known = {name: profiles.profile(name) for name in names}
+    for of in known.values():
+        study.of_profile(of)  # says now what cannot be
     heard: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: heard.append(number))
@@ -101,6 +104,8 @@ def _stage(stage: Stage, work: Work, until: float, asked: Callable[[], bool], sa
             save()
     stage.seconds = time.monotonic() - began
     try:
+        if not hears.poll():  # what it had begun itself, loaders of images say, may be open to it for seconds yet
+            raise EOFError
         stage.status = hears.recv()
     except EOFError:
         stage.status = ("stopped; the same command goes on" if asked() else
@@ -161,7 +166,11 @@ def _train(name: str, studies: list[str], until: float, asked: Callable[[], bool
 def _what_works() -> str:
     """For REPLICATION_FAST: auto, or what is left of it once broken tricks are left out."""
     tables = sorted((paths.mine() / "tables").glob("smoke-*.csv"), key=lambda path: path.stat().st_mtime)
-    broken = smoke.broken(tables[-1]) if tables else {}
+    try:
+        broken = smoke.broken(tables[-1]) if tables else {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        print(f"{tables[-1]} is no table that smoke wrote: nothing is left out.", flush=True)
+        broken = {}
     if not {"graph", "compile"} & broken.keys():
         return "auto"
     for trick, why in broken.items():
@@ -170,6 +179,12 @@ def _what_works() -> str:
 
 
 def _save(packed: Path, stages: list[Stage], names: Sequence[str]) -> None:
-    bundle.pack(packed)
-    came = [(stage.name, stage.seconds, stage.status) for stage in stages]
-    files.write(packed.parent / "seen.md", lent.seen(came, names))
+    """What cannot be written ends nothing: it is said, and the store has it all."""
+    try:
+        bundle.pack(packed)
+        came = [(stage.name, stage.seconds, stage.status) for stage in stages]
+        files.write(packed.parent / "seen.md", lent.seen(came, names))
+    except BadInput as problem:
+        print(problem, file=sys.stderr, flush=True)
+    except OSError as problem:
+        print(store.full(packed.parent / "seen.md", problem), file=sys.stderr, flush=True)

@@ -107,11 +107,16 @@ def _from_shards(top: Path, stamps: tuple[tuple[str, str, int, int], ...]) -> Fo
 
     known = digest([str(FORM), *(f"{stamp}" for stamp in stamps)])
     index = paths.data() / "cache" / f"imagenet-{known}.json"
-    index.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(index.with_suffix(".lock")):
-        if not index.exists():
-            bar = tqdm(stamps, unit="shard", desc="indexing", disable=None if len(stamps) > 10 else True)
-            files.write(index, json.dumps([[name, part, list(_members(top / name))] for name, part, _, _ in bar]))
+    try:
+        index.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(index.with_suffix(".lock")):
+            if not index.exists():
+                bar = tqdm(stamps, unit="shard", desc="indexing", disable=None if len(stamps) > 10 else True)
+                files.write(index, json.dumps([[name, part, list(_members(top / name))] for name, part, _, _ in bar]))
+    except OSError as problem:
+        raise BadInput(f"Where the images of {top} lie in its shards cannot be kept in {index.parent} "
+                       f"({problem.strerror}): set REPLICATION_DATA to a folder of yours with a link to {top} in it."
+                       ) from problem
     parts: dict[str, dict[int, list[Path | Member]]] = {"train": {}, "val": {}}
     for name, part, members in json.loads(index.read_text(encoding="utf-8")):
         for label, *member in members:

@@ -1,8 +1,9 @@
 """*Ten minutes of a GPU*: what they would decide, in which order, and what they were seen to."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -124,22 +125,37 @@ def seen(stages: Iterable[tuple[str, float, str]], names: Sequence[str]) -> str:
         (name, f"{took:.0f}", status) for name, took, status in stages))]
     tables = paths.mine() / "tables"
     for path in sorted(tables.glob("smoke-*.csv")):
-        frame = pd.read_csv(path)
-        parts += [f"## Whether each fast way works: {frame.device[0]}, {frame.versions[0]}, commit {frame.commit[0]}",
-                  _lines(("case", "precision", "tricks", "status", "how", "against as written"), (
-                      (row.case, row.precision, row.asked, row.status, _cell(row.how), _cell(row.against))
-                      for row in speed.lines_of(frame)))]
+        parts += _told(path, _worked)
     for path in sorted(tables.glob("bench-*.csv")):
-        frame = speed.read(path)
-        parts += [f"## Speed: {frame.device[0]}, {frame.versions[0]}", _lines(
-            ("", "phase", "images/s", "× script", "× tuned", "status", "commit"), (
-                (f"{speed.size(row)}, batch {row.batch}, {speed.label(row)}", row.phase, html.digits(row.images_per_s),
-                 html.digits(row.times_reference), html.digits(row.times_tuned), row.status,
-                 str(row.commit)[:9])
-                for row in speed.lines_of(frame))), speed.in_words({frame.device[0]: frame}, {}).replace("\n", "  \n")]
+        parts += _told(path, _rates)
     for of in map(profiles.profile, names):
         parts += [f"## Runs of {of.name}", *_trained(of)]
     return "\n\n".join(parts) + "\n"
+
+
+def _told(path: Path, tell: Callable[[Path], list[str]]) -> list[str]:
+    """What a table says; of a file that is none, that."""
+    try:
+        return tell(path)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return [f"{path.name} cannot be read as a table: delete it, and it is measured again."]
+
+
+def _worked(path: Path) -> list[str]:
+    frame = pd.read_csv(path)
+    return [f"## Whether each fast way works: {frame.device[0]}, {frame.versions[0]}, commit {frame.commit[0]}",
+            _lines(("case", "precision", "tricks", "status", "how", "against as written"), (
+                (row.case, row.precision, row.asked, row.status, _cell(row.how), _cell(row.against))
+                for row in speed.lines_of(frame)))]
+
+
+def _rates(path: Path) -> list[str]:
+    frame = speed.read(path)
+    return [f"## Speed: {frame.device[0]}, {frame.versions[0]}", _lines(
+        ("", "phase", "images/s", "× script", "× tuned", "status", "commit"), (
+            (f"{speed.size(row)}, batch {row.batch}, {speed.label(row)}", row.phase, html.digits(row.images_per_s),
+             html.digits(row.times_reference), html.digits(row.times_tuned), row.status, str(row.commit)[:9])
+            for row in speed.lines_of(frame))), speed.in_words({frame.device[0]: frame}, {}).replace("\n", "  \n")]
 
 
 def _trained(of: profiles.Profile) -> list[str]:

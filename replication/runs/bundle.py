@@ -51,8 +51,11 @@ def pack(path: Path, addresses: Collection[str] = ()) -> None:
             for name in FILES:
                 tar.add(store.folder(run.address) / name, f"runs/{run.address}/{name}", recursive=False)
         for table in sorted((paths.mine() / "tables").glob("*.csv")) if not addresses else ():
-            if TABLE.fullmatch(f"tables/{table.name}"):
-                tar.add(table, f"tables/{table.name}", recursive=False)
+            if TABLE.fullmatch(f"tables/{table.name}") and _utc(table):  # no other could be unpacked
+                entry = tarfile.TarInfo(f"tables/{table.name}")  # in one go: another may take its place meanwhile
+                content = table.read_bytes()
+                entry.size, entry.mtime = len(content), int(table.stat().st_mtime)
+                tar.addfile(entry, io.BytesIO(content))
     if len(held.getvalue()) > LIMIT:
         raise BadInput(f"A bundle of {len(runs)} runs has {_mb(len(held.getvalue()))}, over {_mb(LIMIT)}: copy the "
                        f"folder {paths.mine() / 'runs'} itself.")
@@ -62,7 +65,7 @@ def pack(path: Path, addresses: Collection[str] = ()) -> None:
             partial.write_bytes(held.getvalue())
         for old in path.parent.glob(f"{path.stem}.*.pt"):  # of runs that have gone on since
             if CHECKPOINT.fullmatch(old.name):
-                old.unlink()
+                old.unlink(missing_ok=True)
         for checkpoint in sorted(store.checkpoint("x").parent.glob("[!.]*.pt")):
             if store.begun(checkpoint.stem) and (not addresses or checkpoint.stem in addresses):
                 with suppress(FileNotFoundError):  # its run has finished just now

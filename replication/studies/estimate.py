@@ -71,7 +71,7 @@ def _benched() -> Iterable[tuple[str, float]]:
     count additions and multiplications, of three passes, as `experiments.work` does."""
     for table in {path.name: path for place in reversed(paths.stores())
                   for path in (place / "tables").glob("bench-*.csv") if not path.stem.endswith("-quick")}.values():
-        with table.open(encoding="utf-8", newline="") as file:
+        with suppress(OSError, UnicodeDecodeError, csv.Error), table.open(encoding="utf-8", newline="") as file:
             for line in csv.DictReader(file):
                 with suppress(KeyError, TypeError, ValueError):  # whoever reads the table says so
                     if line["variant"].startswith("ours") and (line["phase"], line["precision"]) == ("train", "bf16"):

@@ -191,10 +191,10 @@ class Steps:
             self._aside(*batch)
 
     def _aside(self, *batch: Tensor) -> None:
-        """On a stream of its own, as a recording asks of the steps before it."""
+        """On a stream that can be recorded, as a recording asks of the steps before it."""
         if "graph" not in self.left:
             return self.take(*batch)
-        side = torch.cuda.Stream()
+        side = _lane() or torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             self.take(*batch)
@@ -205,7 +205,7 @@ class Steps:
         self.batch = tuple(part.clone() for part in batch)
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, stream=_lane()):
                 self.take(*self.batch)
         except (torch.OutOfMemoryError, BadInput):
             raise
@@ -222,3 +222,11 @@ class Steps:
         self.left -= {trick}
         self.failed.append(f"{trick} failed: {text}")
         warnings.warn(f"{trick} does not work here and is left out ({text}).", stacklevel=3)
+
+
+def _lane() -> torch.cuda.Stream | None:
+    """The stream at hand, if runs take turns (`lanes`), on which a step is then recorded. cuBLAS works in memory of its
+    own for each stream, and torch records all steps on one unless told otherwise: replayed side by side, they would
+    write to the same. None for the default stream, which cannot be recorded."""
+    now = torch.cuda.current_stream()
+    return None if now == torch.cuda.default_stream() else now

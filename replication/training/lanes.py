@@ -17,7 +17,7 @@ import torch
 Done = TypeVar("Done")
 TOGETHER = 16     # runs at once, at most
 SKIP = 20         # rounds before a number of runs is timed: their first steps compile, warm up and are recorded
-TRIAL = 2.5       # seconds for which each number is timed: ten for 1, 2, 4 and 8
+TRIAL = 2.5       # seconds of steps by which each number is timed: ten for 1, 2, 4 and 8
 WORTH = 1.1       # twice as many runs must together be so many times as fast
 
 
@@ -28,30 +28,34 @@ class Trial:
     def __init__(self, asked: int | None = None, now: Callable[[], float] = time.monotonic) -> None:
         self.at_once, self.settled, self.now = asked or 1, asked is not None, now
         self.best = 0.0  # images a second, of half as many
+        self.images, self.took = 0, 0.0  # by as many as there are now
         self.anew()
 
     def anew(self) -> None:
-        """A run has begun or ended, which the numbers of before do not tell of."""
-        self.rounds, self.images, self.since = 0, 0, math.inf
+        """A run has begun, whose first steps tell nothing. What was timed before counts: runs may be shorter than a
+        TRIAL."""
+        self.rounds, self.since = 0, math.inf
 
     def round(self, runs: int, images: int) -> None:
         """`runs` have taken a step each, with so many images in all."""
-        if self.settled or runs != self.at_once:
+        if self.settled:
             return
-        self.rounds += 1
-        if self.rounds <= SKIP:
-            self.since = self.now()
+        if runs != self.at_once:
+            self.anew()
             return
-        self.images += images
-        took = self.now() - self.since
-        if took >= TRIAL:
-            rate = self.images / took
+        self.rounds, now = self.rounds + 1, self.now()
+        if self.rounds > SKIP:
+            self.images, self.took = self.images + images, self.took + now - self.since
+        self.since = now
+        if self.took >= TRIAL:
+            rate = self.images / self.took
             if rate < WORTH * self.best:
                 self.settle(self.at_once // 2)
             elif 2 * self.at_once > TOGETHER:
                 self.settle(self.at_once)
             else:
                 self.best, self.at_once = rate, 2 * self.at_once
+            self.images, self.took = 0, 0.0
             self.anew()
 
     def settle(self, count: int) -> None:

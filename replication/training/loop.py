@@ -103,6 +103,13 @@ def steps(experiment: experiments.Experiment, seed: int, watch: Callable[[Progre
     a full disk, data that is not there).
     """
     run = Training(experiment, seed)
+    with closing(run):
+        return (yield from _steps(run, watch, stop))
+
+
+def _steps(run: Training, watch: Callable[[Progress], None],
+           stop: Callable[[], bool]) -> Generator[None, None, store.Run]:
+    experiment = run.experiment
     saved = seen = time.monotonic()
     if not run.state.history:
         run.note(0)
@@ -164,6 +171,11 @@ class Training:
         self.sums = torch.tensor(self.state.sums, device=self.fabric.device, dtype=torch.float64)
         self.began, self.before = time.monotonic(), self.state.seconds
         self.advance = accelerate.Steps(self._take, self.bare, self.tricks)
+
+    def close(self) -> None:
+        """Lets go of its steps, which hold on to it: its device then has its memory back at once, and not only when
+        Python next looks for such cycles."""
+        del self.advance
 
     def batches(self) -> Generator[tuple[Tensor, ...]]:
         """What is left of the run, step by step, for this process."""

@@ -77,6 +77,15 @@ def test_what_does_not_work_is_named(rows: dict[str, Any], expected: dict[str, s
     assert smoke.broken(tmp_path / "smoke.csv") == expected
 
 
+def test_what_does_not_work_in_one_precision_alone_is_named(tmp_path: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(smoke, "NETWORKS", {"net": small})
+    pd.DataFrame([{"case": "net", "precision": precision, "asked": asked, "status": status, "how": asked,
+                   "train_loss": 1.0} for precision, asked, status in (
+                       ("fp32", "none", "ok"), ("bf16", "none", "ok"), ("fp32", "graph", "ok"),
+                       ("bf16", "graph", "failed: E: x"))]).to_csv(tmp_path / "smoke.csv", index=False)
+    assert smoke.broken(tmp_path / "smoke.csv") == {"graph": "net, bf16: failed: E: x"}
+
+
 def test_lrn_s_gradient_is_within_bf16_of_float64_s() -> None:
     """LRN itself runs in fp32 under autocast; its input and gradient are rounded to 8 bits."""
     assert 0 < smoke.lrn(torch.device("cpu")) < 2 ** -8

@@ -16,10 +16,10 @@ import pytest
 
 from replication import paths
 from replication.__main__ import main
-from replication.benchmarks import stages
+from replication.benchmarks import harness, stages
 from replication.errors import BadInput
 from replication.runs import bundle, store
-from replication.studies import profiles, study
+from replication.studies import estimate, profiles, study
 
 pytestmark = pytest.mark.usefixtures("out", "one_thread")
 PROFILE = """about: a test
@@ -199,6 +199,50 @@ def test_what_does_not_work_is_left_out(monkeypatch: pytest.MonkeyPatch, out: Pa
     for broken, left in (({}, "auto"), ({"compile": "x"}, "graph"), ({"graph": "x"}, "none"), ({"merge": "x"}, "auto")):
         monkeypatch.setattr(stages.smoke, "broken", lambda _, broken=broken: broken)
         assert stages._what_works() == left
+
+
+def _leaves_a_child(until: float, asked: Callable[[], bool]) -> str:
+    if not os.fork():  # as a loader's processes, which are open to whoever is told
+        time.sleep(20)
+    os._exit(3)
+
+
+def test_what_a_stage_left_behind_is_not_waited_for() -> None:
+    stage = stages.Stage("one", 1.0)
+    stages._stage(stage, _leaves_a_child, time.monotonic() + 100, lambda: False, lambda: None)
+    assert stage.status == "failed: its process ended with status 3"
+    assert stage.seconds < 15
+
+
+@pytest.mark.parametrize("content", [
+    "", "a,b\n1,2\n", "device,case\n", "\0\xff", "device,case,precision,asked,status\nx,n"])
+def test_a_file_that_is_no_table_ends_nothing(content: str, out: Path, tmp_path: Path) -> None:
+    """It is said or ignored, packed it is not, and other things are saved all the same."""
+    (out / "tables").mkdir(parents=True)
+    for kind in ("smoke", "bench"):
+        (out / "tables" / f"{kind}-x.csv").write_bytes(content.encode("latin1"))
+    assert stages._what_works() == "auto"
+    assert harness.so_far(out / "tables" / "smoke-x.csv", {"device": "d", "versions": "v", "commit": "c"}) == []
+    assert estimate.gpu()
+    (tmp_path / "tiny.yaml").write_text(PROFILE)
+    stages._save(tmp_path / "a.tar", [], [str(tmp_path / "tiny.yaml")])
+    assert "## Runs of tiny" in (tmp_path / "seen.md").read_text()
+    bundle.unpack([tmp_path / "a.tar"])
+
+
+def test_what_cannot_be_packed_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                            capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(bundle, "LIMIT", 0)
+    stages._save(tmp_path / "a.tar", [], [])
+    assert "over 0.0 MB" in capsys.readouterr().err
+
+
+def test_a_store_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                             capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("REPLICATION_OUT", str(tmp_path / "file" / "out"))
+    assert main(["gpu", "--budget", "6s"]) == 2
+    assert capsys.readouterr().err.startswith("Could not write")
 
 
 def test_one_sentence_for_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

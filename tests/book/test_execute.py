@@ -83,6 +83,13 @@ def test_a_page_of_studies_is_told_the_profile_alone(tmp_path: Path, execute: An
         "studies": {"profile": "tiny"}, "result": {"epochs": 9}}
 
 
+def test_a_page_of_studies_is_told_where_a_profile_of_ones_own_lies(tmp_path: Path, execute: Any) -> None:
+    """Its name alone would be looked for in profiles/."""
+    notebook(tmp_path / "studies.ipynb", "# Studies", "profile = 'cpu-full'\nepochs = None")
+    mine = f"{tmp_path / 'mine.yaml'}"
+    assert execute.shared_out(of(epochs=9), [tmp_path / "studies.ipynb"], mine) == {"studies": {"profile": mine}}
+
+
 def test_a_page_that_is_an_example_keeps_its_own_parameters(tmp_path: Path, execute: Any) -> None:
     for name in ("example", "result"):
         notebook(tmp_path / f"{name}.ipynb", "# Page", "epochs = 1")

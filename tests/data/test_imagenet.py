@@ -143,6 +143,14 @@ def test_headers_are_read_once_until_a_shard_changes(ilsvrc, shards, monkeypatch
     assert sorted(opened) == sorted(2 * names)
 
 
+def test_an_index_that_cannot_be_kept_is_said(ilsvrc, shards):
+    top = ilsvrc()
+    shards(top)
+    (top.parent / "cache").write_text("no folder")
+    with pytest.raises(BadInput, match=r"cannot be kept in .*cache .*: set REPLICATION_DATA to a folder of yours"):
+        resolve("imagenet", 32)
+
+
 def test_an_image_is_read_from_where_it_lies(ilsvrc, shards):
     top = ilsvrc()
     path = next((top / "train").glob("*/*"))

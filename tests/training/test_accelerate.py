@@ -314,8 +314,10 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> list[Recorder]:
         made.append(Recorder())
         return made[-1]
 
-    for name, value in (("CUDAGraph", graph), ("Stream", Stream), ("current_stream", Stream), ("Event", Event),
-                        ("graph", lambda each: each), ("stream", lambda _: nullcontext())):
+    default = Stream()
+    for name, value in (("CUDAGraph", graph), ("Stream", Stream), ("current_stream", lambda: default), ("Event", Event),
+                        ("default_stream", lambda: default), ("graph", lambda each, stream=None: each),
+                        ("stream", lambda _: nullcontext())):
         monkeypatch.setattr(torch.cuda, name, value)
     return made
 
@@ -357,6 +359,23 @@ def test_what_cannot_be_recorded_is_left_out_once_and_no_step_is_lost(recorder: 
     assert advance.how == "as written (graph failed: RuntimeError: operation not permitted when stream is capturing)"
     assert advance.graph is None
     assert seen == list(range(8))
+
+
+def test_in_a_lane_steps_are_recorded_on_its_own_stream(recorder: list[Recorder],
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one that all runs share, they would share cuBLAS' memory too, while they are replayed side by side."""
+    default, lane = Stream(), Stream()
+    asked: list[Any] = []
+    monkeypatch.setattr(torch.cuda, "default_stream", lambda: default)
+    monkeypatch.setattr(torch.cuda, "stream", lambda used: (asked.append(used), nullcontext())[1])
+    monkeypatch.setattr(torch.cuda, "graph", lambda each, stream: (asked.append(stream), each)[1])
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: lane)
+    gathered(5, 1)
+    assert asked == [lane] * (accelerate.WARM_UP + 1)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: default)
+    gathered(5, 1)
+    assert not {lane, default} & set(asked[accelerate.WARM_UP + 1:])
+    assert asked[-1] is None  # torch's own
 
 
 def test_a_recorded_run_is_the_run(tiny: Tiny, tmp_path: Any, recorder: list[Recorder],

@@ -1,7 +1,9 @@
 """Runs that take turns in one process end where each would alone; what does not fit beside others is tried alone."""
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,26 @@ def test_what_does_not_fit_beside_others_is_tried_alone(tiny: Tiny, out: Path, t
     assert str(beside.history) == str(alone.history)
 
 
+def test_a_run_that_ends_gives_its_memory_back_at_once(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only once Python looks for cycles: meanwhile others take its place on the device."""
+    begun: list[weakref.ref[Any]] = []
+    before = loop.Training.__init__
+
+    def noted(self: loop.Training, *arguments: Any) -> None:
+        before(self, *arguments)
+        begun.extend(map(weakref.ref, (self, self.bare, self.advance)))
+
+    monkeypatch.setattr(loop.Training, "__init__", noted)
+    gc.disable()
+    try:
+        loop.train(tiny(epochs=1), 0)
+        with pytest.raises(loop.Stopped):
+            loop.train(tiny(epochs=1), 1, stop=lambda: True)
+        assert [each() for each in begun] == [None] * 6
+    finally:
+        gc.enable()
+
+
 # -- how many -----------------------------------------------------------------------------------------------------
 class Device:
     """A stand-in whose runs, a step each of 64 images, take `overhead` seconds of it a step, and where `fill` of them
@@ -163,6 +185,22 @@ def test_a_run_that_begins_is_not_counted_as_slowness() -> None:
     trial = lanes.Trial(now=lambda: device.clock)
     device.choose(trial, 300)
     assert trial.at_once == 2
+
+
+@pytest.mark.parametrize("steps", [200, 750])
+def test_runs_shorter_than_the_trial_settle_it_together(steps: int) -> None:
+    """Runs of two seconds and more, whose places others take: with eight at once, one ends every 25 rounds."""
+    trial, clock, left = lanes.Trial(now=lambda: clock), 0.0, []
+    while not trial.settled and clock < 300:
+        while len(left) < trial.at_once:
+            left.append(steps - 7 * len(left) % steps)
+            clock += 0.3
+            trial.anew()
+        clock += 0.01 * max(1, len(left) / 4)
+        left = [each - 1 for each in left if each > 1]
+        trial.round(len(left), 64 * len(left))
+    assert trial.settled
+    assert trial.at_once == 4
 
 
 def test_what_does_not_fit_ends_the_trial() -> None:
