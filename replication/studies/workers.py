@@ -60,7 +60,7 @@ def train(jobs: list[Job], until: float = math.inf, asked: Callable[[], bool] = 
 
     A run that another process is training is waited for. Raises BadInput, with all other work kept, when a run cannot
     be trained, a worker is killed, or `until` is too near for anything to be worth its start. A run too large for the
-    device's memory does not end the others; the sentence comes last.
+    device's memory, or that failed otherwise (RuntimeError), does not end the others; that comes last.
     Where several processes train each run together (`distributed`), it is for `torchrun` to do.
     """
     if distributed.world() > 1:
@@ -127,8 +127,10 @@ def _watch(jobs: list[Job], crew: list[Any], news: Any, until: float = math.inf,
                 _look_after(crew)
             else:
                 board.hear(*heard)
-    if rest := [job for i, job in enumerate(jobs) if i not in board.done and i not in board.large]:
+    if rest := [job for i, job in enumerate(jobs) if i not in board.done | board.large.keys() | board.failed.keys()]:
         _say_left(rest, len(board.done), board.speed)
+    if board.failed:
+        raise RuntimeError("\n".join(board.failed.values()))
     if large := list(board.large.values()):
         more = f" ({len(large) - 1} more runs are too large, too; see above.)" if len(large) > 1 else ""
         raise BadInput(large[0] + more)
@@ -156,6 +158,7 @@ class _Board:
         self.done: set[int] = set()
         self.left: set[int] = set()  # for want of time
         self.large: dict[int, str] = {}  # for want of memory, and what to say
+        self.failed: dict[int, str] = {}
         self.first: dict[int, tuple[float, int]] = {}  # when progress was heard of first, and the images seen by then
         self.speed = 0.0  # multiply-adds a second of one worker
         self.work = [experiments.work(experiment) for _, experiment, _ in jobs]
@@ -165,7 +168,7 @@ class _Board:
 
     @property
     def over(self) -> bool:
-        return len(self.done) + len(self.left) + len(self.large) >= len(self.jobs)
+        return len(self.done) + len(self.left) + len(self.large) + len(self.failed) >= len(self.jobs)
 
     def hear(self, kind: str, i: int, what: Any) -> None:
         """What a worker says of job `i` (see `_work`). Raises BadInput for one that was refused."""
@@ -173,8 +176,9 @@ class _Board:
         if kind == "refused":
             raise BadInput(f"{name}: {what}")
         if kind == "failed":
-            raise RuntimeError(f"{name} failed:\n{what}")
-        if kind == "tried":
+            self.failed[i] = f"{name} failed:\n{what}"
+            self.bar.write(f"{name} failed: {what.strip().splitlines()[-1]}", file=sys.stdout)
+        elif kind == "tried":
             self.tried.append(what)
             if len(self.tried) == self.workers and min(self.tried)[0] > 0:
                 self.bar.write(_forecast(self.jobs, self.tried, self.until - time.monotonic() - MARGIN),
@@ -288,8 +292,12 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = ma
         step = cost.multiply_adds(experiment.network) * experiment.recipe.batch
         return trials.setdefault((experiment.recipe.precision, step.bit_length()), _together())
 
+    @cache
+    def takes() -> list[float]:
+        return estimate.estimates([experiment for _, experiment, _ in jobs])  # reads the whole store
+
     def begin(i: int) -> None:
-        run = _one(jobs[i], partial(_tell, news, i, paces[i]), until, asked)
+        run = _one(jobs[i], partial(_tell, news, i, paces[i]), until, asked, lambda: takes()[i])
         going.append((i, run, free.pop() if free else lanes.Lane(device())))
         trial(i).anew()
 
@@ -368,14 +376,14 @@ def _together() -> Any:
     return lanes.Trial(1 if device() == "cpu" else count("REPLICATION_JOBS"))
 
 
-def _one(job: Job, tell: Callable[[Any], None], until: float,
-         asked: Callable[[], bool]) -> Generator[None, None, store.Run]:
-    """A job's run under its lease, a step at a time. Raises Stopped where another process has the lease, or where too
-    little time is left to be worth a beginning."""
+def _one(job: Job, tell: Callable[[Any], None], until: float, asked: Callable[[], bool],
+         takes: Callable[[], float]) -> Generator[None, None, store.Run]:
+    """A job's run under its lease, a step at a time; it is thought to take so many seconds. Raises Stopped where
+    another process has the lease, or where too little time is left to be worth a beginning."""
     from replication.training import loop
     _, experiment, seed = job
     address, rest = experiments.address(experiment, seed), until - time.monotonic()
-    if asked() or rest <= 0 or (rest < USEFUL and rest < estimate.estimates([experiment])[0]):
+    if asked() or rest <= 0 or (rest < USEFUL and rest < takes()):
         raise loop.Stopped
     with store.lease(address, wait=until == math.inf) as free:
         if not free:

@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
+from replication.data import spec
+from replication.models import ops
+from replication.runs import experiments
 from replication.studies import workers
+from replication.training import lanes
 from replication.training.loop import Stopped
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+SMALL = experiments.Experiment(ops.Network("n", (), 32), spec.Data("shapes", 32, 10, 100, 50),
+                               experiments.Recipe(1, 10, 0.1))
 STEPS = 100  # of a run; each takes a second of a clock of our own
 
 
@@ -21,7 +27,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, float], dict[int, st
     """work(runs, until): what became of each of so many runs, four of which may take turns."""
     clock = [0.0]
 
-    def one(job: Any, tell: Callable[[Any], None], until: float, asked: Any) -> Generator[None, None, Any]:
+    def one(job: Any, tell: Callable[[Any], None], until: float, *_: Any) -> Generator[None, None, Any]:
         for step in range(STEPS):
             if clock[0] > until:
                 raise Stopped
@@ -31,7 +37,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, float], dict[int, st
         return SimpleNamespace(summary={"status": "done", "val_error": 0.5}, provenance={"seconds": 1.0})
 
     monkeypatch.setattr(workers, "_one", one)
-    monkeypatch.setattr(workers, "_together", lambda experiment: 4)
+    monkeypatch.setattr(workers, "_together", lambda: lanes.Trial(4))
     monkeypatch.setattr(workers, "_follow", lambda: None)
     monkeypatch.setattr(workers.time, "monotonic", lambda: clock[0])
     monkeypatch.setenv("REPLICATION_DEVICE", "cpu")
@@ -41,7 +47,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, float], dict[int, st
         news: queue.Queue[Any] = queue.Queue()
         for i in (*range(runs), None):
             todo.put(i)
-        workers._work([("run", None, i) for i in range(runs)], 1, todo, news, until)  # type: ignore[misc]
+        workers._work([("run", SMALL, i) for i in range(runs)], 1, todo, news, until)
         heard = [news.get() for _ in range(news.qsize())]
         return {i: kind for kind, i, _ in heard if kind != "progress"}
     return run
