@@ -155,7 +155,7 @@ def test_every_profile_parses_and_its_studies_exist(path: Path) -> None:
     assert profile.about
     assert profile.studies
     assert set(profile.studies) <= set(grid.STUDIES)
-    few = {"pilot": 2, "gpu-long": 1}  # which judge nothing
+    few = {"pilot": 2, "gpu-long": 1, "imagenet": 1}  # which judge nothing
     assert profile.setting("v1.aux").seeds >= few.get(profile.name, 3)
     if profile.setting("v1.aux").dataset == "shapes":  # needs no download
         assert [grid.study.name for grid in study.of_profile(profile)] == list(profile.studies)
