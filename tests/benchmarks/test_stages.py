@@ -163,7 +163,7 @@ def _dies(until: float, asked: Callable[[], bool]) -> str:
 
 
 def _sleeps(until: float, asked: Callable[[], bool]) -> str:
-    time.sleep(100)
+    time.sleep(1000)
     return "never"
 
 
@@ -189,7 +189,7 @@ def test_a_stage_that_takes_longer_is_ended(monkeypatch: pytest.MonkeyPatch) -> 
     assert stage.status == "time was up; what it had measured stays"
     stages._stage(stage, _sleeps, began + 100, lambda: True, lambda: None)
     assert stage.status == "stopped; the same command goes on"
-    assert time.monotonic() - began < 90
+    assert time.monotonic() - began < 500
 
 
 def test_what_does_not_work_is_left_out(monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
