@@ -18,6 +18,14 @@ def stores() -> tuple[Path, ...]:
     return (mine(),) if os.environ.get("REPLICATION_READ") == "mine" else (mine(), PUBLISHED)
 
 
+def tables(kind: str) -> list[Path]:
+    """Every table `<kind>-<device>.csv` that `bench` wrote, yours before the published one of the same name; a quick
+    one is no measurement."""
+    found = {path.name: path for place in reversed(stores()) for path in (place / "tables").glob(f"{kind}-*.csv")
+             if not path.stem.endswith("-quick")}
+    return [found[name] for name in sorted(found)]
+
+
 def data() -> Path:
     """Data sets and their decoded caches: REPLICATION_DATA, or `data/` of the checkout."""
     return Path(os.environ.get("REPLICATION_DATA") or ROOT / "data").resolve()

@@ -37,6 +37,11 @@ def collect(**more: Any) -> dict[str, Any]:
     }
 
 
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def processor() -> str:
     """On Linux name, family, model and widest arithmetic, "AMD EPYC (family 25, model 1; AVX2)": processors of one name
     can differ by a factor of four. Elsewhere the name that the system gives, or the architecture."""

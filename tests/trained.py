@@ -18,7 +18,7 @@ def weights(experiment: experiments.Experiment, seed: int = 0) -> dict[str, torc
 
 def work(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, **more: Any) -> list[tuple[str, int, Any]]:
     """What a worker tells that is given all jobs, but for progress; it is this process, with one thread."""
-    monkeypatch.setattr(workers, "_follow", lambda: None)
+    monkeypatch.setattr(workers, "follow", lambda: None)
     todo: queue.Queue[Any] = queue.Queue()
     news: queue.Queue[Any] = queue.Queue()
     for i in (*range(len(jobs)), None):

@@ -1,5 +1,5 @@
 """Some minutes of a GPU, in stages: whether each fast way of training works there, how fast it is beside torchvision,
-then the runs of profiles, a study that decides many claims a second first.
+then the runs of profiles, first those of the study that decides most claims per second.
 
 A stage is a process of its own and saves as it goes, so whatever ends one, a driver's error, a signal or its time,
 leaves the next a clean device and loses nothing. The same command goes on: what this code has tried, measured or
@@ -57,9 +57,7 @@ def run(until: float, packed: Path, names: Sequence[str] = lent.PROFILES) -> Non
     known = {name: profiles.profile(name) for name in names}
     for of in known.values():
         study.of_profile(of)  # says now what cannot be
-    heard: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: heard.append(number))
+    asked = _asked(signal.SIGINT, signal.SIGTERM)
     end = until - CLOSE
     budget = end - time.monotonic()
     stages = [*(Stage(name, share) for name, share in lent.BEFORE.items()),
@@ -68,17 +66,17 @@ def run(until: float, packed: Path, names: Sequence[str] = lent.PROFILES) -> Non
     with ThreadPoolExecutor(1) as beside:  # takes seconds, in which the GPU is tried out
         turns = beside.submit(lent.turns, names)
         for stage in stages:
-            if heard or time.monotonic() >= end:
+            if asked() or time.monotonic() >= end:
                 break
             work: Work = {"smoke": _smoke, "bench": _bench}.get(stage.name) or partial(
                 _train, stage.profile, [turn.study for turn in turns.result()[stage.profile]])
-            _stage(stage, work, min(end, time.monotonic() + stage.share * budget), lambda: bool(heard), save)
+            _stage(stage, work, min(end, time.monotonic() + stage.share * budget), asked, save)
             if stage.name == "smoke" and not os.environ.get("REPLICATION_FAST"):
                 os.environ["REPLICATION_FAST"] = _what_works()
     save()
     came = "\n".join(f"{stage.name}, {stage.seconds:.0f} s: {stage.status}" for stage in stages)
     print(f"\n{came}\nWhat was seen: {packed.parent / 'seen.md'}. To carry home: {packed}.", flush=True)
-    if heard:
+    if asked():
         raise KeyboardInterrupt
 
 
@@ -116,10 +114,10 @@ def _stage(stage: Stage, work: Work, until: float, asked: Callable[[], bool], sa
 
 def _alone(work: Work, until: float, says: Connection) -> None:
     """What the process of a stage does; it says what came of it in a few words."""
-    threading.Thread(target=_follow, daemon=True).start()
+    threading.Thread(target=workers.follow, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's reaches all processes: the parent passes it on
     try:
-        says.send(work(until, _asked()))
+        says.send(work(until, _asked(signal.SIGTERM)))
     except KeyboardInterrupt:
         says.send("stopped; the same command goes on")
     except BadInput as problem:
@@ -129,17 +127,11 @@ def _alone(work: Work, until: float, says: Connection) -> None:
         says.send(f"failed: {type(problem).__name__}: {str(problem).splitlines()[0][:200] if str(problem) else ''}")
 
 
-def _follow() -> None:
-    """A stage whose parent was killed would go on for nobody, and in the way of who comes next."""
-    if (parent := mp.parent_process()) is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _asked() -> Callable[[], bool]:
-    """Says whether this process has been asked to stop."""
+def _asked(*signals: int) -> Callable[[], bool]:
+    """Says whether this process has been asked to stop, by one of these."""
     heard: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    for number in signals:
+        signal.signal(number, lambda number, _: heard.append(number))
     return lambda: bool(heard)
 
 

@@ -59,7 +59,7 @@ def plain(contents: list[bytes], squares: bool) -> Rate:
 
     fork = multiprocessing.get_context("fork")
     told = fork.SimpleQueue()
-    processes = [fork.Process(target=loop, args=(time.monotonic() + 0.5, told)) for _ in range(loader.cores())]
+    processes = [fork.Process(target=loop, args=(time.monotonic() + 0.5, told)) for _ in range(provenance.cores())]
     for one in processes:
         one.start()
     for one in processes:
@@ -117,7 +117,7 @@ def run() -> Path:
             for kind in list(kinds) if turn % 2 else list(kinds)[::-1]:
                 found[kind].append(kinds[kind]())
             frame = harness.write(path, [{
-                **common, "kind": kind, "side": SIDE, "turns": turn + 1, "bytes": size, "cores": loader.cores(),
+                **common, "kind": kind, "side": SIDE, "turns": turn + 1, "bytes": size, "cores": provenance.cores(),
                 "versions": versions, **row(rates, found[BASE])} for kind, rates in found.items()], COLUMNS)
     print(harness.shown(frame, COLUMNS[1:-5]))
     return path

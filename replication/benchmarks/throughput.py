@@ -126,8 +126,9 @@ def run(quick: bool = False, until: float = math.inf, go_on: bool = False) -> Pa
                 entries[-1].start(images, Path(folder))
                 if cuda:  # where a start may be minutes of compiling, in which the time may end, and a turn is a second
                     _turn(entries, len(entries) - 1)
-                    harness.write(path, rows + [{**common, **row(entry, entries, *ceiling)} for entry in entries],
-                                  COLUMNS)
+                    harness.write(path, rows + _rows(entries, common, ceiling), COLUMNS)
+            if not entries:
+                continue
             first = len(entries) if cuda else 0
             for turn in range(first, first + (QUICK_TURNS if quick else TURNS)):
                 if turn and time.monotonic() > until:
@@ -135,10 +136,8 @@ def run(quick: bool = False, until: float = math.inf, go_on: bool = False) -> Pa
                 _turn(entries, turn)
                 again = harness.ceilings(where)
                 ceiling = max(ceiling[0], again[0]), max(ceiling[1], again[1])
-                harness.write(path, rows + [{**common, **row(entry, entries, *ceiling)} for entry in entries], COLUMNS)
-            if not entries:
-                break
-            now = [{**common, **row(entry, entries, *ceiling)} for entry in entries]
+                harness.write(path, rows + _rows(entries, common, ceiling), COLUMNS)
+            now = _rows(entries, common, ceiling)
             rows += now
             frame = harness.write(path, rows, COLUMNS)
             more = f", {size.runs} runs at once" if size.runs > 1 else ""
@@ -160,7 +159,12 @@ def _turn(entries: list[Entry], number: int) -> None:
         entry.turn(number)
 
 
+def _rows(entries: list[Entry], common: dict[str, Any], ceiling: tuple[float, float]) -> list[dict[str, Any]]:
+    return [{**common, **row(entry, entries, *ceiling)} for entry in entries]
+
+
 def _key(row: dict[Any, Any]) -> tuple[Any, ...]:
+    """A phase and Size.key; tables of before have no `runs`."""
     runs = row.get("runs", 1)
     return (row["phase"], row["resolution"], row["batch"], row["stem"], 1 if runs != runs else runs)
 

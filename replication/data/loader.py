@@ -24,6 +24,7 @@ from replication.data import streamed
 from replication.data.streamed import Streamed
 from replication.data.transforms import order
 from replication.errors import count
+from replication.provenance import cores
 
 SHARE = 0.5   # the rest is for weights, activations and the validation images
 READERS = 4   # of images that need no decoding
@@ -121,8 +122,3 @@ def readers(images: Tensor | Streamed | None = None, sharing: int = 1) -> int:
     no positive number."""
     asked = count("REPLICATION_READERS")
     return asked or (cores() // sharing + 1 if isinstance(images, Streamed) else READERS)
-
-
-def cores() -> int:
-    """Those this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -22,6 +22,7 @@ KNOWN = "cpu-full"  # the profile whose runs say, with the pilot's, how many see
 MINUTES = 10
 # Of the time, at most, for what comes before the runs.
 BEFORE = {"smoke": 0.1, "bench": 0.2}
+START = 60 * MINUTES * sum(BEFORE.values())  # seconds after which the first run begins
 
 
 # -- what they would decide ---------------------------------------------------------------------------------------
@@ -34,18 +35,14 @@ def turns(names: Sequence[str] = PROFILES, known: pd.DataFrame | None = None) ->
 
 def plan(found: dict[str, list[power.Turn]]) -> html.Html:
     """A line a study: what it decides, what it takes, and when it is over, of so many minutes as there are."""
-    at, groups = 60 * MINUTES * sum(BEFORE.values()), html.Groups()
+    at, groups = START, html.Groups()
     for name, of in found.items():
         rows = groups.setdefault(profiles.profile(name).about, [])
         for turn in of:
             at += turn.seconds
             rows.append([f"<code>{escape(turn.study)}</code>", *map(_ids, (turn.decides, turn.unknown)),
-                         f"{turn.runs:,}", *map(_ids, ([_clock(turn.seconds)], [_clock(at)]))])
+                         f"{turn.runs:,}", *map(_ids, ([power.clock(turn.seconds)], [power.clock(at)]))])
     return html.Html(html.grouped(("study", "decides", "first look at", "runs", "takes", "over after"), groups))
-
-
-def _clock(seconds: float) -> str:
-    return estimate.clock(seconds) if seconds >= 1 else "< 1 s"
 
 
 def _ids(words: Sequence[str]) -> str:
@@ -56,7 +53,7 @@ def _ids(words: Sequence[str]) -> str:
 def within(found: dict[str, list[power.Turn]], known: pd.DataFrame) -> dict[str, Any]:
     """How far the minutes reach: runs, claims whose verdict they `repeat`, others that they decide, and those that they
     look at first."""
-    at, reached = 60 * MINUTES * sum(BEFORE.values()), []
+    at, reached = START, []
     for turn in (turn for of in found.values() for turn in of):
         at += turn.seconds
         if at <= 60 * MINUTES:
@@ -76,7 +73,7 @@ def numbers(found: dict[str, list[power.Turn]], known: pd.DataFrame, precision: 
     answer = (f"At the rate of one large network, a GPU would train {reach['runs']:,} runs in ten minutes. They would "
               f"repeat the verdict on {reach['repeats']} claims that two cores have decided{more}, and look at "
               f"{reach['looks']} more for the first time. Small networks will be slower; how much is not yet measured. "
-              f"All that is asked of a GPU takes {whole} at that rate, and two stages before it three minutes more.")
+              f"All that is asked of a GPU takes {whole} at that rate, and what comes before {estimate.clock(START)}.")
     measured = name != estimate.ASSUMED[0]
     return {"answer": answer, **reach, "t_per_s": rate / 1e12, "precision": alike(precision), "seen": so_far(),
             "rate": f"what training reached on one {name}, with one large network" if measured else
@@ -86,7 +83,7 @@ def numbers(found: dict[str, list[power.Turn]], known: pd.DataFrame, precision: 
 def so_far() -> str:
     """What a GPU was seen to do, in a sentence or two."""
     tables = [device for device, table in speed.stored("bench").items() if speed.gpu(table)]
-    runs = sum(1 for place in paths.stores() for run in store.everything(place) if run.provenance["device"] != "CPU")
+    runs = sum(run.provenance["device"] != "CPU" for place in paths.stores() for run in store.everything(place))
     if not tables and not runs:
         return "No GPU was at hand yet: its rows are open, here and on the other pages."
     speeds = f"The speed table has rows of {' and '.join(tables)}." if tables else "No speed was measured yet."

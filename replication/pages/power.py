@@ -381,7 +381,7 @@ def _line(row: Row) -> tuple[str, ...]:
     return (row["claim"], row["region"], row["printed"],
             f"{_shown(row['effect'], row['unit'])} ({row['runs']})" if row["runs"] else "no run",
             ", ".join(f"{100 * sd:.2g} %" if ratio else f"{sd:.2g}" for sd in sds) or "–", row["whose"] or "–",
-            _count(row["seeds"]), _count(row["as_printed"]), _time(row["here"]), _time(row["gpu"]), str(row["judges"]),
+            _count(row["seeds"]), _count(row["as_printed"]), clock(row["here"]), clock(row["gpu"]), str(row["judges"]),
             row["verdict"])
 
 
@@ -395,14 +395,15 @@ def _count(number: float) -> str:
     return "–" if math.isnan(number) else f"{number:,.0f}"
 
 
-def _time(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """As estimate.clock, of what is known and of what takes longer than nothing."""
     return "–" if math.isnan(seconds) else estimate.clock(seconds) if seconds >= 1 else "< 1 s"
 
 
 def beyond(of: pd.DataFrame) -> list[str]:
     """A sentence a claim that CORES do not decide within half an hour, with what they would take."""
     found = [f"{row['claim']}: two cores do not decide it within half an hour: {_basis(row)} take "
-             f"{_time(row['here'])} here, {_time(row['gpu'])} on a GPU."
+             f"{clock(row['here'])} here, {clock(row['gpu'])} on a GPU."
              for row in of[of.here > HALF_AN_HOUR].to_dict("records")]
     near = of.here.isna() & (of.runs > 0) & (of.sd_a.notna() | (of.unit == "%"))
     return found + [f"{name}: no number of seeds up to {stats.MOST:,} decides it, so near an edge of its region lies "
@@ -421,8 +422,8 @@ def unresolved(of: pd.DataFrame) -> list[str]:
     for row in of[of.verdict == UNRESOLVED].to_dict("records"):
         show = html.signed if row["unit"] == "points" else html.digits
         would = f"no number of seeds up to {stats.MOST:,} would decide it" if math.isnan(row["still"]) else (
-            f"{row['still']:,.0f} seeds a side would decide it, {_time(row['still_here'])} here, "
-            f"{_time(row['still_gpu'])} on a GPU")
+            f"{row['still']:,.0f} seeds a side would decide it, {clock(row['still_here'])} here, "
+            f"{clock(row['still_gpu'])} on a GPU")
         seen = html.measured({"value": row["value"], "unit": row["unit"]})
         half = html.digits((row["high"] - row["low"]) / 2)
         lines.append(f"{row['claim']} is not resolved: {seen}, from {show(row['low'])} to {show(row['high'])} "

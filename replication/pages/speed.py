@@ -55,9 +55,7 @@ def at_its_best(table: pd.DataFrame, other: pd.DataFrame | None) -> pd.DataFrame
 
 
 def _tables(kind: str) -> Tables:
-    files = {path.name: path for place in reversed(paths.stores()) for path in (place / "tables").glob(f"{kind}-*.csv")
-             if not path.stem.endswith("-quick")}
-    tables = [read(files[name]) for name in sorted(files)]
+    tables = map(read, paths.tables(kind))
     return {str(table.device.iloc[0]): table for table in tables}
 
 
@@ -256,9 +254,7 @@ DECODED = 0.9  # of what the decoder does in a plain loop on all cores, images a
 
 def streams() -> Tables:
     """Every `streaming-<processor>.csv`, yours before the published one of the same name."""
-    files = {path.name: path for place in reversed(paths.stores())
-             for path in (place / "tables").glob("streaming-*.csv")}
-    tables = [pd.read_csv(files[name]) for name in sorted(files)]
+    tables = map(pd.read_csv, paths.tables("streaming"))
     return {str(table.device.iloc[0]): table for table in tables}
 
 

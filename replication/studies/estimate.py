@@ -69,8 +69,7 @@ def gpu() -> tuple[str, float]:
 def _benched() -> Iterable[tuple[str, float]]:
     """What every line about training on a GPU says, in tables that `bench` wrote; nowhere else is bf16 used. They
     count additions and multiplications, of three passes, as `experiments.work` does."""
-    for table in {path.name: path for place in reversed(paths.stores())
-                  for path in (place / "tables").glob("bench-*.csv") if not path.stem.endswith("-quick")}.values():
+    for table in paths.tables("bench"):
         with suppress(OSError, UnicodeDecodeError, csv.Error), table.open(encoding="utf-8", newline="") as file:
             for line in csv.DictReader(file):
                 with suppress(KeyError, TypeError, ValueError):  # whoever reads the table says so

@@ -3,7 +3,7 @@ threads. On a GPU one process whose runs take turns (`lanes`).
 
 One setting, REPLICATION_JOBS: how many runs at once ("auto": the cores, at most 8; on a GPU as many as make it faster).
 
-Whatever ends the work early (a budget, Ctrl-C, SIGTERM, another run's error), workers are asked to write a checkpoint
+Whatever ends the work early (a budget, Ctrl-C, SIGTERM, a run that is refused), workers are asked to write a checkpoint
 and end; those that have not after MARGIN seconds are killed, and lose what came after their last checkpoint.
 """
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tqdm import tqdm
 from replication import provenance
 from replication.errors import BadInput, count
 from replication.models import cost
+from replication.provenance import cores
 from replication.runs import experiments, store
 from replication.studies import estimate, torchrun
 from replication.studies.queue import Job, line, total_images
@@ -37,10 +38,6 @@ USEFUL = 20.0  # seconds of training, as long as between two checkpoints, that a
 SETTLED = 4.0  # seconds after which a run's pace is believed
 MARGIN = 10.0  # seconds a worker has, once asked, to end its step, write its checkpoint and go
 TRIED = 3.0    # seconds of steps by which each worker measures the machine before it begins
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def workers(runs: int) -> int:
@@ -127,7 +124,7 @@ def _watch(jobs: list[Job], crew: list[Any], news: Any, until: float = math.inf,
                 _look_after(crew)
             else:
                 board.hear(*heard)
-    if rest := [job for i, job in enumerate(jobs) if i not in board.done | board.large.keys() | board.failed.keys()]:
+    if rest := [job for i, job in enumerate(jobs) if i not in {*board.done, *board.large, *board.failed}]:
         _say_left(rest, len(board.done), board.speed)
     if board.failed:
         raise RuntimeError("\n".join(board.failed.values()))
@@ -274,7 +271,7 @@ def _work(jobs: list[Job], threads: int, todo: Any, news: Any, until: float = ma
     from replication.training import lanes
     from replication.training.device import device, matmul_gflops
     from replication.training.loop import Stopped, too_large
-    threading.Thread(target=_follow, daemon=True).start()
+    threading.Thread(target=follow, daemon=True).start()
     torch.set_num_threads(threads)
     if tried is not None:
         news.put(("tried", 0, (_pace(tried), matmul_gflops() or 0.0)))
@@ -394,8 +391,9 @@ def _one(job: Job, tell: Callable[[Any], None], until: float, asked: Callable[[]
         return done
 
 
-def _follow() -> None:
-    """A worker whose parent was killed would train on for nobody; its checkpoint is on disk at any moment."""
+def follow() -> None:
+    """Ends this process with its parent: a worker, or a stage, whose parent was killed would go on for nobody, and in
+    the way of who comes next. What it has done is on disk at any moment."""
     if (parent := mp.parent_process()) is not None:
         parent.join()
         os._exit(1)

@@ -88,7 +88,6 @@ class Lane:
         finally:
             shared.graphsafe_set_state(before)
 
-
     def join(self) -> None:
         """What comes next on the stream outside waits for all that was queued within."""
         if self.cuda:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from replication import paths
+from replication import paths, provenance
 from replication.data import decode, loader, spec, streamed
 from replication.data.load import load
 from replication.data.registry import resolve
@@ -95,7 +95,7 @@ def test_batches_are_the_images_in_order(both: Any, monkeypatch: Any, count: str
             assert torch.equal(found, both[1].train.images[chosen])
     with closing(loader.batches(both[0].train.images, iter(plan), CPU)) as batches:
         next(batches)
-        assert len(children()) == (loader.cores() + 1 if count == "auto" else int(count))
+        assert len(children()) == (provenance.cores() + 1 if count == "auto" else int(count))
     assert children() == []
 
 

@@ -323,7 +323,7 @@ def counted(experiment, seed, *more):
         file.write(f"{seed} {os.getpid()}\\n")
     return before(experiment, seed, *more)
 loop.steps = counted
-workers._follow = lambda: None
+workers.follow = lambda: None
 todo, news = queue.Queue(), queue.Queue()
 for i in (0, 1, 2, None):
     todo.put(i)

@@ -38,7 +38,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, float], dict[int, st
 
     monkeypatch.setattr(workers, "_one", one)
     monkeypatch.setattr(workers, "_together", lambda: lanes.Trial(4))
-    monkeypatch.setattr(workers, "_follow", lambda: None)
+    monkeypatch.setattr(workers, "follow", lambda: None)
     monkeypatch.setattr(workers.time, "monotonic", lambda: clock[0])
     monkeypatch.setenv("REPLICATION_DEVICE", "cpu")
 

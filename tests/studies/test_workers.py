@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("out")
 @pytest.fixture(autouse=True)
 def no_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows the parent has none where a test itself plays the worker; real workers read the module anew."""
-    monkeypatch.setattr(workers, "_follow", lambda: None)
+    monkeypatch.setattr(workers, "follow", lambda: None)
 
 
 Tiny = Callable[..., experiments.Experiment]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import resource
 import shutil
+import statistics
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -143,7 +144,7 @@ def test_a_run_gives_its_memory_back(tiny: Tiny, out: Path) -> None:
 
     during: list[int] = []
     loop.train(tiny(), 0, stop=lambda: during.append(touched()))
-    assert min(during) <= 2
+    assert statistics.median(during) <= 2
     assert touched() >= 32
 
 
