@@ -77,17 +77,22 @@ def googlenet_two_3x3(*, middle: str | None = "root", linear: Sequence[str] = ()
     return factorised(googlenet_bn(name=name, **options), partial(two_3x3, middle=middle, linear=linear))
 
 
-def googlenet_asymmetric(*, grid: int | None = None, n: int = 3, name: str = "GoogLeNet-BN, n×1 and 1×n",
+STAGES = {"first": "3", "second": "4", "third": "5"}  # and what the names of their modules begin with
+
+
+def googlenet_asymmetric(*, grid: int | str | None = None, n: int = 3, name: str = "GoogLeNet-BN, n×1 and 1×n",
                          **options: Any) -> Network:
     """`googlenet_two_3x3(**options)` with `asymmetric(module, n)` for its modules on grid×grid maps; None: for none.
 
-    V3 §3.2 finds it bad in early layers and good on grids of 12 to 20. With resolution=64 and stem=2 the grids are 32,
-    16 and 8. n=3 is what it replaces, a third cheaper; V3's n=7 sees more and costs more than the 3×3.
+    grid: its side, or "first", "second" or "third". V3 §3.2 finds it bad in early layers and good on grids of 12 to 20.
+          With resolution=64 and stem=2 the grids are 32, 16 and 8.
+    n:    3 is what it replaces, a third cheaper; V3's 7 sees more and costs more than the 3×3.
+
     Raises BadInput for a grid on which there is no module.
     """
     network = googlenet_bn(name=name, **options)
     sides = {row: shape[1] for row, shape in shapes(network) if row in INCEPTION}
-    if grid is not None and grid not in sides.values():
-        raise unknown("grid", grid, dict.fromkeys(sides.values()))
-    chosen = [row for row, side in sides.items() if side == grid]
+    if grid is not None and grid not in (*sides.values(), *STAGES):
+        raise unknown("grid", grid, (*dict.fromkeys(sides.values()), *STAGES))
+    chosen = [row for row, side in sides.items() if side == grid or row[0] == STAGES.get(str(grid))]
     return factorised(factorised(network, partial(asymmetric, n=n), chosen), two_3x3)

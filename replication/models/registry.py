@@ -19,6 +19,7 @@ from replication.models.googlenet import (
 from replication.models.inception_v3 import inception_v2, inception_v3, inception_v3_paper
 from replication.models.kws import kws_inception
 from replication.models.ops import He, Init, Network
+from replication.models.reshaped import googlenet_reshaped
 
 # The first sentence of each one's docstring says where in the papers it stands: the verb `zoo` prints it.
 NETWORKS: dict[str, Callable[..., Network]] = {
@@ -30,6 +31,7 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "googlenet_slim": googlenet_slim,
     "googlenet_two_3x3": googlenet_two_3x3,
     "googlenet_asymmetric": googlenet_asymmetric,
+    "googlenet_reshaped": googlenet_reshaped,
     "inception_v3": inception_v3,
     "inception_v3_paper": inception_v3_paper,
     "inception_v2": inception_v2,
@@ -45,11 +47,12 @@ NETWORKS: dict[str, Callable[..., Network]] = {
 # Without normalisation these hardly start from what their papers draw, least of all in small forms.
 START: dict[str, Init] = {name: He() for name in (
     "googlenet", "googlenet_separable", "googlenet_bn", "googlenet_naive", "googlenet_two_3x3", "googlenet_asymmetric",
-    "alexnet", "alexnet_torchvision", "nin")}
+    "googlenet_reshaped", "alexnet", "alexnet_torchvision", "nin")}
 
 _FORMS_OF = {"googlenet_separable": "googlenet", "googlenet_bn": "googlenet", "googlenet_naive": "googlenet",
              "googlenet_torchvision": "googlenet", "googlenet_slim": "googlenet_torchvision",
              "googlenet_two_3x3": "googlenet_bn", "googlenet_asymmetric": "googlenet_bn",
+             "googlenet_reshaped": "googlenet_bn",
              "inception_v2": "inception_v3_paper"}  # whose other arguments they take
 
 

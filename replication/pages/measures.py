@@ -145,30 +145,33 @@ class Louder:
 @dataclass(frozen=True)
 class Sooner:
     """How many times as many epochs the runs `a` took to their own mean last error as the runs `b` took to the same
-    level, in a straight line between two epochs: each of `b` gives one number, those that never get there infinity."""
+    level, in a straight line between two epochs: each of `b` gives one number, those that never get there infinity.
+    `column` of the history is the error, or a loss."""
     a: Arms
     b: Arms
+    column: str = "val_error"
 
     def __call__(self, grid: Grid) -> Interval | None:
         history = grid.history()
         if history.empty:
             return None
         last = history[history.epoch == history.groupby("address").epoch.transform("max")]
-        slow = _sample(last.assign(value=last.val_error), self.a)
+        slow = _sample(last.assign(value=last[self.column]), self.a)
         epochs = _sample(last.assign(value=last.epoch), self.a)
         if len(slow) < 2:
             return None
         level = float(slow.mean())
-        first = [{**dict(zip([*grid.study.factors, "seed"], keys, strict=True)), "value": _reached(run, level)}
-                 for keys, run in history.groupby([*grid.study.factors, "seed"])]
+        names = [*grid.study.factors, "seed"]
+        first = [{**dict(zip(names, keys, strict=True)), "value": _reached(run, level, self.column)}
+                 for keys, run in history.groupby(names)]
         took = _sample(pd.DataFrame(first), self.b)
         return stats.geometric(epochs.mean() / took) if len(took) > 1 else None
 
 
-def _reached(run: pd.DataFrame, level: float) -> float:
-    """The epoch at which a run's validation error first is as low as that."""
-    run = run.sort_values("epoch")
-    epochs, errors = run.epoch.to_numpy(dtype=float), run.val_error.to_numpy(dtype=float)
+def _reached(run: pd.DataFrame, level: float, column: str) -> float:
+    """The epoch at which a column of a run's history first is as low as that."""
+    run = run.sort_values("epoch").dropna(subset=[column])
+    epochs, errors = run.epoch.to_numpy(dtype=float), run[column].to_numpy(dtype=float)
     there = np.flatnonzero(errors <= level)
     if not len(there):
         return math.inf

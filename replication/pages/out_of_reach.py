@@ -30,45 +30,10 @@ CLAIMS = (
           "precision", "%", (43.85, 43.95), None, None, why="Detection needs its own images of ImageNet, region "
           "proposals and networks trained on all of ImageNet before."),
     # -- the second paper
-    Claim("V3-03", "Representations of more dimensions train faster.", "V3 §2, 2", "no number", "mean error over the "
-          "first third of training, last modules as they are less twice as wide", "points", (0, INF), None, None,
-          awaits="a study of the last modules' width"),
-    Claim("V3-04", "Channels can be reduced before they are gathered over space with little loss.", "V3 §2, 3",
-          "no number", "error with half as wide reductions less error with Table 1's; GoogLeNet-BN", "points",
-          (-INF, SMALL), None, None, awaits="a study of how far reductions may go"),
-    Claim("V3-05", "Width and depth should grow together.", "V3 §2, 4", "no number", "mean error of a deeper and of a "
-          "wider network less error of one that is both; equal multiply-adds", "points", (0, INF), None, None,
-          awaits="a study of depth against width"),
-    Claim("V3-08", "Two 3×3 in place of a 5×5 lose no expressive power.", "V3 §3.1", "no loss", "error with the two "
-          "less error with the 5×5; GoogLeNet-BN", "points", (-INF, MARGIN), None, None, awaits="a study of factorised "
-          "modules"),
-    Claim("V3-09", "A ReLU between the two 3×3 does better than none.", "V3 §3.1, Fig. 2", "77.2 against 76.2 % right",
-          "error without less error with it; GoogLeNet-BN", "points", (0, INF), None, None, awaits="a study of "
-          "factorised modules"),
-    Claim("V3-10", "So do ReLUs after the 1×1 reductions.", "V3 §3.1", "no number", "error without less error with "
-          "them; GoogLeNet-BN", "points", (0, INF), None, None, awaits="a study of factorised modules"),
-    Claim("V3-12a", "An n×1 and a 1×n in place of an n×n do badly in early layers.", "V3 §3.2", "no number",
-          "error with them on the first grid of the modules less error without; GoogLeNet-BN", "points", (0, INF), None,
-          None, awaits="a study of factorised modules"),
-    Claim("V3-12b", "On grids of 12 to 20 they do very well.", "V3 §3.2", "12 to 20", "error with them on a grid of 14 "
-          "or 16 less error without; GoogLeNet-BN", "points", (-INF, MARGIN), None, None, awaits="a study of "
-          "factorised modules"),
-    Claim("V3-16", "A head with batch normalisation or dropout makes the network better than one without.", "V3 §4",
-          "no number", "error with a plain head less mean error with a normalised one and one with dropout", "points",
-          (0, INF), None, None, awaits="a study of what is in a head"),
     Claim("V3-21", "Quality is stable under variations that keep to the four principles.", "V3 §6", "no number",
           "mean error of three networks whose counts are drawn within ×0.6 to ×1.4 less error of Inception V3, equal "
           "multiply-adds", "points", (-SMALL, SMALL), None, None, awaits="variations of V3's modules; V1-13 tells of "
           "V1's"),
-    Claim("V3-28c", "At equal cost, images of a quarter of the side do nearly as well.", "V3 §9, Table 2",
-          "75.2 against 76.6 % right", "error from small images, unreduced by the stem, less error from large ones; no "
-          "more than is printed, rounded up", "points", (-INF, 1.5), None, None, awaits="a study of strides and "
-          "resolution"),
-    Claim("V3-29", "Networks for small images train for longer.", "V3 §9", "no number", "epochs to the same training "
-          "loss, small images over large ones", "×", (1, INF), None, None, awaits="a study of strides and resolution"),
-    Claim("V3-30b", "A network that is merely given smaller images does much worse.", "V3 §9", "no number",
-          "error of the unchanged network on small images less error of the one whose stem reduces less", "points",
-          (SMALL, INF), None, None, awaits="a study of strides and resolution"),
     Claim("V3-33", "Four networks and 144 crops bring the top-5 error to 3.58 %.", "V3 Tables 4 and 5", "3.58 %",
           "top-5 error", "%", (3.575, 3.585), None, None,
           why=f"{IMAGENET} V1-32 and V1-33 tell what crops and ensembles bring here."),

@@ -132,7 +132,46 @@ CLAIMS = (
     Claim("BN-4a", "With batch normalisation, dropout can be left out.", "BN §4.2.1", "no number",
           "error without dropout before the last layer less error with it; BN, average pooling, shapes", "points",
           (-INF, MARGIN), "v1.head", Difference({**AVERAGE, "dropout": "0"}, AVERAGE)),
+    # -- the second paper's principles
+    Claim("V3-03", "Representations of more dimensions train faster.", "V3 §2, 2", "no number", "mean error over the "
+          "first third of training, last two modules as they are less twice as wide; GoogLeNet-BN", "points", (0, INF),
+          "v3.last", Difference({"last": "1"}, {"last": "2"}, early)),
+    Claim("V3-04", "Channels can be reduced before they are gathered over space with little loss.", "V3 §2, 3",
+          "no number", "error where the 1×1 leave a quarter of the maps that arrive less error where they leave all; "
+          "GoogLeNet-BN", "points", (-INF, SMALL), "v3.reductions", Difference({"share": "0.25"}, {"share": "1"})),
+    Claim("V3-05", "Width and depth should grow together.", "V3 §2, 4", "no number", "mean error of a deeper and of a "
+          "wider network less error of one that is both; GoogLeNet-BN, equal multiply-adds", "points", (0, INF),
+          "v3.depth", Difference({"depth": ("half", "double")}, {"depth": "whole"})),
+    Claim("V3-08", "Two 3×3 in place of a 5×5 lose no expressive power.", "V3 §3.1", "no loss", "error with the two "
+          "less error with the 5×5; GoogLeNet-BN", "points", (-INF, MARGIN), "v3.factor",
+          Difference({"form": "root"}, {"form": "5x5"})),
+    Claim("V3-09", "A ReLU between the two 3×3 does better than none.", "V3 §3.1, Fig. 2", "77.2 against 76.2 % right",
+          "error without less error with it; GoogLeNet-BN", "points", (0, INF), "v3.factor",
+          Difference({"form": "linear"}, {"form": "root"})),
+    Claim("V3-10", "So do ReLUs after the 1×1 reductions.", "V3 §3.1", "no number", "error without less error with "
+          "them; GoogLeNet-BN", "points", (0, INF), "v3.factor",
+          Difference({"form": "linear reductions"}, {"form": "root"})),
+    Claim("V3-12a", "An n×1 and a 1×n in place of an n×n do badly in early layers.", "V3 §3.2", "no number",
+          "error with them on the first grid of the modules less error without; GoogLeNet-BN", "points", (0, INF),
+          "v3.asymmetric", Difference({"grid": "first"}, {"grid": "none"})),
+    Claim("V3-12b", "On grids of 12 to 20 they do very well.", "V3 §3.2", "12 to 20", "error with them on the second "
+          "grid, of 14 or 16, less error without; GoogLeNet-BN, a stem of stride 2", "points", (-INF, MARGIN),
+          "v3.asymmetric", Difference({"grid": "second"}, {"grid": "none"})),
+    Claim("V3-28c", "At equal cost, images of half the side do nearly as well.", "V3 §9, Table 2",
+          "75.2 and 76.4 against 76.6 % right", "error from small images, unreduced by the stem, less error from large "
+          "ones; no more than is printed of a quarter of the side, rounded up; GoogLeNet-BN", "points", (-INF, 1.5),
+          "v3.small", Difference({"side": "half"}, {"side": "whole"})),
+    Claim("V3-29", "Networks for small images train for longer.", "V3 §9", "no number", "epochs of the network for "
+          "small images over those of the one for large ones, to the former's last training loss; GoogLeNet-BN", "×",
+          (1, INF), "v3.small", Sooner({"side": "half"}, {"side": "whole"}, "train_loss")),
+    Claim("V3-30b", "A network that is merely given smaller images does much worse.", "V3 §9", "no number",
+          "error of the unchanged network on small images less error of the one whose stem reduces less; GoogLeNet-BN",
+          "points", (SMALL, INF), "v3.small", Difference({"side": "naive"}, {"side": "half"})),
     # -- the second paper's network
+    Claim("V3-16", "A head with batch normalisation or dropout makes the network better than one without.", "V3 §4",
+          "no number", "error with a plain head less mean error with a normalised one and one with dropout; "
+          "Inception V3", "points", (0, INF), "v3.heads",
+          Difference({"heads": "plain"}, {"heads": ("late", "dropout")})),
     Claim("V3-02", "A bottleneck, where the grid shrinks before the maps widen, does harm.", "V3 §2, 1, and §5",
           "no number", "error with pools before the modules that halve the grid less error with both in parallel; "
           "Inception V3", "points", (0, INF), "v3.reduction",
@@ -144,12 +183,21 @@ CLAIMS = (
           "error without less error with it, all else as in Table 3's last two rows", "points", (0, INF), "v3.ladder",
           Difference({"step": "7x7"}, {"step": "bn-aux"})),
     Claim("V3-27", "Averaged weights are better for evaluation than the last ones.", "V3 §8", "no number",
-          "error of the last weights less error of the average; Inception V3", "points", (0, INF), "v3.recipe",
-          Difference({"part": "sgd"}, {"part": "average"})),
+          "error of the last weights less error of the average; Inception V3, the rate lowered by 6 % every 2 epochs",
+          "points", (0, INF), "v3.recipe", Difference({"part": "steps"}, {"part": "steps, average"})),
     Claim("V3-31b", "Three 3×3 in place of the first 7×7 lower the top-1 error.", "V3 Table 3", "1.2 points",
           "error with the 7×7 less error with the three, all else as in Table 3", "points", (0, INF), "v3.ladder",
           Difference({"step": "smoothing"}, {"step": "7x7"})),
     Claim("V3-32", "The steps of Table 3 together lower the top-1 error.", "V3 Table 3", "2.2 points",
           "error of its Inception-v2 less error of its last row", "points", (0, INF), "v3.ladder",
           Difference({"step": "v2"}, {"step": "bn-aux"})),
+    Claim("V3-32b", "BN-Inception does better than GoogLeNet with batch normalisation.", "V3 Table 3", "1.6 points",
+          "error of GoogLeNet-BN less error of BN-Inception", "points", (0, INF), "v3.networks",
+          Difference({"network": "googlenet"}, {"network": "bn-inception"})),
+    Claim("V3-32c", "Inception-v2 does better than BN-Inception.", "V3 Table 3", "1.8 points",
+          "error of BN-Inception less error of Table 3's Inception-v2", "points", (0, INF), "v3.networks",
+          Difference({"network": "bn-inception"}, {"network": "v2"})),
+    Claim("V3-32d", "Inception V3, trained as published, does better than BN-Inception.", "V3 Table 3", "4.0 points",
+          "error of BN-Inception less error of Table 3's last row", "points", (0, INF), "v3.networks",
+          Difference({"network": "bn-inception"}, {"network": "v3"})),
 )

@@ -60,7 +60,10 @@ def compose(network: str, setting: Setting, *layers: Mapping[str, Any]) -> Exper
             raise unknown("field", path, [f"{p}.{f}" for p, names in known.items() for f in names])
         asked[part][field] = value
     data = _data(setting, asked["data"])
+    shrink = asked["data"].get("resolution")
     side = setting.crop or data.resolution
+    if isinstance(shrink, Times) and setting.crop:
+        side = _scaled(setting.crop, shrink, "crop")
     if side > data.resolution:
         raise BadInput(f"crop={side} is larger than the images' {data.resolution} px: use a smaller crop.")
     table = _network(name, setting, data, side, asked["network"])
@@ -71,6 +74,8 @@ def _data(setting: Setting, asked: dict[str, Any]) -> Data:
     own = {"name": setting.dataset, "resolution": setting.resolution, "classes": setting.classes,
            "train_images": setting.images, "val_images": setting.val_images, "part": setting.part}
     given = {name: listed(value) if name == "held" else read(value) for name, value in asked.items()}
+    if isinstance(side := given.get("resolution"), Times):
+        given["resolution"] = _scaled(sets_of_data.resolve(**own).resolution, side, "data.resolution")
     return sets_of_data.resolve(**{**own, **given})
 
 
@@ -168,12 +173,13 @@ def _augmentation(asked: Any, data: Data, side: int) -> Augmentation:
 
 
 def _scaled(before: Any, value: Any, path: str) -> Any:
-    """`value`, but for Times."""
+    """`value`, but for Times. What is counted stays a whole number."""
     if not isinstance(value, Times):
         return value
     if isinstance(before, bool) or not isinstance(before, (int, float)):
         raise BadInput(f"{path} is {before!r}, which cannot be multiplied by {value.factor:g}.")
-    return before * value.factor
+    product = before * value.factor
+    return int(product) if isinstance(before, int) and float(product).is_integer() else product
 
 
 def _fits(field: str, value: Any) -> None:

@@ -59,6 +59,14 @@ INIT = {"he": HE, "xavier": CAFFE, "small": Arm("N(0, 0.01)", {"network.init": T
 RMSPROP = {"recipe.optimiser": RMSProp()}  # ε = 1 inside the root, which starts at 1: steps as long as SGD's
 ALIKE = {"network.width": SameCost()}
 BN = {"network.norm": BatchNorm()}
+# The rows of V3's Table 3 from Inception-v2 on, and what each sets.
+TABLE3 = {
+    "v2": Arm("Inception-v2", {"network.stem": "7x7", "network.aux_norm": "conv"}),
+    "rmsprop": Arm("+ RMSProp", RMSPROP),
+    "smoothing": Arm("+ label smoothing", {"recipe.label_smoothing": 0.1}),
+    "7x7": Arm("+ factorised 7×7", {"network.stem": "3x3"}),
+    "bn-aux": Arm("+ BN-auxiliary", {"network.aux_norm": "all"})}
+V3_RECIPE = {**RMSPROP, "recipe.label_smoothing": 0.1}
 
 
 def rates(*factors: float) -> Factor:
@@ -131,28 +139,67 @@ STUDIES = {study.name: study for study in (
     Study("bn.sigmoid", "Does batch normalisation make sigmoids trainable?", "googlenet",
           {"norm": NORM}, {"network.activation": "sigmoid"}),
     # -- the second paper
-    Study("v3.ladder", "Which step of Inception V3 helps?", "inception_v3_paper", {"step": ladder({
-        "v2": Arm("Inception-v2", {"network.stem": "7x7", "network.aux_norm": "conv"}),
-        "rmsprop": Arm("+ RMSProp", RMSPROP),
-        "smoothing": Arm("+ label smoothing", {"recipe.label_smoothing": 0.1}),
-        "7x7": Arm("+ factorised 7×7", {"network.stem": "3x3"}),
-        "bn-aux": Arm("+ BN-auxiliary", {"network.aux_norm": "all"})})}),
+    Study("v3.ladder", "Which step of Inception V3 helps?", "inception_v3_paper", {"step": ladder(TABLE3)}),
+    Study("v3.steps", "What does each step of Inception V3 bring, alone?", "inception_v3_paper", {"step": {
+        key: Arm(arm.label, {**TABLE3["v2"].sets, **arm.sets}) for key, arm in TABLE3.items()}}),
+    Study("v3.networks", "Do the networks of V3's Table 3 do better, each than the one before?", "googlenet_bn", {
+        "network": {"googlenet": Arm("GoogLeNet-BN"),
+                    "bn-inception": Arm("BN-Inception", {"network": "bn_inception"}),
+                    "v2": Arm("Inception V2", {"network": "inception_v3_paper", **TABLE3["v2"].sets}),
+                    "v3": Arm("Inception V3", {"network": "inception_v3_paper", **V3_RECIPE})}}),
     Study("v3.long", "How good does Inception V3 become?", "inception_v3", {"recipe": {
-        "paper": Arm("as published", {**RMSPROP, "recipe.label_smoothing": 0.1, "recipe.clip": 2.0})}}),
+        "paper": Arm("as published", {**V3_RECIPE, "recipe.clip": 2.0})}}),
     Study("v3.recipe", "What does each part of V3's training bring, alone?", "inception_v3", {"part": {
         "sgd": Arm("SGD"),
         "rmsprop": Arm("RMSProp", RMSPROP),
         "smoothing": Arm("label smoothing", {"recipe.label_smoothing": 0.1}),
         "average": Arm("average of weights", {"recipe.average": Average()}),
+        "steps": Arm("−6 % every 2 epochs", {"recipe.schedule": Step(0.94, 2)}),
+        "steps, average": Arm("the same, average of weights", {"recipe.schedule": Step(0.94, 2),
+                                                               "recipe.average": Average()}),
         "area": Arm("area crops", {"recipe.augment": ("area", "flip")})}}),
+    Study("v3.heads", "Where should an auxiliary head be, and what should be in it?", "inception_v3", {"heads": {
+        "none": Arm("none", {"network.aux": ()}),
+        "early": Arm("6a", {"network.aux": ("6a",)}),
+        "late": Arm("6e", {"network.aux": ("6e",)}),
+        "both": Arm("6a + 6e", {"network.aux": ("6a", "6e")}),
+        "plain": Arm("6e, nothing normalised", {"network.aux": ("6e",), "network.aux_norm": "none"}),
+        "dropout": Arm("6e, dropout alone", {"network.aux": ("6e",), "network.aux_norm": "none",
+                                             "network.aux_dropout": 0.7})}}),
+    Study("v3.factor", "May two 3×3 stand for a 5×5?", "googlenet_two_3x3", {"form": {
+        "5x5": Arm("5×5", {"network": "googlenet_bn"}),
+        **{key: Arm(f"two 3×3, {words} between them", {"network.middle": key}) for key, words in (
+            ("root", "the mean's maps"), ("full", "as many as they give"), ("reduce", "as many as they get"))},
+        **{f"{key}, equal cost": Arm(f"{words}, equally costly", {"network.middle": key, **ALIKE}) for key, words in (
+            ("full", "as many as they give"), ("reduce", "as many as they get"))},
+        "linear": Arm("no ReLU between the two", {"network.linear": ("middle",)}),
+        "linear reductions": Arm("no ReLU after the 1×1", {"network.linear": ("reduce",)})}}),
+    Study("v3.asymmetric", "On which grids may n×1 and 1×n stand for n×n?", "googlenet_asymmetric", {"grid": {
+        "none": Arm("none", {"network": "googlenet_two_3x3"}), **each("network.grid", "first", "second", "third")}}),
+    Study("v3.reductions", "How far may channels be reduced before the large kernels?", "googlenet_reshaped",
+          {"share": each("network.reductions", 1.0, 0.5, 0.25, 0.125, 0.0625)}),
+    Study("v3.depth", "At equal multiply-adds, should a network be wider, deeper, or both?", "googlenet_reshaped", {
+        "depth": {"half": Arm("half as deep, wider", {"network.depth": "half", **ALIKE}),
+                  "whole": Arm("as it is", {"network": "googlenet_bn"}),
+                  "double": Arm("twice as deep, narrower", {"network.depth": "double", **ALIKE})}}),
+    Study("v3.last", "Do representations of more dimensions train faster?", "googlenet_reshaped", {"last": {
+        "1": Arm("as they are", {"network": "googlenet_bn"}), "2": Arm("twice as wide", {"network.last": 2.0})}}),
+    Study("v3.small", "At equal multiply-adds, how much do smaller images cost?", "googlenet_bn", {"side": {
+        "whole": Arm("whole side"),
+        "half": Arm("half the side, half the stem's stride", {"data.resolution": Times(0.5),
+                                                              "network.stem": Times(0.5)}),
+        "naive": Arm("half the side, the same network", {"data.resolution": Times(0.5)})}}),
+    Study("v3.reduction", "Does the way in which the grid shrinks matter?", "inception_v3", {"reduction": {
+        **each("network.reduction", "parallel", "pool first", "convolution first"),
+        "pool first, equal cost": Arm("pool first, equally costly", {"network.reduction": "pool first", **ALIKE}),
+        "convolution first, equal cost": Arm("convolution first, equally costly", {
+            "network.reduction": "convolution first", **ALIKE})}}),
     Study("v3.smoothing", "What does label smoothing change?", "googlenet",
           {"smoothing": each("recipe.label_smoothing", 0.0, 0.1, 0.2)}, BN),
     Study("v3.clip", "Does clipping the gradient keep a training stable?", "googlenet",
           {"clip": each("recipe.clip", 2.0, None), "rate": rates(1, 3)}),
     Study("v3.rmsprop", "Does RMSProp do better than momentum?", "googlenet",
           {"optimiser": {"sgd": Arm("SGD"), "rmsprop": Arm("RMSProp", RMSPROP)}}, BN),
-    Study("v3.reduction", "Does the way in which the grid shrinks matter?", "inception_v3",
-          {"reduction": each("network.reduction", "parallel", "pool first", "convolution first")}),
 )}
 
 
