@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from replication.errors import check, unknown
+from replication.models import mixtures
 from replication.models.cost import shapes
 from replication.models.googlenet import googlenet_bn
 from replication.models.ops import Inception, Network, Row, scaled
@@ -49,8 +50,7 @@ def googlenet_reshaped(*, reductions: float | None = None, depth: str = "whole",
 
 
 def _times(module: Inception, factor: float) -> Inception:
-    return replace(module, **{of: scaled(getattr(module, of), factor) for of in (
-        "n1x1", "n3x3_reduce", "n3x3", "n5x5_reduce", "n5x5", "pool_proj")})
+    return mixtures.scale({"": module}, factor)[""]
 
 
 def _reduced(module: Inception, maps: int) -> Inception:

@@ -71,7 +71,7 @@ def compose(network: str, setting: Setting, *layers: Mapping[str, Any]) -> Exper
 
 
 def _data(setting: Setting, asked: dict[str, Any]) -> Data:
-    own = {"name": setting.dataset, "resolution": setting.resolution, "classes": setting.classes,
+    own: dict[str, Any] = {"name": setting.dataset, "resolution": setting.resolution, "classes": setting.classes,
            "train_images": setting.images, "val_images": setting.val_images, "part": setting.part}
     given = {name: listed(value) if name == "held" else read(value) for name, value in asked.items()}
     if isinstance(side := given.get("resolution"), Times):

@@ -59,6 +59,7 @@ INIT = {"he": HE, "xavier": CAFFE, "small": Arm("N(0, 0.01)", {"network.init": T
 RMSPROP = {"recipe.optimiser": RMSProp()}  # ε = 1 inside the root, which starts at 1: steps as long as SGD's
 ALIKE = {"network.width": SameCost()}
 BN = {"network.norm": BatchNorm()}
+GOOGLENET_BN = {"network": "googlenet", **BN}  # as the first paper's studies have it, so that runs are shared
 # The rows of V3's Table 3 from Inception-v2 on, and what each sets.
 TABLE3 = {
     "v2": Arm("Inception-v2", {"network.stem": "7x7", "network.aux_norm": "conv"}),
@@ -143,7 +144,7 @@ STUDIES = {study.name: study for study in (
     Study("v3.steps", "What does each step of Inception V3 bring, alone?", "inception_v3_paper", {"step": {
         key: Arm(arm.label, {**TABLE3["v2"].sets, **arm.sets}) for key, arm in TABLE3.items()}}),
     Study("v3.networks", "Do the networks of V3's Table 3 do better, each than the one before?", "googlenet_bn", {
-        "network": {"googlenet": Arm("GoogLeNet-BN"),
+        "network": {"googlenet": Arm("GoogLeNet-BN", GOOGLENET_BN),
                     "bn-inception": Arm("BN-Inception", {"network": "bn_inception"}),
                     "v2": Arm("Inception V2", {"network": "inception_v3_paper", **TABLE3["v2"].sets}),
                     "v3": Arm("Inception V3", {"network": "inception_v3_paper", **V3_RECIPE})}}),
@@ -167,7 +168,7 @@ STUDIES = {study.name: study for study in (
         "dropout": Arm("6e, dropout alone", {"network.aux": ("6e",), "network.aux_norm": "none",
                                              "network.aux_dropout": 0.7})}}),
     Study("v3.factor", "May two 3×3 stand for a 5×5?", "googlenet_two_3x3", {"form": {
-        "5x5": Arm("5×5", {"network": "googlenet_bn"}),
+        "5x5": Arm("5×5", GOOGLENET_BN),
         **{key: Arm(f"two 3×3, {words} between them", {"network.middle": key}) for key, words in (
             ("root", "the mean's maps"), ("full", "as many as they give"), ("reduce", "as many as they get"))},
         **{f"{key}, equal cost": Arm(f"{words}, equally costly", {"network.middle": key, **ALIKE}) for key, words in (
@@ -180,15 +181,15 @@ STUDIES = {study.name: study for study in (
           {"share": each("network.reductions", 1.0, 0.5, 0.25, 0.125, 0.0625)}),
     Study("v3.depth", "At equal multiply-adds, should a network be wider, deeper, or both?", "googlenet_reshaped", {
         "depth": {"half": Arm("half as deep, wider", {"network.depth": "half", **ALIKE}),
-                  "whole": Arm("as it is", {"network": "googlenet_bn"}),
+                  "whole": Arm("as it is", GOOGLENET_BN),
                   "double": Arm("twice as deep, narrower", {"network.depth": "double", **ALIKE})}}),
     Study("v3.last", "Do representations of more dimensions train faster?", "googlenet_reshaped", {"last": {
-        "1": Arm("as they are", {"network": "googlenet_bn"}), "2": Arm("twice as wide", {"network.last": 2.0})}}),
-    Study("v3.small", "At equal multiply-adds, how much do smaller images cost?", "googlenet_bn", {"side": {
+        "1": Arm("as they are", GOOGLENET_BN), "2": Arm("twice as wide", {"network.last": 2.0})}}),
+    Study("v3.small", "At equal multiply-adds, how much do smaller images cost?", "googlenet", {"side": {
         "whole": Arm("whole side"),
         "half": Arm("half the side, half the stem's stride", {"data.resolution": Times(0.5),
                                                               "network.stem": Times(0.5)}),
-        "naive": Arm("half the side, the same network", {"data.resolution": Times(0.5)})}}),
+        "naive": Arm("half the side, the same network", {"data.resolution": Times(0.5)})}}, BN),
     Study("v3.reduction", "Does the way in which the grid shrinks matter?", "inception_v3", {"reduction": {
         **each("network.reduction", "parallel", "pool first", "convolution first"),
         "pool first, equal cost": Arm("pool first, equally costly", {"network.reduction": "pool first", **ALIKE}),

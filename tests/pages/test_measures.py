@@ -223,8 +223,13 @@ def test_heads_that_lower_the_error_by_a_known_gain(name: str, gain: float, expe
     ("V1-27", {"schedule": "steps", "weights": "last"}, {"schedule": "steps", "weights": "average"}),
     ("V3-02", {"reduction": "pool first"}, {"reduction": "parallel"}), ("V3-17", {"step": "7x7"}, {"step": "bn-aux"}),
     ("V3-22", {"smoothing": "0"}, {"smoothing": "0.1"}), ("V3-25", {"optimiser": "sgd"}, {"optimiser": "rmsprop"}),
-    ("V3-27", {"part": "sgd"}, {"part": "average"}), ("V3-31b", {"step": "smoothing"}, {"step": "7x7"}),
+    ("V3-27", {"part": "steps"}, {"part": "steps, average"}), ("V3-31b", {"step": "smoothing"}, {"step": "7x7"}),
     ("V3-32", {"step": "v2"}, {"step": "bn-aux"}),
+    ("V3-32b", {"network": "googlenet"}, {"network": "bn-inception"}),
+    ("V3-32c", {"network": "bn-inception"}, {"network": "v2"}),
+    ("V3-32d", {"network": "bn-inception"}, {"network": "v3"}),
+    ("V3-09", {"form": "linear"}, {"form": "root"}), ("V3-10", {"form": "linear reductions"}, {"form": "root"}),
+    ("V3-12a", {"grid": "first"}, {"grid": "none"}), ("V3-30b", {"side": "naive"}, {"side": "half"}),
 ])
 def test_what_a_paper_praises_is_supported_where_it_is_better(name: str, worse: dict[str, str],
                                                               better: dict[str, str]) -> None:
