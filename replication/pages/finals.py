@@ -11,6 +11,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from replication import stats
+from replication.models import cost
 from replication.pages import html, measures
 from replication.runs.experiments import Experiment
 from replication.studies.grid import experiments
@@ -58,6 +59,23 @@ def table(grid: Grid) -> Styler | html.Html:
                      "gap, points": 100 * (part.val_error - part.train_error).astype(float).mean(),
                      "seeds": len(part), "lost": int((part.value > 0).sum())})
     return html.neat(grid.labelled(pd.DataFrame(rows)), 1)
+
+
+def costs(grid: Grid) -> pd.DataFrame:
+    """A line an arm of a study of one factor: parameters and multiply-adds an image in use, without auxiliary heads,
+    and by how many per cent the multiply-adds lie off those of the first arm."""
+    factor, = grid.study.factors
+    networks = {arms[factor]: made.network for arms, made in experiments(grid.study, grid.setting)}
+    table = pd.DataFrame([{factor: key, "parameters": cost.parameters(network, aux=False),
+                           "multiply-adds": cost.multiply_adds(network)} for key, network in networks.items()])
+    return table.assign(**{"off, %": 100 * (table["multiply-adds"] / table["multiply-adds"].iloc[0] - 1)})
+
+
+def on(grid: Grid) -> str:
+    """The examples of a study in words: "shapes of 40 px, 4,000 to train on and 4,000 to judge"."""
+    data = experiment(grid).data
+    return (f"{data.name} of {data.resolution} px, {data.train_images or 0:,} to train on and {data.val_images or 0:,} "
+            f"to judge")
 
 
 def _seeds(grid: Grid) -> list[tuple[int, int]]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from replication.models import cost
 from replication.models.googlenet import INCEPTION
 from replication.models.ops import Conv, Inception, Network, Split
 from replication.pages import finals, findings
@@ -27,18 +26,12 @@ def filters(network: Network) -> dict[str, tuple[int, int, int]]:
 
 
 def costs(grid: Grid) -> pd.DataFrame:
-    """A line an arm: `width`, its filters of 1×1, 3×3 and 5×5 in all over those of V1's Table 1; parameters and
-    multiply-adds an image in use, without auxiliary heads; and by how many per cent the multiply-adds lie off those of
-    the first arm."""
-    factor = next(iter(grid.study.factors))
-    printed = sum(m.n1x1 + m.n3x3 + m.n5x5 for m in INCEPTION.values())
-    rows = []
-    for key in grid.study.factors[factor]:
-        network = finals.experiment(grid, **{factor: key}).network
-        rows.append({factor: key, "width": sum(map(sum, filters(network).values())) / printed,
-                     "parameters": cost.parameters(network, aux=False), "multiply-adds": cost.multiply_adds(network)})
-    table = pd.DataFrame(rows)
-    table["off, %"] = 100 * (table["multiply-adds"] / table["multiply-adds"].iloc[0] - 1)
+    """`finals.costs`, and `width`: an arm's filters of 1×1, 3×3 and 5×5 in all over those of V1's Table 1."""
+    table = finals.costs(grid)
+    factor, printed = table.columns[0], sum(m.n1x1 + m.n3x3 + m.n5x5 for m in INCEPTION.values())
+    width = [sum(map(sum, filters(finals.experiment(grid, **{factor: key}).network).values())) / printed
+             for key in table[factor]]
+    table.insert(1, "width", width)
     return table
 
 

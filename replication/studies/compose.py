@@ -35,6 +35,12 @@ class Times:
 
 
 @dataclass(frozen=True)
+class AtLeast:
+    """For data.resolution: this many px where a set's own are fewer and no other resolution is asked for."""
+    px: int
+
+
+@dataclass(frozen=True)
 class SameCost:
     """For network.width: the one whose multiply-adds are nearest to those the network has without its study's and
     arm's overrides, as near as multiples of eight channels allow."""
@@ -74,8 +80,13 @@ def _data(setting: Setting, asked: dict[str, Any]) -> Data:
     own: dict[str, Any] = {"name": setting.dataset, "resolution": setting.resolution, "classes": setting.classes,
            "train_images": setting.images, "val_images": setting.val_images, "part": setting.part}
     given = {name: listed(value) if name == "held" else read(value) for name, value in asked.items()}
-    if isinstance(side := given.get("resolution"), Times):
-        given["resolution"] = _scaled(sets_of_data.resolve(**own).resolution, side, "data.resolution")
+    match given.get("resolution"):
+        case AtLeast(px):
+            del given["resolution"]
+            if setting.resolution is None:
+                own["resolution"] = max(px, sets_of_data.resolve(**own).resolution)
+        case Times() as share:
+            given["resolution"] = _scaled(sets_of_data.resolve(**own).resolution, share, "data.resolution")
     return sets_of_data.resolve(**{**own, **given})
 
 

@@ -15,7 +15,7 @@ from replication.errors import unknown
 from replication.models.mixtures import MIXES
 from replication.models.ops import BatchNorm, CaffeXavier, He, TruncatedNormal
 from replication.runs.experiments import Average, Experiment, Poly, RMSProp, Step
-from replication.studies.compose import SameCost, Times, compose
+from replication.studies.compose import AtLeast, SameCost, Times, compose
 from replication.studies.setting import Setting
 
 
@@ -67,6 +67,7 @@ TABLE3 = {
     "smoothing": Arm("+ label smoothing", {"recipe.label_smoothing": 0.1}),
     "7x7": Arm("+ factorised 7×7", {"network.stem": "3x3"}),
     "bn-aux": Arm("+ BN-auxiliary", {"network.aux_norm": "all"})}
+V3_SIDE = {"data.resolution": AtLeast(40)}  # below 39 px nothing is left of the map before its last reduction
 V3_RECIPE = {**RMSPROP, "recipe.label_smoothing": 0.1}
 
 
@@ -140,16 +141,17 @@ STUDIES = {study.name: study for study in (
     Study("bn.sigmoid", "Does batch normalisation make sigmoids trainable?", "googlenet",
           {"norm": NORM}, {"network.activation": "sigmoid"}),
     # -- the second paper
-    Study("v3.ladder", "Which step of Inception V3 helps?", "inception_v3_paper", {"step": ladder(TABLE3)}),
+    Study("v3.ladder", "Which step of Inception V3 helps?", "inception_v3_paper", {"step": ladder(TABLE3)},
+          V3_SIDE),
     Study("v3.steps", "What does each step of Inception V3 bring, alone?", "inception_v3_paper", {"step": {
-        key: Arm(arm.label, {**TABLE3["v2"].sets, **arm.sets}) for key, arm in TABLE3.items()}}),
+        key: Arm(arm.label, {**TABLE3["v2"].sets, **arm.sets}) for key, arm in TABLE3.items()}}, V3_SIDE),
     Study("v3.networks", "Do the networks of V3's Table 3 do better, each than the one before?", "googlenet_bn", {
         "network": {"googlenet": Arm("GoogLeNet-BN", GOOGLENET_BN),
                     "bn-inception": Arm("BN-Inception", {"network": "bn_inception"}),
                     "v2": Arm("Inception V2", {"network": "inception_v3_paper", **TABLE3["v2"].sets}),
-                    "v3": Arm("Inception V3", {"network": "inception_v3_paper", **V3_RECIPE})}}),
+                    "v3": Arm("Inception V3", {"network": "inception_v3_paper", **V3_RECIPE})}}, V3_SIDE),
     Study("v3.long", "How good does Inception V3 become?", "inception_v3", {"recipe": {
-        "paper": Arm("as published", {**V3_RECIPE, "recipe.clip": 2.0})}}),
+        "paper": Arm("as published", {**V3_RECIPE, "recipe.clip": 2.0})}}, V3_SIDE),
     Study("v3.recipe", "What does each part of V3's training bring, alone?", "inception_v3", {"part": {
         "sgd": Arm("SGD"),
         "rmsprop": Arm("RMSProp", RMSPROP),
@@ -158,7 +160,7 @@ STUDIES = {study.name: study for study in (
         "steps": Arm("−6 % every 2 epochs", {"recipe.schedule": Step(0.94, 2)}),
         "steps, average": Arm("the same, average of weights", {"recipe.schedule": Step(0.94, 2),
                                                                "recipe.average": Average()}),
-        "area": Arm("area crops", {"recipe.augment": ("area", "flip")})}}),
+        "area": Arm("area crops", {"recipe.augment": ("area", "flip")})}}, V3_SIDE),
     Study("v3.heads", "Where should an auxiliary head be, and what should be in it?", "inception_v3", {"heads": {
         "none": Arm("none", {"network.aux": ()}),
         "early": Arm("6a", {"network.aux": ("6a",)}),
@@ -166,7 +168,7 @@ STUDIES = {study.name: study for study in (
         "both": Arm("6a + 6e", {"network.aux": ("6a", "6e")}),
         "plain": Arm("6e, nothing normalised", {"network.aux": ("6e",), "network.aux_norm": "none"}),
         "dropout": Arm("6e, dropout alone", {"network.aux": ("6e",), "network.aux_norm": "none",
-                                             "network.aux_dropout": 0.7})}}),
+                                             "network.aux_dropout": 0.7})}}, V3_SIDE),
     Study("v3.factor", "May two 3×3 stand for a 5×5?", "googlenet_two_3x3", {"form": {
         "5x5": Arm("5×5", GOOGLENET_BN),
         **{key: Arm(f"two 3×3, {words} between them", {"network.middle": key}) for key, words in (
@@ -194,7 +196,7 @@ STUDIES = {study.name: study for study in (
         **each("network.reduction", "parallel", "pool first", "convolution first"),
         "pool first, equal cost": Arm("pool first, equally costly", {"network.reduction": "pool first", **ALIKE}),
         "convolution first, equal cost": Arm("convolution first, equally costly", {
-            "network.reduction": "convolution first", **ALIKE})}}),
+            "network.reduction": "convolution first", **ALIKE})}}, V3_SIDE),
     Study("v3.smoothing", "What does label smoothing change?", "googlenet",
           {"smoothing": each("recipe.label_smoothing", 0.0, 0.1, 0.2)}, BN),
     Study("v3.clip", "Does clipping the gradient keep a training stable?", "googlenet",
