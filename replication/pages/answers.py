@@ -31,6 +31,17 @@ CHANGES = {
     "V1-30": ("On shapes", "distorting the colours"),
     "V1-31": ("On shapes", "resizing in random ways"),
     "V3-22": ("In GoogLeNet with batch normalisation", "label smoothing"),
+    "V3-02": ("In Inception V3", "halving the grid by convolutions and pool side by side in place of a pool first"),
+    "V3-09": ("In GoogLeNet with batch normalisation", "a ReLU between the two 3×3"),
+    "V3-10": ("In GoogLeNet with batch normalisation", "a ReLU after the 1×1 reductions"),
+    "V3-16": ("In Inception V3", "batch normalisation or dropout in the auxiliary head"),
+    "V3-17": ("On the ladder", "normalising the head's hidden layer too"),
+    "V3-27": ("Over the steps of the second paper", "averaging the weights"),
+    "V3-31b": ("On the ladder", "a stem of three 3×3 in place of the 7×7"),
+    "V3-32": ("In all", "what the ladder adds to Inception-v2"),
+    "V3-32b": ("At a quarter of the width", "BN-Inception in place of GoogLeNet with batch normalisation"),
+    "V3-32c": ("At a quarter of the width", "Inception-v2 in place of BN-Inception"),
+    "V3-32d": ("At a quarter of the width", "Inception V3, as published, in place of BN-Inception"),
     "V3-25": ("In GoogLeNet with batch normalisation", "RMSProp in place of momentum"),
 }
 

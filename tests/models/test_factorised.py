@@ -148,6 +148,14 @@ def test_one_grid_at_a_time():
         factorised.googlenet_asymmetric(grid=17, **options)
 
 
+def test_grids_by_their_place():
+    """V1 Table 1: 28, 14 and 7 positions a side at 224 px."""
+    for word, side in (("first", 28), ("second", 14), ("third", 7)):
+        assert factorised.googlenet_asymmetric(grid=word).rows == factorised.googlenet_asymmetric(grid=side).rows
+    with pytest.raises(BadInput, match="fourth"):
+        factorised.googlenet_asymmetric(grid="fourth")
+
+
 def test_widths_inside_the_pairs():
     # As wide between n×1 and 1×n as what comes in; V3's own modules at 17×17 are (inception_v3.grid17).
     for n in (3, 7):

@@ -18,7 +18,7 @@ from replication.models.ops import BatchNorm
 from replication.runs import experiments
 from replication.runs.experiments import Average, ClipValue, RMSProp
 from replication.studies import grid, profiles, study
-from replication.studies.compose import SameCost, Times, compose
+from replication.studies.compose import AtLeast, SameCost, Times, compose
 from replication.studies.grid import Arm, Study
 from replication.studies.setting import Setting, setting
 from replication.training import loop
@@ -145,6 +145,26 @@ def test_texts_are_read_where_a_person_writes_them() -> None:
     assert made(set={"network.aux": "none"}).network.aux == ()
     assert made(set={"recipe.augment": "none"}).recipe.augment == ()
     assert made(set={"recipe.clip": "ClipValue(limit=2.0)"}).recipe.clip == ClipValue(2.0)
+
+
+def test_half_the_side_is_half_of_images_and_crops() -> None:
+    half = {"data.resolution": Times(0.5), "network.stem": Times(0.5)}
+    for given, side, crop in (({}, 16, 16), ({"resolution": 64}, 32, 32), ({"resolution": 64, "crop": 56}, 32, 28)):
+        found = compose("googlenet", Setting(dataset="shapes", **given), half)
+        assert (found.data.resolution, found.network.resolution) == (side, crop)
+        assert type(found.data.resolution) is type(found.network.resolution) is int
+        # V3 §9: every map behind the stem has the side that it had.
+        whole = compose("googlenet", Setting(dataset="shapes", **given))
+        assert cost.multiply_adds(found.network) == cost.multiply_adds(whole.network)
+        assert [row.op for row in found.network.rows[1:]] == [row.op for row in whole.network.rows[1:]]
+
+
+def test_a_network_for_larger_images_gets_them_unless_another_size_is_asked_for() -> None:
+    sets, v3 = {"data.resolution": AtLeast(40)}, "inception_v3"
+    assert compose(v3, Setting(dataset="shapes"), sets).data.resolution == 40
+    assert compose(v3, Setting(dataset="tiny-imagenet-200"), sets).data.resolution == 64
+    assert compose(v3, Setting(dataset="shapes", resolution=48), sets).data.resolution == 48
+    assert "use at least 39 px" in refused(lambda: compose(v3, Setting(dataset="shapes", resolution=32), sets))
 
 
 # -- what cannot be -----------------------------------------------------------------------------------------------
