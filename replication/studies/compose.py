@@ -60,7 +60,7 @@ def compose(network: str, setting: Setting, *layers: Mapping[str, Any]) -> Exper
             raise unknown("field", path, [f"{p}.{f}" for p, names in known.items() for f in names])
         asked[part][field] = value
     data = _data(setting, asked["data"])
-    side = setting.crop or data.resolution
+    side = (setting.crop if data.features is None else None) or data.resolution  # sound has no crops
     if side > data.resolution:
         raise BadInput(f"crop={side} is larger than the images' {data.resolution} px: use a smaller crop.")
     table = _network(name, setting, data, side, asked["network"])

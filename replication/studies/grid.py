@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from replication.data.speech import MIXED, SPEAKERS
 from replication.errors import unknown
 from replication.models.mixtures import MIXES
 from replication.models.ops import BatchNorm, CaffeXavier, He, TruncatedNormal
@@ -59,6 +60,9 @@ INIT = {"he": HE, "xavier": CAFFE, "small": Arm("N(0, 0.01)", {"network.init": T
 RMSPROP = {"recipe.optimiser": RMSProp()}  # ε = 1 inside the root, which starts at 1: steps as long as SGD's
 ALIKE = {"network.width": SameCost()}
 BN = {"network.norm": BatchNorm()}
+# The whole set, for a profile's own may be pictures.
+SPOKEN = {"data.name": "fsdd", **{f"data.{field}": None for field in ("resolution", "classes", "train_images",
+                                                                       "val_images", "part")}}
 
 
 def rates(*factors: float) -> Factor:
@@ -153,6 +157,10 @@ STUDIES = {study.name: study for study in (
           {"optimiser": {"sgd": Arm("SGD"), "rmsprop": Arm("RMSProp", RMSPROP)}}, BN),
     Study("v3.reduction", "Does the way in which the grid shrinks matter?", "inception_v3",
           {"reduction": each("network.reduction", "parallel", "pool first", "convolution first")}),
+    # -- the keyword network
+    Study("kws.speakers", "Does it understand a speaker whom it has never heard?", "kws_inception", {"held": {
+        MIXED: Arm("mixed: recordings of all six", {"data.held": (MIXED,)}),
+        **{name: Arm(name, {"data.held": (name,)}) for name in SPEAKERS}}}, SPOKEN),
 )}
 
 
