@@ -39,7 +39,7 @@ def test_the_middle_of_the_turns() -> None:
 def test_the_exported_network_says_the_same(tmp_path: Path) -> None:
     with torch.inference_mode():
         calls = latency._calls(tmp_path)
-        eager = calls["network"]()["main"]
+        eager = calls["network"]()
         assert eager.shape == (1, 10)
         torch.testing.assert_close(torch.from_numpy(calls["exported"]()[0]), eager, rtol=1e-3, atol=1e-4)
         assert calls["features"]().shape == (1, 49, 1, 30)
