@@ -78,10 +78,12 @@ def numbers(grid: Grid, tables: Tables) -> dict[str, Any]:
     by, mixed, alone = speakers(grid), finals.experiment(grid, held=MIXED), finals.experiment(grid, held=SPEAKERS[0])
     heard = by.reindex(list(SPEAKERS))
     whole = heard.notna().all() and MIXED in by
-    said = {"mixed": html.fixed(by[MIXED], 1), "speakers": html.fixed(heard.mean(), 1), "best": heard.idxmin(),
-            "lowest": html.fixed(heard.min(), 1), "worst": heard.idxmax(), "highest": html.fixed(heard.max(), 1),
-            "flatters": html.fixed(heard.mean() - by[MIXED], 1)} if whole else dict.fromkeys(
-        ("mixed", "speakers", "best", "lowest", "worst", "highest", "flatters"), NONE)
+    said = dict.fromkeys(("mixed", "speakers", "best", "lowest", "worst", "highest", "flatters"), NONE)
+    if whole:
+        said = {"mixed": html.fixed(by[MIXED], 1), "speakers": html.fixed(heard.mean(), 1),
+                "best": str(heard.idxmin()), "lowest": html.fixed(heard.min(), 1),
+                "worst": str(heard.idxmax()), "highest": html.fixed(heard.max(), 1),
+                "flatters": html.fixed(heard.mean() - by[MIXED], 1)}
     recipe = mixed.recipe
     return {**finals.protocol(grid), "found": findings.found(SECTIONS, [grid]), "error": said,
             "answer": _answer(said) if whole else "It has not been trained yet in all of the ways that would tell.",

@@ -157,7 +157,7 @@ CLAIMS = (
     Claim("KWS-3a", "A small network gets 97 % of spoken digits right.", "sound-mnist, which FSDD's readme links to",
           "97 %", "error on FSDD's official test recordings, whose speakers were all trained on", "%", (-INF, 3.5),
           "kws.speakers", Mean({"held": MIXED})),
-    Claim("KWS-3b", "Digits of a speaker it has never heard it understands as well.", "popular practice (implied)", "no number",
-          "mean error of six speakers, each left out of training in turn, less error of the official split", "points",
-          (-INF, SMALL), "kws.speakers", Difference({"held": SPEAKERS}, {"held": MIXED})),
+    Claim("KWS-3b", "Digits of a speaker it has never heard it understands as well.", "popular practice (implied)",
+          "no number", "mean error of six speakers, each left out of training in turn, less error of the official "
+          "split", "points", (-INF, SMALL), "kws.speakers", Difference({"held": SPEAKERS}, {"held": MIXED})),
 )

@@ -159,7 +159,7 @@ STUDIES = {study.name: study for study in (
           {"reduction": each("network.reduction", "parallel", "pool first", "convolution first")}),
     # -- the keyword network
     Study("kws.speakers", "Does it understand a speaker whom it has never heard?", "kws_inception", {"held": {
-        MIXED: Arm("mixed: recordings of all six", {"data.held": (MIXED,)}),
+        MIXED: Arm("all six, mixed", {"data.held": (MIXED,)}),
         **{name: Arm(name, {"data.held": (name,)}) for name in SPEAKERS}}}, SPOKEN),
 )}
 
