@@ -49,9 +49,9 @@ def resolve(name: str, resolution: int | None = None, classes: int | None = None
     ImageNet that is only partly there, `None` is what is there, and `content` tells it from the whole. Of
     `folder:PATH`, `content` is a digest of the relative paths and sizes, and the path itself is remembered beside the
     data, not in the value (see `folder.remember`). Of sound, `features` say what is heard, and the frames they give are
-    the resolution; `held` is what is held out for validation: speakers of fsdd, "validation" or "testing" of
-    speech-commands. `part="pilot"` is training images alone, to choose settings by; of shapes it is others than are
-    ever drawn without it.
+    the resolution; `held` is what is held out for validation: speakers of fsdd, or "mixed", recordings of every one of
+    them; "validation" or "testing" of speech-commands. `part="pilot"` is training images alone, to choose settings by;
+    of shapes it is others than are ever drawn without it.
     Raises BadInput for unknown names and for numbers of the wrong type or out of range.
     """
     check("dataset", name, str)

@@ -66,10 +66,10 @@ def compose(network: str, setting: Setting, *layers: Mapping[str, Any]) -> Exper
             raise unknown("field", path, [f"{p}.{f}" for p, names in known.items() for f in names])
         asked[part][field] = value
     data = _data(setting, asked["data"])
-    shrink = asked["data"].get("resolution")
-    side = setting.crop or data.resolution
-    if isinstance(shrink, Times) and setting.crop:
-        side = _scaled(setting.crop, shrink, "crop")
+    crop = setting.crop if data.features is None else None  # sound has no crops
+    if crop and isinstance(share := asked["data"].get("resolution"), Times):
+        crop = _scaled(crop, share, "crop")
+    side = crop or data.resolution
     if side > data.resolution:
         raise BadInput(f"crop={side} is larger than the images' {data.resolution} px: use a smaller crop.")
     table = _network(name, setting, data, side, asked["network"])

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from replication.data.speech import MIXED, SPEAKERS
 from replication.errors import unknown
 from replication.models.mixtures import MIXES
 from replication.models.ops import BatchNorm, CaffeXavier, He, TruncatedNormal
@@ -69,6 +70,9 @@ TABLE3 = {
     "bn-aux": Arm("+ BN-auxiliary", {"network.aux_norm": "all"})}
 V3_SIDE = {"data.resolution": AtLeast(40)}  # below 39 px nothing is left of the map before its last reduction
 V3_RECIPE = {**RMSPROP, "recipe.label_smoothing": 0.1}
+# The whole set, for a profile's own may be pictures.
+SPOKEN = {"data.name": "fsdd", **{f"data.{field}": None for field in ("resolution", "classes", "train_images",
+                                                                       "val_images", "part")}}
 
 
 def rates(*factors: float) -> Factor:
@@ -203,6 +207,10 @@ STUDIES = {study.name: study for study in (
           {"clip": each("recipe.clip", 2.0, None), "rate": rates(1, 3)}),
     Study("v3.rmsprop", "Does RMSProp do better than momentum?", "googlenet",
           {"optimiser": {"sgd": Arm("SGD"), "rmsprop": Arm("RMSProp", RMSPROP)}}, BN),
+    # -- the keyword network
+    Study("kws.speakers", "Does it understand a speaker whom it has never heard?", "kws_inception", {"held": {
+        MIXED: Arm("all six, mixed", {"data.held": (MIXED,)}),
+        **{name: Arm(name, {"data.held": (name,)}) for name in SPEAKERS}}}, SPOKEN),
 )}
 
 

@@ -261,6 +261,31 @@ def test_no_speaker_is_on_both_sides(fsdd, held):
         assert set(part.images.amax(2).argmax(1).flatten().tolist()) == bands, "what is heard, not what it is called"
 
 
+def test_mixed_is_the_official_split(fsdd):
+    """Its readme: recordings numbered 0-4 (inclusive) are in the test and 5-49 in the training set, a tenth of all."""
+    whole = resolve("fsdd", held=("mixed",))
+    assert (whole.train_images, whole.val_images) == (2700, 300)
+    assert whole.held == ("mixed",)
+    fsdd(n=7)
+    found = speech.read("fsdd", ("mixed",))
+    named = [{tuple(clip.path.stem.split("_")) for group in groups for clip in group}
+             for groups in (found.train, found.val)]
+    every = {(str(digit), speaker) for digit in range(10) for speaker in speech.SPEAKERS}
+    assert [{name[:2] for name in names} for names in named] == [every, every], "all speakers are on both sides"
+    assert [{name[2] for name in names} for names in named] == [{"5", "6"}, {"0", "1", "2", "3", "4"}]
+    assert all(clip.path.stem[0] == c for c, group in zip(found.classes, found.val, strict=True) for clip in group)
+    data = load(resolve("fsdd", held=("mixed",)))
+    assert (len(data.train.labels), len(data.val.labels)) == (120, 300)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_mixed_stands_alone(fsdd, there):
+    if there:
+        fsdd()
+    with pytest.raises(BadInput, match="'mixed' holds out recordings of every speaker; give it alone, or speakers"):
+        resolve("fsdd", held=("mixed", "theo"))
+
+
 def test_labels_are_the_digits(fsdd):
     fsdd()
     data = load(resolve("fsdd"))
