@@ -14,7 +14,7 @@ from typing import Any
 from replication.errors import unknown
 from replication.models.mixtures import MIXES
 from replication.models.ops import BatchNorm, CaffeXavier, He, TruncatedNormal
-from replication.runs.experiments import Average, Experiment, Poly, RMSProp, Step
+from replication.runs.experiments import Average, Experiment, Poly, RMSProp, Step, TorchRMSProp
 from replication.studies.compose import SameCost, Times, compose
 from replication.studies.setting import Setting
 
@@ -146,11 +146,13 @@ STUDIES = {study.name: study for study in (
         "average": Arm("average of weights", {"recipe.average": Average()}),
         "area": Arm("area crops", {"recipe.augment": ("area", "flip")})}}),
     Study("v3.smoothing", "What does label smoothing change?", "googlenet",
-          {"smoothing": each("recipe.label_smoothing", 0.0, 0.1, 0.2)}, BN),
+          {"smoothing": each("recipe.label_smoothing", 0.0, 0.05, 0.1, 0.2)}, BN),
     Study("v3.clip", "Does clipping the gradient keep a training stable?", "googlenet",
           {"clip": each("recipe.clip", 2.0, None), "rate": rates(1, 3)}),
-    Study("v3.rmsprop", "Does RMSProp do better than momentum?", "googlenet",
-          {"optimiser": {"sgd": Arm("SGD"), "rmsprop": Arm("RMSProp", RMSPROP)}}, BN),
+    Study("v3.rmsprop", "Does RMSProp do better than momentum, and does it matter where ε stands?", "googlenet",
+          {"optimiser": {"sgd": Arm("SGD"), "rmsprop": Arm("RMSProp, TensorFlow's", RMSPROP),
+                         "torch": Arm("RMSProp, torch's", {"recipe.optimiser": TorchRMSProp()})},
+           "rate": rates(1, 3)}, BN),
     Study("v3.reduction", "Does the way in which the grid shrinks matter?", "inception_v3",
           {"reduction": each("network.reduction", "parallel", "pool first", "convolution first")}),
 )}
