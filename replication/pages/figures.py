@@ -336,7 +336,8 @@ def reliability(grid: Grid, table: pd.DataFrame) -> Figure | Nothing:
     arms = grid.study.factors["smoothing"].items()
     for (key, arm), (colour, dashes), marker in zip(arms, LOOKS, "osD^", strict=False):
         part = sums[sums.smoothing == float(key)]
-        bins = part.groupby("low")[["images", "sure", "right"]].sum().query("images >= @FEW")
+        bins = part.groupby("low")[["images", "sure", "right"]].sum()
+        bins = bins[bins.images >= FEW]
         if len(bins):
             axis.plot(bins.sure / bins.images, bins.right / bins.images, color=colour, dashes=dashes or (None, None),
                       marker=marker, markersize=5, label=f"ε = {arm.label} ({part.addresses.nunique()} networks)")

@@ -37,11 +37,11 @@ def by_share(smoothing: Grid) -> Styler | html.Html:
 
 
 def _interval(values: pd.Series) -> str:
-    """"1.61 [1.32, 1.90]", of one run alone "1.61", of none a dash."""
+    """"1.61 [1.32, 1.89]", of one run alone "1.61", of none a dash."""
     if values.empty:
         return "–"
     of = stats.mean(values)
-    return html.fixed(of.value) + (f" [{html.fixed(of.low)}, {html.fixed(of.high)}]" if of.n > 1 else "")
+    return html.digits(of.value) + (f" [{html.digits(of.low)}, {html.digits(of.high)}]" if of.n > 1 else "")
 
 
 def identity(epsilon: float = 0.1) -> Styler:

@@ -84,7 +84,7 @@ def test_a_line_a_share_with_student_s_interval(out: Path) -> None:
     table = how_it_is_trained.by_share(grid).data  # type: ignore[union-attr]
     low, high = stats.t.interval(0.95, 2, 3, np.std([1, 2, 6], ddof=1) / np.sqrt(3))
     assert table["ε"].tolist() == ["0", "0.1"]
-    assert table["calibration error, points"].tolist() == [f"3.00 [−{-low:.2f}, {high:.2f}]", "1.00"]
+    assert table["calibration error, points"].tolist() == [f"3 [−{-low:.3g}, {high:.3g}]", "1"]
     assert table.seeds.tolist() == [3, 1]
 
 
