@@ -36,6 +36,7 @@ DOTTED: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": ":"}  # a l
 INKS = ("<style>svg{color:#24292f;color-scheme:light dark}"
         "@media (prefers-color-scheme:dark){svg{color:#d5dae0}}</style>")
 
+FEW = 20  # images, below which a share of them is not drawn
 NOT_STORED = "no run of it is stored here"
 NOT_MEASURED = "not yet measured"
 
@@ -322,6 +323,27 @@ def ensembles(table: pd.DataFrame) -> Figure | Nothing:
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(axis="y")
     return _legend_below(figure, axis)
+
+
+def reliability(grid: Grid, table: pd.DataFrame) -> Figure | Nothing:
+    """Share of right answers over confidence, a line a share of v3.smoothing, all its networks together; bins of fewer
+    than FEW images are left out. Dotted: right as often as sure. `table`: of studies.afterwards, "reliability"."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    figure, (axis,) = _canvas(3.8)
+    axis.plot([0, 1], [0, 1], **DOTTED)
+    sums = table.assign(sure=table.images * table.confidence, right=table.images * table.accuracy)
+    arms = grid.study.factors["smoothing"].items()
+    for (key, arm), (colour, dashes), marker in zip(arms, LOOKS, "osD^", strict=False):
+        part = sums[sums.smoothing == float(key)]
+        bins = part.groupby("low")[["images", "sure", "right"]].sum()
+        bins = bins[bins.images >= FEW]
+        if len(bins):
+            axis.plot(bins.sure / bins.images, bins.right / bins.images, color=colour, dashes=dashes or (None, None),
+                      marker=marker, markersize=5, label=f"ε = {arm.label} ({part.addresses.nunique()} networks)")
+    axis.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
+    axis.grid()
+    return _legend_below(figure, axis, columns=2)
 
 
 def probes(table: pd.DataFrame) -> Figure | Nothing:

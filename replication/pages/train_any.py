@@ -17,7 +17,18 @@ from replication.data.spec import AreaCrop, Augmentation, Flip, Photometric, Ran
 from replication.models import cost
 from replication.pages import html
 from replication.pages.pictures import short
-from replication.runs.experiments import SGD, Constant, Cosine, Experiment, OneCycle, Poly, Recipe, RMSProp, Step
+from replication.runs.experiments import (
+    SGD,
+    Constant,
+    Cosine,
+    Experiment,
+    OneCycle,
+    Poly,
+    Recipe,
+    RMSProp,
+    Step,
+    TorchRMSProp,
+)
 from replication.studies.study import Grid
 
 MOST = 20  # classes of a confusion matrix that can be read
@@ -80,8 +91,8 @@ def _changed(op: Augmentation) -> str:
 
 def _optimiser(how: Recipe) -> str:
     one = how.optimiser
-    words = {SGD: "SGD", RMSProp: "RMSProp"}[type(one)]
-    words += f", decay {one.decay:g}, ε = {one.epsilon:g}" if isinstance(one, RMSProp) else ""
+    words = {SGD: "SGD", RMSProp: "RMSProp", TorchRMSProp: "torch's RMSprop"}[type(one)]
+    words += "" if isinstance(one, SGD) else f", decay {one.decay:g}, ε = {one.epsilon:g}"
     words += f", momentum {one.momentum:g}, weight decay {one.weight_decay:g}"
     limit = how.clip if isinstance(how.clip, (int, float)) or how.clip is None else how.clip.limit
     words += "" if limit is None else f", gradient clipped at {limit:g}"

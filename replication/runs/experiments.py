@@ -42,6 +42,18 @@ class RMSProp:
 
 
 @dataclass(frozen=True)
+class TorchRMSProp:
+    """torch.optim.RMSprop: epsilon outside the root, the mean square starts at zero, and the rate multiplies the
+    velocity. Fields and numbers are RMSProp's."""
+    decay: float = 0.9
+    momentum: float = 0.9
+    epsilon: float = 1.0
+    weight_decay: float = 4e-5
+    decays: str | None = None
+    bias_rate: float | None = None
+
+
+@dataclass(frozen=True)
 class ClipValue:
     """Every entry of the gradient kept within ±`limit`."""
     limit: float
@@ -98,7 +110,7 @@ class Recipe:
     epochs: int
     batch: int
     lr: float
-    optimiser: SGD | RMSProp = SGD()
+    optimiser: SGD | RMSProp | TorchRMSProp = SGD()
     schedule: Constant | Poly | Cosine | Step | OneCycle = Poly()
     warmup: float = 0.0
     clip: float | ClipValue | None = 2.0

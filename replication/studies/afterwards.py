@@ -1,4 +1,4 @@
-"""What trained networks still have to say: more views, several networks, other heads, linear probes.
+"""What trained networks still have to say: more views, several networks, other heads, linear probes, how sure they are.
 
 Measured where the weights are and kept as tables, `tables/afterwards*.csv`, which are published; errors in per cent,
 differences in points. No torch before something is measured.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from replication import files, paths, provenance, stats
 from replication.runs import store
 from replication.studies.study import Cell, Grid
-from replication.training import logits
+from replication.training import calibration, logits
 from replication.training.logits import Scores
 
 NETWORKS = 7  # V1 §7's ensemble
@@ -39,6 +39,16 @@ def measure(start: Grid, aux: Grid) -> None:
     probed = [cell for arm in ("none", "4a+4d") for cell in _finished(aux, norm="bn", aux=arm)]
     if probed and _here(probed):
         _write(_of_aux(probed))
+
+
+def measure_confidence(smoothing: Grid) -> None:
+    """Writes how sure the networks of v3.smoothing are, and how often right, to the table "reliability" of your store:
+    of each finished run whose weights are here. Lines of its other runs stay as they are stored."""
+    here = [cell for cell in _finished(smoothing) if _here([cell])]
+    if here:
+        known = table(smoothing, "reliability")
+        rest = known[~known.addresses.isin([cell.address for cell in here])]
+        _write({"reliability": pd.concat([*([rest] if len(rest) else []), *map(_of_confidence, here)])})
 
 
 def table(grid: Grid, part: str = "") -> pd.DataFrame:
@@ -200,6 +210,16 @@ def of_probes(table: pd.DataFrame) -> list[dict[str, Any]]:
     of = stats.welch(none, both)
     return [{"id": "V1-24", **asdict(of), "images": table.images.iloc[0], "networks": 1, "views": "1",
              "addresses": " ".join(table.addresses.unique())}]
+
+
+# -- v3.smoothing -------------------------------------------------------------------------------------------------
+def _of_confidence(cell: Cell) -> pd.DataFrame:
+    """`calibration.reliability` of a run in bins of one width."""
+    from replication.training.members import member
+
+    said = member(cell.experiment, cell.seed)
+    found = calibration.reliability(said.logits["main"], said.labels, calibration.equal_width())
+    return found.assign(smoothing=cell.keys["smoothing"], seed=cell.seed, addresses=cell.address)
 
 
 # -- tables -------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from replication.data.speech import MIXED, SPEAKERS
 from replication.errors import unknown
 from replication.models.mixtures import MIXES
 from replication.models.ops import BatchNorm, CaffeXavier, He, TruncatedNormal
-from replication.runs.experiments import Average, Experiment, Poly, RMSProp, Step
+from replication.runs.experiments import Average, Experiment, Poly, RMSProp, Step, TorchRMSProp
 from replication.studies.compose import AtLeast, SameCost, Times, compose
 from replication.studies.setting import Setting
 
@@ -175,8 +175,8 @@ STUDIES = {study.name: study for study in (
                                              "network.aux_dropout": 0.7})}}, V3_SIDE),
     Study("v3.factor", "May two 3×3 stand for a 5×5?", "googlenet_two_3x3", {"form": {
         "5x5": Arm("5×5", GOOGLENET_BN),
-        **{key: Arm(f"two 3×3, {words} between them", {"network.middle": key}) for key, words in (
-            ("root", "the mean's maps"), ("full", "as many as they give"), ("reduce", "as many as they get"))},
+        **{key: Arm(f"two 3×3, {words} between", {"network.middle": key}) for key, words in (
+            ("root", "the geometric mean"), ("full", "as many as they give"), ("reduce", "as many as they get"))},
         **{f"{key}, equal cost": Arm(f"{words}, equally costly", {"network.middle": key, **ALIKE}) for key, words in (
             ("full", "as many as they give"), ("reduce", "as many as they get"))},
         "linear": Arm("no ReLU between the two", {"network.linear": ("middle",)}),
@@ -202,11 +202,13 @@ STUDIES = {study.name: study for study in (
         "convolution first, equal cost": Arm("convolution first, equally costly", {
             "network.reduction": "convolution first", **ALIKE})}}, V3_SIDE),
     Study("v3.smoothing", "What does label smoothing change?", "googlenet",
-          {"smoothing": each("recipe.label_smoothing", 0.0, 0.1, 0.2)}, BN),
+          {"smoothing": each("recipe.label_smoothing", 0.0, 0.05, 0.1, 0.2)}, BN),
     Study("v3.clip", "Does clipping the gradient keep a training stable?", "googlenet",
           {"clip": each("recipe.clip", 2.0, None), "rate": rates(1, 3)}),
-    Study("v3.rmsprop", "Does RMSProp do better than momentum?", "googlenet",
-          {"optimiser": {"sgd": Arm("SGD"), "rmsprop": Arm("RMSProp", RMSPROP)}}, BN),
+    Study("v3.rmsprop", "Does RMSProp do better than momentum, and does it matter where ε stands?", "googlenet",
+          {"optimiser": {"sgd": Arm("SGD"), "rmsprop": Arm("RMSProp, TensorFlow's", RMSPROP),
+                         "torch": Arm("RMSProp, torch's", {"recipe.optimiser": TorchRMSProp()})},
+           "rate": rates(1, 3)}, BN),
     # -- the keyword network
     Study("kws.speakers", "Does it understand a speaker whom it has never heard?", "kws_inception", {"held": {
         MIXED: Arm("all six, mixed", {"data.held": (MIXED,)}),

@@ -16,7 +16,7 @@ from replication.runs import experiments as of_runs
 VOCABULARY: dict[str, type] = {kind.__name__: kind for kind in (
     ops.BatchNorm, ops.CaffeXavier, ops.He, ops.TruncatedNormal, ops.VarianceScaling,
     of_data.RandomCrop, of_data.Flip, of_data.AreaCrop, of_data.Photometric, of_data.TimeShift, of_data.LogMel,
-    of_runs.SGD, of_runs.RMSProp, of_runs.ClipValue, of_runs.Average,
+    of_runs.SGD, of_runs.RMSProp, of_runs.TorchRMSProp, of_runs.ClipValue, of_runs.Average,
     of_runs.Constant, of_runs.Poly, of_runs.Cosine, of_runs.Step, of_runs.OneCycle)}
 
 

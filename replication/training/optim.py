@@ -69,6 +69,10 @@ def optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             return torch.optim.SGD(found, lr=recipe.lr, momentum=momentum, nesterov=nesterov, fused=True)
         case experiments.RMSProp(decay=decay, momentum=momentum, epsilon=epsilon):
             return RMSProp(found, recipe.lr, decay, momentum, epsilon)
+        case experiments.TorchRMSProp(decay=decay, momentum=momentum, epsilon=epsilon):
+            # capturable: a recorded graph reads the rate from the device
+            return torch.optim.RMSprop(found, recipe.lr, decay, epsilon, momentum=momentum,
+                                       capturable=next(network.parameters()).is_cuda)
 
 
 def _groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:

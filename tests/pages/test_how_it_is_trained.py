@@ -6,11 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from scipy import stats
 
-from replication.pages import afterwards, aux_heads, average_pooling, findings, how_it_is_trained, modules
+from replication.pages import (
+    afterwards,
+    aux_heads,
+    average_pooling,
+    counted,
+    findings,
+    how_it_is_trained,
+    modules,
+)
 from replication.pages.claims import CLAIMS
+from replication.runs import experiments, store
 from replication.studies import study
+from replication.studies.study import Cell
 
 STUDIES = {average_pooling: ("v1.head", "v1.ablation"), modules: ("v1.module", "v1.mix"),
            aux_heads: ("v1.aux", "v1.gradient", "v1.weight", "v1.ablation"),
@@ -41,3 +54,47 @@ def test_without_a_run_there_is_a_word_for_every_number(page: Any, out: Path) ->
     found = list(leaves(page.numbers(grids) if page is how_it_is_trained else page.numbers(*grids)))
     assert len(found) > 6
     assert all(value == value and value not in (None, "") for value in found)
+
+
+# -- label smoothing ----------------------------------------------------------------------------------------------
+def test_both_sides_of_the_identity_are_torch_s() -> None:
+    logits = torch.tensor(how_it_is_trained.OUTPUTS, dtype=torch.float64)
+    labels = torch.zeros(len(logits), dtype=torch.int64)
+    for epsilon in (0.05, 0.1, 0.2):
+        smooth, hard, _ = counted.entropies(logits.numpy(), epsilon)
+        for found, share in ((smooth, epsilon), (hard, 0.0)):
+            np.testing.assert_allclose(found, torch.nn.functional.cross_entropy(
+                logits, labels, label_smoothing=share, reduction="none").numpy(), atol=1e-12)
+    table = how_it_is_trained.identity(0.1).data  # type: ignore[attr-defined]
+    np.testing.assert_allclose(table["their sum"], table["loss with smoothed labels"], rtol=1e-12)
+    assert table["loss with smoothed labels"][0] == pytest.approx(np.log(4)), "of who does not know"
+
+
+def finish(cell: Cell, **summary: Any) -> None:
+    store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [{"epoch": 1.0, "val_error": 0.5}],
+                 {"status": "done", "val_error": 0.5, "ece": 0.1, "nll": 0.5, "logit_gap": 9.0, **summary}, {"seconds": 1.0, "device": "CPU"})
+
+
+def test_a_line_a_share_with_student_s_interval(out: Path) -> None:
+    grid = study.study("v3.smoothing", seeds=3)
+    ece = [0.01, 0.02, 0.06]
+    for cell in grid.cells:
+        if cell.keys["smoothing"] == "0" or (cell.keys["smoothing"] == "0.1" and cell.seed == 0):
+            finish(cell, ece=ece[cell.seed])
+    table = how_it_is_trained.by_share(grid).data  # type: ignore[union-attr]
+    low, high = stats.t.interval(0.95, 2, 3, np.std([1, 2, 6], ddof=1) / np.sqrt(3))
+    assert table["ε"].tolist() == ["0", "0.1"]
+    assert table["calibration error, points"].tolist() == [f"3 [−{-low:.3g}, {high:.3g}]", "1"]
+    assert table.seeds.tolist() == [3, 1]
+
+
+# -- RMSProp ------------------------------------------------------------------------------------------------------
+def test_what_is_lost_is_counted_at_the_raised_rate_alone(out: Path) -> None:
+    grid = study.study("v3.rmsprop", seeds=2)
+    for cell in grid.cells:  # ten classes: chance is 0.9
+        gone = cell.keys == {"optimiser": "torch", "rate": "3"} and cell.seed == 0
+        finish(cell, val_error=0.9 if gone or cell.keys["rate"] == "1" else 0.1 + cell.seed / 100)
+    found = how_it_is_trained.numbers([study.study(name, seeds=1) if name != "v3.rmsprop" else grid
+                                       for name in how_it_is_trained.STUDIES])["rmsprop"]
+    assert found["lost"] == "SGD 0 of 2; RMSProp, TensorFlow's 0 of 2; RMSProp, torch's 1 of 2"
+    assert found["first"] == pytest.approx(np.sqrt(1.9), rel=1e-4)

@@ -37,16 +37,16 @@ def test_the_seeds_a_claim_takes(row: dict[str, Any], expected: float) -> None:
 
 
 def test_who_decides_most_a_second_comes_first(tiny: str) -> None:
-    """V1-24 and V3-13 are of v1.aux, V1-26 of v1.weight, V3-24 of v3.smoothing, whose costs are as 8 to 12 to 3."""
+    """V1-24 and V3-13 are of v1.aux, V1-26 of v1.weight, V3-24 of v3.smoothing, whose costs are as 8 to 12 to 4."""
     known = pd.DataFrame([{**ROW, "claim": claim, "seeds": seeds} for claim, seeds in (
-        ("V1-24", 5), ("V3-13", 6), ("V1-26", 5), ("V3-24", 2), ("V3-22", 5))])
+        ("V1-24", 5), ("V3-13", 6), ("V1-26", 5), ("V3-24", 2), ("V3-24b", 3), ("V3-22", 5))])
     turns = power.order(tiny, known)
     assert [turn.study for turn in turns] == ["v3.smoothing", "v1.aux", "v1.weight", "precision", "v1.long"]
     first, second, third, *rest = turns
-    assert (set(first.decides), first.unknown) == ({"V3-22", "V3-24"}, ())
+    assert (set(first.decides), first.unknown) == ({"V3-22", "V3-24", "V3-24b"}, ())
     assert (second.decides, set(second.unknown)) == (("V1-24",), {"V1-25a", "V1-25b", "V3-14", "V3-15"})
     assert third.decides == ("V1-26",)
-    assert [turn.runs for turn in turns] == [15, 40 - 5, 60 - 10, 20 - 5, 10 - 10]  # each once
+    assert [turn.runs for turn in turns] == [20, 40 - 5, 60 - 10, 20 - 5, 10 - 10]  # each once
     assert not any(turn.decides for turn in rest)
     cells = [cell for cell in study.of_profile(profiles.profile(tiny))[1].cells
              if cell.keys != {"norm": "bn", "aux": "4a+4d"}]  # those are v3.smoothing's without any

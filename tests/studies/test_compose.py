@@ -178,7 +178,7 @@ def test_a_network_for_larger_images_gets_them_unless_another_size_is_asked_for(
     ({"network": "googlenets"}, "Unknown network 'googlenets'. Did you mean 'googlenet'?"),
     ({"recipe.label_smoothing": 2}, "recipe.label_smoothing=2 is out of range; it must be between 0 and 0.999."),
     ({"recipe.label_smoothing": -0.1}, "out of range"),
-    ({"recipe.optimiser": "Adam"}, "recipe.optimiser='Adam' is a str; it must be one of SGD, RMSProp."),
+    ({"recipe.optimiser": "Adam"}, "recipe.optimiser='Adam' is a str; it must be one of SGD, RMSProp, TorchRMSProp."),
     ({"recipe.optimiser": "Adam()"}, "Unknown value 'Adam'."),
     ({"recipe.clip": "x"}, "recipe.clip='x' is a str; it must be one of float, ClipValue, int."),
     ({"recipe.clip": -1}, "recipe.clip=-1 is out of range; it must be at least 0."),
@@ -290,7 +290,7 @@ def test_a_width_of_the_same_cost(module: str, width: float) -> None:
 
 @pytest.mark.parametrize("arms", [
     {"v1.head": ("bn", "average", "0.4"), "v1.aux": ("bn", "4a+4d"), "v1.module": ("reduced",), "v1.mix": ("table",),
-     "v1.schedule": ("linear", "last"), "v1.augment": ("flip",), "v3.smoothing": ("0",), "v3.rmsprop": ("sgd",),
+     "v1.schedule": ("linear", "last"), "v1.augment": ("flip",), "v3.smoothing": ("0",), "v3.rmsprop": ("sgd", "1"),
      "v1.weight": ("bn", "he", "0.3"), "seeds": ("all",), "v1.ablation": ("whole",)},
     {"v1.start": ("own",), "v1.augment": ("area",)}])
 def test_what_studies_compare_with_is_trained_once(arms: dict[str, tuple[str, ...]]) -> None:

@@ -241,6 +241,31 @@ def test_nothing_is_known_of_nothing(out: Path) -> None:
     assert afterwards.table(aux, "probes").empty
 
 
+@pytest.mark.usefixtures("small")
+def test_how_sure_networks_are_is_measured_where_weights_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid, = study.only([study.study("v3.smoothing", seeds=2, **TINY)], {"smoothing": ("0", "0.1")})
+    afterwards.measure_confidence(grid)
+    assert afterwards.table(grid, "reliability").empty
+    for cell in grid.cells[:3]:
+        finish(cell)
+    store.weights(grid.cells[2].address).unlink()
+    afterwards.measure_confidence(grid)
+    for cell in grid.cells[:2]:
+        found = afterwards.table(grid, "reliability").query("addresses == @cell.address")
+        said = members.member(cell.experiment, cell.seed)
+        sure = softmax(said.logits["main"].astype(float), axis=1)
+        assert found.images.sum() == 30
+        assert (found.images * found.confidence).sum() == pytest.approx(sure.max(1).sum())
+        assert (found.images * found.accuracy).sum() == pytest.approx((sure.argmax(1) == said.labels).sum())
+        assert set(found.smoothing) == {float(cell.keys["smoothing"])}
+    before = afterwards.table(grid, "reliability")
+    store.weights(grid.cells[0].address).unlink()
+    afterwards.measure_confidence(grid)  # the first one's lines stay
+    after = afterwards.table(grid, "reliability")
+    assert sorted(after.addresses.unique()) == sorted(before.addresses.unique())
+    assert len(after) == len(before)
+
+
 def test_an_address_of_digits_stays_one(out: Path) -> None:
     files.write(out / "tables" / "afterwards.csv", "id,value,addresses\nx,1,0123e5678901\n")
     assert afterwards._stored("").addresses.tolist() == ["0123e5678901"]

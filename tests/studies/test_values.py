@@ -20,6 +20,7 @@ from replication.studies import values
     ("(2, 2, 1)", (2, 2, 1)),
     ("fc", "fc"), ("f(1)[0]", "f(1)[0]"), ("__import__", "__import__"),
     ("RMSProp(epsilon=0.1)", experiments.RMSProp(epsilon=0.1)), ("RMSProp", experiments.RMSProp()),
+    ("TorchRMSProp(epsilon=0.1)", experiments.TorchRMSProp(epsilon=0.1)),
     ("RMSProp()", experiments.RMSProp()), ("SGD(momentum=0.8, nesterov=True)", experiments.SGD(0.8, nesterov=True)),
     ("He", ops.He()), ("BatchNorm(momentum=0.01)", ops.BatchNorm(momentum=0.01)),
     ("TruncatedNormal(std=0.01)", ops.TruncatedNormal(0.01)), ("Average", experiments.Average()),

@@ -107,6 +107,35 @@ def test_rmsprop_is_not_torch_s() -> None:
     assert all(a > 0.1 * w for a, w in zip(apart, way, strict=True))
 
 
+def torch_s_by_hand(start: np.ndarray, rates: list[float], which: int) -> np.ndarray:
+    """What torch's documentation prints: v ← 0.9 v + 0.1 g², b ← 0.9 b + g / (√v + 1), w ← w - rate b, v from zero."""
+    w, square, velocity = start.astype(np.float64), 0.0, 0.0
+    for step, rate in enumerate(rates):
+        g = DRAWN[1.0][step][which] + 0.01 * w
+        square = 0.9 * square + 0.1 * g * g
+        velocity = 0.9 * velocity + g / (np.sqrt(square) + 1)
+        w = w - rate * velocity
+    return w
+
+
+def test_the_value_torch_rmsprop_is_torch_s() -> None:
+    """To the bit torch's own, made by its own names, and near its formula; the rate falls, and the velocity too."""
+    rates = [0.045 * 0.94 ** (step // 20) for step in range(100)]
+    start, ours, theirs = weights(), weights(), weights()
+    value = experiments.TorchRMSProp(weight_decay=0.01, decays="all")
+    both = (optim.optimiser(nn.ParameterList(ours), recipe(value)),
+            torch.optim.RMSprop(theirs, lr=0.5, alpha=0.9, eps=1.0, weight_decay=0.01, momentum=0.9))
+    for step, rate in enumerate(rates):
+        for parameters, made in zip((ours, theirs), both, strict=True):
+            give(parameters, DRAWN[1.0][step])
+            optim.set_rate(made, rate)
+            made.step()
+    for which, (p, q, w) in enumerate(zip(ours, theirs, start, strict=True)):
+        assert torch.equal(p, q)
+        np.testing.assert_allclose(p.detach().numpy(), torch_s_by_hand(w.detach().numpy(), rates, which), rtol=2e-4,
+                                   atol=2e-5)
+
+
 def test_the_first_step_of_rmsprop_by_arithmetic() -> None:
     """square 0.9 · 1 + 0.1 · 4 = 1.3; 0.1 · 2 / √(1.3 + 1)."""
     p = nn.Parameter(torch.tensor([3.0]))
@@ -115,8 +144,8 @@ def test_the_first_step_of_rmsprop_by_arithmetic() -> None:
     assert p.item() == pytest.approx(3 - 0.2 / math.sqrt(2.3), rel=1e-6)
 
 
-@pytest.mark.parametrize("value", [experiments.SGD(), experiments.RMSProp()])
-def test_an_optimiser_goes_on_from_its_state(value: experiments.SGD | experiments.RMSProp) -> None:
+@pytest.mark.parametrize("value", [experiments.SGD(), experiments.RMSProp(), experiments.TorchRMSProp()])
+def test_an_optimiser_goes_on_from_its_state(value: Any) -> None:
     def go(network: nn.Module, made: torch.optim.Optimizer, steps: range) -> None:
         for step in steps:
             torch.manual_seed(step)
@@ -157,6 +186,9 @@ def test_the_value_decides() -> None:
     made = optim.optimiser(network, recipe(experiments.RMSProp(0.8, 0.7, 0.6)))
     assert isinstance(made, optim.RMSProp)
     assert {(g["decay"], g["momentum"], g["epsilon"], g["lr"]) for g in made.param_groups} == {(0.8, 0.7, 0.6, 0.5)}
+    theirs = optim.optimiser(network, recipe(experiments.TorchRMSProp(0.8, 0.7, 0.6)))
+    assert type(theirs) is torch.optim.RMSprop
+    assert {(g["alpha"], g["momentum"], g["eps"], g["lr"]) for g in theirs.param_groups} == {(0.8, 0.7, 0.6, 0.5)}
 
 
 # -- schedules ----------------------------------------------------------------------------------------------------
