@@ -71,7 +71,7 @@ def test_the_centre_view_is_cut_and_not_resized(name: str) -> None:
 def test_what_it_costs_is_told_without_the_images(capsys: pytest.CaptureFixture[str], data: Path) -> None:
     assert main(["list", "--profile", "imagenet"]) == 0
     told = capsys.readouterr().out
-    assert "about 28 hours of an H200" in told
+    assert "about 27 hours of an H200" in told
     assert "2 to train" in told
     assert not data.exists()
 
