@@ -340,7 +340,7 @@ def reliability(grid: Grid, table: pd.DataFrame) -> Figure | Nothing:
         bins = bins[bins.images >= FEW]
         if len(bins):
             axis.plot(bins.sure / bins.images, bins.right / bins.images, color=colour, dashes=dashes or (None, None),
-                      marker=marker, markersize=5, label=f"ε = {arm.label} ({part.addresses.nunique()} networks)")
+                      marker=marker, markersize=5, label=f"ε = {arm.label} (networks: {part.addresses.nunique()})")
     axis.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
     axis.grid()
     return _legend_below(figure, axis, columns=2)
