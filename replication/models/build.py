@@ -39,6 +39,26 @@ class Net(nn.Module):
         self.flat = shape[1:] == (1, 1)  # logits, also where the last row is a pool
         self.aux = nn.ModuleDict({a.at: _chain(a.ops, at[a.at], network, f"auxiliary head {a.at}")[0]
                                   for a in network.aux})
+        self.frozen: tuple[str, ...] = ()
+
+    def freeze(self, but: Sequence[str]) -> None:
+        """From now on all rows but these, and all auxiliary heads, keep their weights and their statistics: in training
+        they work as in evaluation."""
+        self.frozen = (*(row for row in self.rows if row not in but), "aux")
+        for name in self.frozen:
+            self.get_submodule(name).eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Net:
+        super().train(mode)
+        for name in self.frozen:
+            self.get_submodule(name).eval()
+        return self
+
+    def classifiers(self) -> list[nn.Module]:
+        """The last layer with weights of every head, the main one first: those that know how many classes there are."""
+        chains = [[getattr(self, row) for row in self.rows], *(list(head) for head in self.aux.values())]  # type: ignore[call-overload]
+        last = [[m for m in chain if isinstance(m, (layers.Conv, layers.Linear))][-1:] for chain in chains]
+        return [m for found in last for m in found]
 
     def forward(self, x: Tensor) -> Any:
         if self.training:
@@ -94,9 +114,7 @@ def build(network: Network) -> Net:
     """
     cost.costs(network, None, aux=True)
     net = Net(network)
-    chains = [[getattr(net, row) for row in net.rows], *(list(head) for head in net.aux.values())]  # type: ignore[call-overload]
-    last = [[m for m in chain if isinstance(m, (layers.Conv, layers.Linear))][-1:] for chain in chains]
-    init.initialise(net, network.init, [m for found in last for m in found])
+    init.initialise(net, network.init, net.classifiers())
     return net
 
 

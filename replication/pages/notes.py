@@ -29,6 +29,7 @@ class Note:
 
 ROWS = ("googlenet_row_by_row", "GoogLeNet, row by row")
 HEADS = ("aux_heads", "Do auxiliary heads help?")
+FINE = ("fine_tuning", "How much must be trained again for other classes?")
 PRICE = ("network_in_network", "Network in Network and the price of a convolution")
 CODE = ("differences", "Differences")
 
@@ -61,7 +62,7 @@ def notes() -> tuple[Note, ...]:
              "As in the paper. What is often left out: the heads pool 5×5 with stride 3 first, and weigh 0.3.", RIGHT,
              ("V1-04a", "V1-20", "V1-21", "V1-26"), ROWS),
         Note("S1-2", "The extra linear layer eases fine-tuning.", "The paper says convenience, and no major effect.",
-             OPEN, ("V1-22",)),
+             OPEN, ("V1-22", "V1-22b"), FINE),
         Note("S1-3", "The network's receptive field is 224×224.",
              "224×224 is the size of the input, though the paper uses the word.", HALF, (), ROWS),
         Note("S1-4", "1×1 convolutions cover units that correlate nearby, and larger ones take over with depth.",

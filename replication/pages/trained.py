@@ -49,6 +49,10 @@ CLAIMS = (
     Claim("V1-22", "The extra linear layer after the average has no major effect.", "V1 §5", "no major effect",
           "error of averaged class maps (NIN) less error with the linear layer; BN", "points", (-SMALL, SMALL),
           "v1.head", Difference({**AVERAGE, "head": "nin"}, AVERAGE)),
+    Claim("V1-22b", "With the linear layer, networks are easily adapted to other label sets.", "V1 §5", "no number",
+          "error of a network trained on other classes, its last layer alone trained again, less error of one trained "
+          "from the start, after equally many steps; BN", "points", (-INF, SMALL), "fine",
+          Difference({"length": "4", "trained": "last"}, {"length": "4", "trained": "scratch"})),
     # -- auxiliary heads
     Claim("V1-23a", "Auxiliary heads raise the gradient that reaches the early layers (published network).",
           "V1 §5", "no number", "gradient norm at conv1 before training, all heads over the main one; LRN, Caffe's "

@@ -106,7 +106,9 @@ class Recipe:
     """How it is trained. `warmup` is the fraction of all steps over which the rate rises from zero. `clip` as a number
     is the largest norm of the whole gradient; V3 §8 clips at 2.0 and does not say whether norm or value. `init_seed`
     draws the initial weights, `order_seed` the order of the images, their augmentation and what dropout drops: by
-    default both are the run's seed."""
+    default both are the run's seed. `start`: the weights, but for those of every head's last layer, are those with
+    which the run of another experiment ended, of the same seed or of `init_seed`. `trained` are the rows that learn;
+    all others keep their weights and statistics and work as in evaluation. Where it is None, all learn."""
     epochs: int
     batch: int
     lr: float
@@ -121,6 +123,8 @@ class Recipe:
     average: Average | None = None
     init_seed: int | None = None
     order_seed: int | None = None
+    start: Experiment | None = None
+    trained: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -140,8 +144,14 @@ def address(experiment: Experiment, seed: int) -> str:
     return files.digest(record(experiment, seed))
 
 
+def start(experiment: Experiment, seed: int) -> tuple[Experiment, int] | None:
+    """The experiment and the seed of the run that a run starts from, if it does."""
+    recipe = experiment.recipe
+    return None if recipe.start is None else (recipe.start, seed if recipe.init_seed is None else recipe.init_seed)
+
+
 def work(experiment: Experiment) -> float:
-    """Multiply-adds of a run (`cost.whole_run`); the data set is resolved."""
+    """Multiply-adds of a run (`cost.whole_run`), as if all of it were trained; the data set is resolved."""
     data = experiment.data
     return whole_run(multiply_adds(experiment.network), experiment.recipe.epochs, data.train_images or 0,
                      data.val_images or 0)

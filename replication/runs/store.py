@@ -55,12 +55,12 @@ def logits(address: str, views: int = 1) -> Path:
     return paths.mine() / "logits" / f"{address}.{views}.npz"
 
 
-def find(address: str) -> Run | None:
-    """The finished run, yours before the published one, or None.
+def find(address: str, own: bool = False) -> Run | None:
+    """The finished run, yours before the published one, or None; with `own` yours alone.
 
     Raises BadInput for a run that is there and cannot be trusted: truncated, foreign, or of a newer format.
     """
-    for store in paths.stores():
+    for store in (paths.mine(),) if own else paths.stores():
         if (folder(address, store) / "summary.json").exists():
             return read(folder(address, store))
     return None

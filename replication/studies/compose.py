@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from replication.data import registry as sets_of_data
@@ -46,6 +46,13 @@ class SameCost:
     arm's overrides, as near as multiples of eight channels allow."""
 
 
+@dataclass(frozen=True)
+class Trained:
+    """For recipe.start: what the network is trained to under the setting with these overrides alone. Those of its study
+    and arm do not hold for it, and of the setting's `set` only those of the network do."""
+    sets: Mapping[str, Any]
+
+
 def compose(network: str, setting: Setting, *layers: Mapping[str, Any]) -> Experiment:
     """What a network is trained to under a setting, each layer overriding fields of those before it.
 
@@ -73,6 +80,9 @@ def compose(network: str, setting: Setting, *layers: Mapping[str, Any]) -> Exper
     if side > data.resolution:
         raise BadInput(f"crop={side} is larger than the images' {data.resolution} px: use a smaller crop.")
     table = _network(name, setting, data, side, asked["network"])
+    if isinstance(start := asked["recipe"].get("start"), Trained):
+        of_network = {path: value for path, value in setting.set.items() if path.startswith("network.")}
+        asked["recipe"]["start"] = compose(name, replace(setting, set=of_network), start.sets)
     return Experiment(table, data, _recipe(setting, table, data, side, asked["recipe"]))
 
 
@@ -150,11 +160,23 @@ def _recipe(setting: Setting, table: Network, data: Data, side: int, asked: dict
         if field == "augment":
             own[field] = tuple(_augmentation(part, data, side) for part in listed(value))
             continue
-        own[field] = read(value)
+        own[field] = read(value) if field != "trained" or value is None else _rows(table, listed(value))
         _fits(field, own[field])
     if own["precision"] not in ("fp32", "bf16"):
         raise unknown("recipe.precision", own["precision"], ("fp32", "bf16"))
     return Recipe(**own)
+
+
+def _rows(table: Network, named: tuple[str, ...]) -> tuple[str, ...]:
+    """The rows that are to learn. Raises BadInput for one that the network has not, and where none has weights."""
+    known = {row: of.parameters for head, row, of in cost.costs(table, None, aux=False)}
+    for row in named:
+        if row not in known:
+            raise unknown("row in recipe.trained", row, known)
+    if not any(known[row] for row in named):
+        raise BadInput(f"recipe.trained={named!r}: these rows have no weights, so that nothing would learn; name one "
+                       f"that has, the last of which is {[row for row in known if known[row]][-1]}.")
+    return named
 
 
 def usual(data: Data, side: int) -> tuple[Augmentation, ...]:

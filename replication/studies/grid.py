@@ -16,7 +16,7 @@ from replication.errors import unknown
 from replication.models.mixtures import MIXES
 from replication.models.ops import BatchNorm, CaffeXavier, He, TruncatedNormal
 from replication.runs.experiments import Average, Experiment, Poly, RMSProp, Step, TorchRMSProp
-from replication.studies.compose import AtLeast, SameCost, Times, compose
+from replication.studies.compose import AtLeast, SameCost, Times, Trained, compose
 from replication.studies.setting import Setting
 
 
@@ -134,6 +134,14 @@ STUDIES = {study.name: study for study in (
         "own": Arm("each its own"), "same": Arm("all the same", {"recipe.init_seed": 0}),
         "wider": Arm("each its own, half as wide again", {"network.width": Times(1.5)})}},
           {**BN, "recipe.augment": ("area", "flip")}),
+    Study("fine", "How much of a trained network must be trained again for other classes?", "googlenet", {
+        "length": {"1": Arm("1 epoch", {"recipe.epochs": 1}), "4": Arm("4 epochs", {"recipe.epochs": 4})},
+        "trained": {
+            "scratch": Arm("all, from the start"),
+            "last": Arm("the last layer", {"recipe.start": Trained(BN), "recipe.trained": ("dropout", "linear")}),
+            "all": Arm("all of it again", {"recipe.start": Trained(BN)})}},
+          {**BN, "network.aux": (), "data.name": "digits", "data.classes": None, "data.train_images": None,
+           "data.val_images": None}),
     Study("precision", "Do bf16 and fp32 give the same verdict?", "googlenet", {
         "precision": each("recipe.precision", "bf16", "fp32"), "head": each("network.head", "average", "fc")}, BN),
     Study("seeds", "What of a seed matters?", "googlenet", {"varied": {

@@ -6,6 +6,16 @@ from replication.runs import experiments, store
 Job = tuple[str, experiments.Experiment, int]  # what to call it, what it is, its seed
 
 
+def starts(jobs: list[Job]) -> list[Job]:
+    """The runs that others start from and whose weights are not here, each once."""
+    found: dict[str, Job] = {}
+    for name, experiment, seed in jobs:
+        of = experiments.start(experiment, seed)
+        if of is not None and not store.weights(address := experiments.address(*of)).exists():
+            found.setdefault(address, (f"what {name} starts from", *of))
+    return list(found.values())
+
+
 def total_images(experiment: experiments.Experiment) -> int:
     """Images a run will see, for the bar; one at least, so that a look at an untrained network counts too."""
     return max(1, experiment.recipe.epochs * (experiment.data.train_images or 1))

@@ -94,7 +94,7 @@ def _one(name: str, experiment: experiments.Experiment, seed: int, stop: Callabl
     from replication.training.loop import train as train_one
     address, first = experiments.address(experiment, seed), distributed.rank() == 0
     with store.lease(address, wait=False) if first else nullcontext(True) as held:
-        run, free = distributed.told(lambda: (store.find(address), held))
+        run, free = distributed.told(lambda: (store.find(address, own=True), held))
         if run is not None or not free:
             return run
         with tqdm(total=total_images(experiment), desc=name, unit=" images", unit_scale=True, file=sys.stdout,

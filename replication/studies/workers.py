@@ -30,7 +30,7 @@ from replication.models import cost
 from replication.provenance import cores
 from replication.runs import experiments, store
 from replication.studies import estimate, torchrun
-from replication.studies.queue import Job, line, total_images
+from replication.studies.queue import Job, line, starts, total_images
 from replication.training import distributed
 
 START = 15.0   # seconds until a new process takes its first step: imports, images, the look at the untrained network
@@ -55,11 +55,17 @@ def train(jobs: list[Job], until: float = math.inf, asked: Callable[[], bool] = 
     shortly before `until` (by time.monotonic) with checkpoints of those that are not. Once `asked` says yes, it ends
     the same way with KeyboardInterrupt.
 
-    A run that another process is training is waited for. Raises BadInput, with all other work kept, when a run cannot
-    be trained, a worker is killed, or `until` is too near for anything to be worth its start. A run too large for the
-    device's memory, or that failed otherwise (RuntimeError), does not end the others; that comes last.
+    A run that another process is training is waited for. What runs start from is trained before all of them where its
+    weights are not here, though it be published: weights stay on the machine that trained. Raises BadInput, with all
+    other work kept, when a run cannot be trained, a worker is killed, or `until` is too near for anything to be worth
+    its start. A run too large for the device's memory, or that failed otherwise (RuntimeError), does not end the
+    others; that comes last.
     Where several processes train each run together (`distributed`), it is for `torchrun` to do.
     """
+    if first := starts(jobs):
+        train(first, until, asked)
+        if until - time.monotonic() < START + USEFUL + MARGIN:  # it took the time there was
+            return
     if distributed.world() > 1:
         return torchrun.train(jobs, until - MARGIN, asked)
     if not jobs:
@@ -225,10 +231,11 @@ class _Board:
 
 
 def _tried(jobs: list[Job]) -> experiments.Experiment | None:
-    """What workers measure a CPU with: the first run that trains, where there is more than one to foretell. Of a GPU
-    nothing is known before its steps are compiled and recorded."""
+    """What workers measure a CPU with: the first run that trains, from weights of its own, where there is more than one
+    to foretell. Of a GPU nothing is known before its steps are compiled and recorded."""
     from replication.training.device import device
-    trained = [experiment for _, experiment, _ in jobs if experiment.recipe.epochs]
+    trained = [experiment for _, experiment, _ in jobs
+               if experiment.recipe.epochs and experiment.recipe.start is None]
     return trained[0] if len(trained) > 1 and device() == "cpu" else None
 
 
@@ -385,7 +392,7 @@ def _one(job: Job, tell: Callable[[Any], None], until: float, asked: Callable[[]
     with store.lease(address, wait=until == math.inf) as free:
         if not free:
             raise loop.Stopped  # time is better spent on the next
-        done = store.find(address)
+        done = store.find(address, own=True)
         if done is None:
             done = yield from loop.steps(experiment, seed, tell, lambda: asked() or time.monotonic() > until)
         return done

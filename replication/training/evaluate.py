@@ -65,7 +65,7 @@ def first_gradient(network: nn.Module, images: Tensor, labels: Tensor, recipe: R
     for module in probe.modules():
         if isinstance(module, nn.Dropout):
             module.eval()
-    first = next(p for p in probe.parameters() if p.ndim == 4)
+    first = next(p for p in probe.parameters() if p.ndim == 4).requires_grad_()  # also where it learns nothing
     main, aux = loss(probe(images), labels, recipe)
     of_main = torch.autograd.grad(main, first, retain_graph=True)[0]
     of_aux = torch.autograd.grad(aux, first)[0] if aux.requires_grad else torch.zeros_like(of_main)

@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -39,6 +39,7 @@ from replication.training import (
     evaluate,
     lanes,
     logits,
+    members,
     optim,
     views,
 )
@@ -247,7 +248,7 @@ def _begin(experiment: experiments.Experiment, seed: int, which: frozenset[str] 
            ) -> tuple[Fabric, Loaded, Net, nn.Module, torch.optim.Optimizer]:
     """What a run needs on its device: the images, the network as it is and as Fabric wraps it, the optimiser.
 
-    Raises BadInput for bf16 on a GPU that has none.
+    Raises BadInput for bf16 on a GPU that has none, and where the weights that the run starts from are not here.
     """
     if experiment.recipe.precision == "bf16" and device() == "cuda" and not torch.cuda.is_bf16_supported(
             including_emulation=False):
@@ -255,9 +256,14 @@ def _begin(experiment: experiments.Experiment, seed: int, which: frozenset[str] 
                        f"profile.")
     fabric = distributed.fabric(device(), PRECISION[experiment.recipe.precision])
     data = _to(load(experiment.data), fabric.device)
-    start = experiment.recipe.init_seed
-    torch.manual_seed(stream(seed if start is None else start, "init"))
-    bare = build(experiment.network).to(fabric.device).to(memory_format=torch.channels_last)
+    first = experiment.recipe.init_seed
+    torch.manual_seed(stream(seed if first is None else first, "init"))
+    bare = build(experiment.network)
+    if (start := experiments.start(experiment, seed)) is not None:
+        members.begin(bare, members.network(*start))
+    if experiment.recipe.trained is not None:
+        bare.freeze(experiment.recipe.trained)
+    bare = bare.to(fabric.device).to(memory_format=torch.channels_last)
     accelerate.prepare(bare, which)
     network, optimiser = fabric.setup(bare, optim.optimiser(bare, experiment.recipe))
     return fabric, data, bare, network, optimiser
@@ -266,12 +272,13 @@ def _begin(experiment: experiments.Experiment, seed: int, which: frozenset[str] 
 def too_large(experiment: experiments.Experiment, problem: BaseException) -> BadInput:
     """What to say of a run that ran out of the device's memory: which part of its batch fits, found by trying."""
     batch = asked = experiment.recipe.batch
+    alone = replace(experiment, recipe=replace(experiment.recipe, start=None))  # as large, whatever it starts from
     while batch := batch // 2:
         if problem.__traceback__ is not None:
             traceback.clear_frames(problem.__traceback__)  # they hold the tensors of the attempt
         torch.cuda.empty_cache()
         try:
-            fabric, data, _, network, optimiser = _begin(experiment, 0)
+            fabric, data, _, network, optimiser = _begin(alone, 0)
             images = data.train.images[:batch].to(fabric.device)
             step(fabric, network, optimiser, augment(images, experiment.recipe.augment), data.train.labels[:batch],
                  experiment.recipe)

@@ -26,6 +26,22 @@ def network(experiment: experiments.Experiment, seed: int) -> Net:
     return found.eval()
 
 
+def begin(network: Net, trained: Net) -> None:
+    """Gives a network the weights and statistics of a trained one, but for every head's last layer, whose classes may
+    be others. Raises BadInput where the trained one has no such weights."""
+    last = set(network.classifiers())
+    own = {f"{name}.{part}" for name, module in network.named_modules() if module in last
+           for part in module.state_dict()}
+    wanted = {name: value for name, value in network.state_dict().items() if name not in own}
+    held = trained.state_dict()
+    for name, value in wanted.items():
+        if name not in held or held[name].shape != value.shape:
+            there = f"are {tuple(held[name].shape)}" if name in held else "are not"
+            raise BadInput(f"{network.network.name} cannot start from the weights of {trained.network.name}: {name} is "
+                           f"{tuple(value.shape)} here, and there they {there}.")
+    network.load_state_dict({name: held[name] for name in wanted}, strict=False)
+
+
 def member(experiment: experiments.Experiment, seed: int, number: int = 1) -> logits.Scores:
     """What a finished run says of its validation images over 1, 2, 10, 12 or 144 views (views.of_network): read where
     it is kept, else made from the run's weights and kept. Raises BadInput as `network` does."""

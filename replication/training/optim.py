@@ -59,7 +59,8 @@ def set_rate(optimiser: torch.optim.Optimizer, value: float | Tensor) -> None:
 
 # -- the optimiser ------------------------------------------------------------------------------------------------
 def optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """What `recipe.optimiser` names, over the parameters in groups of one weight decay and one factor of the rate.
+    """What `recipe.optimiser` names, over the parameters that learn, in groups of one weight decay and one factor
+    of the rate.
 
     Raises BadInput for a `decays` that is not known.
     """
@@ -82,8 +83,8 @@ def _groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         raise unknown("choice of what decays", value.decays, (None, "all"))
     biases = {id(module.bias) for module in network.modules()
               if getattr(module, "bias", None) is not None and not isinstance(module, _BatchNorm)}
-    kernels = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
+    kernels = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+    others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": kernels, "weight_decay": value.weight_decay},
                                     {"params": others, "weight_decay": value.weight_decay if value.decays else 0.0}]
     if value.bias_rate is not None:

@@ -1,4 +1,4 @@
-"""The four pages of the ablations: every claim of their studies has its place, and none needs a run to be shown."""
+"""The five pages of the ablations: every claim of their studies has its place, and none needs a run to be shown."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from replication.pages import (
     average_pooling,
     counted,
     findings,
+    fine_tuning,
     how_it_is_trained,
     modules,
 )
@@ -27,7 +28,7 @@ from replication.studies.study import Cell
 
 STUDIES = {average_pooling: ("v1.head", "v1.ablation"), modules: ("v1.module", "v1.mix"),
            aux_heads: ("v1.aux", "v1.gradient", "v1.weight", "v1.ablation"),
-           how_it_is_trained: how_it_is_trained.STUDIES}
+           fine_tuning: ("fine",), how_it_is_trained: how_it_is_trained.STUDIES}
 
 
 @pytest.mark.parametrize("page", STUDIES)
