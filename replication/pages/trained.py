@@ -193,7 +193,7 @@ CLAIMS = (
           Difference({"step": "7x7"}, {"step": "bn-aux"})),
     Claim("V3-27", "Averaged weights are better for evaluation than the last ones.", "V3 §8", "no number",
           "error of the last weights less error of the average; Inception V3, the rate lowered by 6 % every 2 epochs",
-          "points", (0, INF), "v3.recipe", Difference({"part": "steps"}, {"part": "steps, average"})),
+          "points", (0, INF), "v3.recipe", Difference({"part": "steps"}, {"part": "steps average"})),
     Claim("V3-31b", "Three 3×3 in place of the first 7×7 lower the top-1 error.", "V3 Table 3", "1.2 points",
           "error with the 7×7 less error with the three, all else as in Table 3", "points", (0, INF), "v3.ladder",
           Difference({"step": "smoothing"}, {"step": "7x7"})),

@@ -170,7 +170,7 @@ STUDIES = {study.name: study for study in (
         "smoothing": Arm("label smoothing", {"recipe.label_smoothing": 0.1}),
         "average": Arm("average of weights", {"recipe.average": Average()}),
         "steps": Arm("−6 % every 2 epochs", {"recipe.schedule": Step(0.94, 2)}),
-        "steps, average": Arm("the same, average of weights", {"recipe.schedule": Step(0.94, 2),
+        "steps average": Arm("the same, average of weights", {"recipe.schedule": Step(0.94, 2),
                                                                "recipe.average": Average()}),
         "area": Arm("area crops", {"recipe.augment": ("area", "flip")})}}, V3_SIDE),
     Study("v3.heads", "Where should an auxiliary head be, and what should be in it?", "inception_v3", {"heads": {
@@ -185,7 +185,7 @@ STUDIES = {study.name: study for study in (
         "5x5": Arm("5×5", GOOGLENET_BN),
         **{key: Arm(f"two 3×3, {words} between", {"network.middle": key}) for key, words in (
             ("root", "the geometric mean"), ("full", "as many as they give"), ("reduce", "as many as they get"))},
-        **{f"{key}, equal cost": Arm(f"{words}, equally costly", {"network.middle": key, **ALIKE}) for key, words in (
+        **{f"{key} equal": Arm(f"{words}, equally costly", {"network.middle": key, **ALIKE}) for key, words in (
             ("full", "as many as they give"), ("reduce", "as many as they get"))},
         "linear": Arm("no ReLU between the two", {"network.linear": ("middle",)}),
         "linear reductions": Arm("no ReLU after the 1×1", {"network.linear": ("reduce",)})}}),
@@ -206,8 +206,8 @@ STUDIES = {study.name: study for study in (
         "naive": Arm("half the side, the same network", {"data.resolution": Times(0.5)})}}, BN),
     Study("v3.reduction", "Does the way in which the grid shrinks matter?", "inception_v3", {"reduction": {
         **each("network.reduction", "parallel", "pool first", "convolution first"),
-        "pool first, equal cost": Arm("pool first, equally costly", {"network.reduction": "pool first", **ALIKE}),
-        "convolution first, equal cost": Arm("convolution first, equally costly", {
+        "pool first equal": Arm("pool first, equally costly", {"network.reduction": "pool first", **ALIKE}),
+        "convolution first equal": Arm("convolution first, equally costly", {
             "network.reduction": "convolution first", **ALIKE})}}, V3_SIDE),
     Study("v3.smoothing", "What does label smoothing change?", "googlenet",
           {"smoothing": each("recipe.label_smoothing", 0.0, 0.05, 0.1, 0.2)}, BN),

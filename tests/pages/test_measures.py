@@ -224,7 +224,7 @@ def test_heads_that_lower_the_error_by_a_known_gain(name: str, gain: float, expe
     ("V3-02", {"reduction": "pool first"}, {"reduction": "parallel"}), ("V3-17", {"step": "7x7"}, {"step": "bn-aux"}),
     ("V3-22", {"smoothing": "0"}, {"smoothing": "0.1"}),
     ("V3-25", {"optimiser": "sgd", "rate": "1"}, {"optimiser": "rmsprop", "rate": "1"}),
-    ("V3-27", {"part": "steps"}, {"part": "steps, average"}), ("V3-31b", {"step": "smoothing"}, {"step": "7x7"}),
+    ("V3-27", {"part": "steps"}, {"part": "steps average"}), ("V3-31b", {"step": "smoothing"}, {"step": "7x7"}),
     ("V3-32", {"step": "v2"}, {"step": "bn-aux"}),
     ("V3-32b", {"network": "googlenet"}, {"network": "bn-inception"}),
     ("V3-32c", {"network": "bn-inception"}, {"network": "v2"}),
