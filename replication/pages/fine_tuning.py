@@ -57,7 +57,7 @@ def numbers(grid: Grid) -> dict[str, Any]:
     table = arms(grid)
     error = {length: {row.trained: html.fixed(row["top-1 error, %"], 1) if row.seeds else NONE
                       for _, row in part.iterrows()} for length, part in table.groupby("length", sort=False)}
-    length = list(error)[-1]
+    length = list(grid.study.factors["length"])[-1]
     last = finals.experiment(grid, length=length, trained="last")
     whole = cost.parameters(last.network)
     start = last.recipe.start
