@@ -72,7 +72,8 @@ def test_both_sides_of_the_identity_are_torch_s() -> None:
 
 def finish(cell: Cell, **summary: Any) -> None:
     store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [{"epoch": 1.0, "val_error": 0.5}],
-                 {"status": "done", "val_error": 0.5, "ece": 0.1, "nll": 0.5, "logit_gap": 9.0, **summary}, {"seconds": 1.0, "device": "CPU"})
+                 {"status": "done", "val_error": 0.5, "ece": 0.1, "nll": 0.5, "logit_gap": 9.0, **summary},
+                 {"seconds": 1.0, "device": "CPU"})
 
 
 def test_a_line_a_share_with_student_s_interval(out: Path) -> None:
