@@ -76,7 +76,7 @@ def trained(tiny: str, errors: dict[tuple[str, str], list[float]]) -> study.Grid
     for cell in grid.cells:
         found = errors.get((cell.keys["precision"], cell.keys["head"]), [])
         if cell.seed < len(found):
-            end = {"epoch": 1.0, "val_error": found[cell.seed], "logit_gap": 1.0}
+            end = {"epoch": 1.0, "val_error": found[cell.seed], "logit_gap": 1.0, "ece": 0.1}
             store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [end], {
                 "status": "done", **end, "val_images": 20, "multiply_adds": 1}, {
                     "utc": "2026-01-01", "device": "NVIDIA X", "commit": "abc", "seconds": 1.0, "images_per_s": 1.0,

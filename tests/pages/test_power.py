@@ -122,7 +122,7 @@ def made(name: str, errors: dict[tuple[str, ...], list[float]], part: str | None
             history = [{"epoch": float(epoch), "val_error": known[0], "grad_total": 2.0 + cell.seed % 2,
                         "grad_main": 1.0} for epoch in range(cell.experiment.recipe.epochs + 1)]
             summary = {"status": "done", "epoch": 3, "val_error": known[0], "train_error": 0.0, "logit_gap": 5.0,
-                       "val_images": 200, "multiply_adds": 10 ** 6}
+                       "ece": 0.1, "val_images": 200, "multiply_adds": 10 ** 6}
             where = {"utc": "2026-01-01", "device": "CPU", "processor": "here", "seconds": 1.0, "images_per_s": 100.0}
             store.commit(cell.address, experiments.record(cell.experiment, cell.seed), history, summary, where)
     return of
