@@ -51,6 +51,7 @@ from replication.runs.experiments import (
     Recipe,
     RMSProp,
     Step,
+    TorchRMSProp,
 )
 from replication.studies import grid
 from replication.studies.compose import compose
@@ -123,7 +124,7 @@ def test_every_field_of_an_experiment_is_in_its_address() -> None:
 def test_the_walk_above_saw_the_whole_vocabulary() -> None:
     known = {value for module in (ops, spec, experiments) for value in vars(module).values()
              if isinstance(value, type) and dataclasses.is_dataclass(value)}
-    assert known - classes(CONTENTS) == {Constant, Poly, Cosine, OneCycle, SGD, He, TruncatedNormal}
+    assert known - classes(CONTENTS) == {Constant, Poly, Cosine, OneCycle, SGD, TorchRMSProp, He, TruncatedNormal}
 
 
 @pytest.mark.parametrize(("field", "parts"), [("schedule", ALTERNATIVES[0]), ("init", ALTERNATIVES[1])])
