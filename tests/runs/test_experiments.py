@@ -203,8 +203,8 @@ def test_addresses_are_the_same_in_every_process_and_on_every_machine(python: An
     assert said[0].stdout == said[1].stdout
     found = json.loads(said[0].stdout.replace("'", '"'))
     # in the order of the grid: one network, how to train, the first paper, batch normalisation, the second paper
-    assert len(found) == 2 * (1 + 18 + 9 + 12 + 2 + 6 + 8 + 12 + 18 + 4 + 3 + 7 + 6 + 4 + 3 + 4 + 3 + 6 + 2 + 5 + 1 + 5
-                              + 3 + 4 + 2 + 3)
+    assert len(found) == 2 * (1 + 18 + 9 + 12 + 2 + 6 + 8 + 12 + 18 + 4 + 3 + 7 + 6 + 4 + 3 + 6 + 4 + 3 + 6 + 2 + 5 + 1
+                              + 5 + 3 + 4 + 2 + 3)
     # The one network has a name of its own. Fourteen studies have the batch-normalised network with both heads, six the
     # published one; the fully connected head stands in four, and in two each: no dropout, no heads, naive modules,
     # RMSProp, area crops, v3.recipe's SGD as v3.reduction's first, and the published network at 0.02 without clipping.
