@@ -126,7 +126,7 @@ CLAIMS = (
     Claim("V3-24", "Label smoothing keeps the largest logit from running away from the others.", "V3 §7", "no number",
           "mean distance of the largest logit from the mean of the others, without over with it; GoogLeNet-BN", "×",
           (1, INF), "v3.smoothing", Ratio({"smoothing": "0"}, {"smoothing": "0.1"}, final("logit_gap", 1))),
-    # Written after its first runs had been published: its region is the weakest that the sentence allows.
+    # Written after its first runs had been published and looked at: its region is the weakest that the sentence allows.
     Claim("V3-24b", "Label smoothing keeps the network from being too confident about its predictions.", "V3 §7",
           "no number", "expected calibration error without less with 0.1, on validation images; GoogLeNet-BN", "points",
           (0, INF), "v3.smoothing", Difference({"smoothing": "0"}, {"smoothing": "0.1"}, final("ece"))),
