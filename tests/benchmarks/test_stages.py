@@ -203,7 +203,7 @@ def test_what_does_not_work_is_left_out(monkeypatch: pytest.MonkeyPatch, out: Pa
 
 def _leaves_a_child(until: float, asked: Callable[[], bool]) -> str:
     if not os.fork():  # as a loader's processes, which are open to whoever is told
-        time.sleep(20)
+        time.sleep(120)
     os._exit(3)
 
 
@@ -211,7 +211,7 @@ def test_what_a_stage_left_behind_is_not_waited_for() -> None:
     stage = stages.Stage("one", 1.0)
     stages._stage(stage, _leaves_a_child, time.monotonic() + 100, lambda: False, lambda: None)
     assert stage.status == "failed: its process ended with status 3"
-    assert stage.seconds < 15
+    assert stage.seconds < 100  # a busy machine takes 20 to begin it
 
 
 @pytest.mark.parametrize("content", [
