@@ -39,14 +39,14 @@ def test_seeds_and_epochs_that_differ_are_a_span(out: Path) -> None:
 
 
 def test_seeds_that_a_budget_left_out_are_told(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of three smoothings with three seeds each, none of one and two of another."""
+    """Of four smoothings with three seeds each, none of two and two of another."""
     monkeypatch.setenv("REPLICATION_TRAIN", "none")
     grid = study.study("v3.smoothing", **{**SMALL, "seeds": 3})
     put(study.only([grid], {"smoothing": ("0", "0.1")})[0], lambda cell: 0.2)
     shutil.rmtree(store.folder(grid.cells[-2].address))
     monkeypatch.setattr(study, "_as_profiled", lambda *_: grid)
     assert finals.protocol(study.asked("v3.smoothing", "cpu"))["seeds"] == "0 to 3 of 3 seeds"
-    put(study.only([grid], {"smoothing": ("0.2",)})[0], lambda cell: 0.2)
+    put(study.only([grid], {"smoothing": ("0.05", "0.2")})[0], lambda cell: 0.2)
     assert finals.protocol(study.asked("v3.smoothing", "cpu"))["seeds"] == "2 to 3 of 3 seeds"
 
 
