@@ -128,6 +128,16 @@ def brief(problem: Exception) -> str:
     return f"{type(problem).__name__}: {text}"
 
 
+def runtime(file: Path, threads: int) -> Callable[[Any], Any]:
+    """An exported network in onnxruntime on so many threads: what it answers to images, an array. Raises ImportError
+    where that is not installed."""
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(None, {"images": images})[0]
+
+
 def spread(name: str, values: list[float]) -> dict[str, float]:
     return {name: statistics.median(values), f"{name}_low": min(values), f"{name}_high": max(values)}
 

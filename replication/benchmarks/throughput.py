@@ -474,28 +474,24 @@ def _tricks(entry: Entry) -> frozenset[str]:
     return found if entry.phase == "train" else found & {"fold", "memory"}
 
 
+def _openvino(file: Path, shape: list[int], threads: int) -> Callable[[Any], Any]:
+    import openvino
+    model = openvino.Core().read_model(str(file))
+    model.reshape(shape)
+    compiled = openvino.Core().compile_model(model, "CPU", {
+        "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"})
+    return lambda images: compiled([images])[0]
+
+
 def exported(entry: Entry, images: Tensor, folder: Path,
              watch: Callable[[Any], None] = lambda logits: None) -> harness.Program:
     """Our network as an ONNX file, run by another runtime on as many threads as torch has, on the same views."""
     size, threads = entry.size, torch.get_num_threads()
     file = onnx.save(build(entry.table), folder / "network.onnx", size.resolution)
     if entry.variant == "onnxruntime":
-        import onnxruntime
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-
-        def answer(views: Any) -> Any:
-            return session.run(None, {"images": views})[0]
+        answer = harness.runtime(file, threads)
     else:
-        import openvino
-        model = openvino.Core().read_model(str(file))
-        model.reshape([size.batch, *cost.input_shape(entry.table, size.resolution)])
-        compiled = openvino.Core().compile_model(model, "CPU", {
-            "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"})
-
-        def answer(views: Any) -> Any:
-            return compiled([views])[0]
+        answer = _openvino(file, [size.batch, *cost.input_shape(entry.table, size.resolution)], threads)
 
     def views(n: int) -> Iterator[tuple[Tensor, Tensor]]:
         for i in range(n):

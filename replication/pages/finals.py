@@ -71,11 +71,12 @@ def costs(grid: Grid) -> pd.DataFrame:
     return table.assign(**{"off, %": 100 * (table["multiply-adds"] / table["multiply-adds"].iloc[0] - 1)})
 
 
-def on(grid: Grid) -> str:
-    """The examples of a study in words: "shapes of 40 px, 4,000 to train on and 4,000 to judge"."""
-    data = experiment(grid).data
-    return (f"{data.name} of {data.resolution} px, {data.train_images or 0:,} to train on and {data.val_images or 0:,} "
-            f"to judge")
+def on(grids: Sequence[Grid]) -> dict[str, str]:
+    """The examples of studies in words, by the last part of a study's name: {"ladder": "shapes of 40 px, 4,000 to train
+    on and 4,000 to judge"}."""
+    found = {grid.study.name.split(".")[-1]: experiment(grid).data for grid in grids}
+    return {name: f"{data.name} of {data.resolution} px, {data.train_images or 0:,} to train on and "
+                  f"{data.val_images or 0:,} to judge" for name, data in found.items()}
 
 
 def _seeds(grid: Grid) -> list[tuple[int, int]]:

@@ -20,6 +20,6 @@ def numbers(grids: Sequence[Grid]) -> dict[str, Any]:
     parameters and billions of multiply-adds of V3 as its code and as its paper have it."""
     networks = {"code": inception_v3(aux=()), "paper": inception_v3_paper(aux=())}
     return {**finals.protocol(*grids), "found": findings.found(SECTIONS, grids),
-            "on": {grid.study.name.removeprefix("v3."): finals.on(grid) for grid in grids},
+            "on": finals.on(grids),
             "parameters": {name: cost.parameters(network) / 1e6 for name, network in networks.items()},
             "g": {name: cost.multiply_adds(network) / 1e9 for name, network in networks.items()}}

@@ -9,13 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from replication import paths
 from replication.data import speech
 from replication.data.speech import MIXED, SPEAKERS
 from replication.models import cost
 from replication.pages import finals, findings, html, predictions
 from replication.pages.figures import Nothing
-from replication.pages.speed import Tables, lines_of, ranged
+from replication.pages.speed import Tables, lines_of, ranged, tables_of
 from replication.runs.experiments import Experiment
 from replication.studies.study import Grid
 
@@ -56,9 +55,7 @@ def inputs(grid: Grid, examples: Callable[[Experiment, int, int], Any]) -> Figur
 
 # -- latency ------------------------------------------------------------------------------------------------------
 def latencies() -> Tables:
-    """Every `latency-<processor>.csv`, yours before the published one of the same name."""
-    tables = map(pd.read_csv, paths.tables("latency"))
-    return {str(table.device.iloc[0]): table for table in tables}
+    return tables_of("latency")
 
 
 def latency(tables: Tables) -> html.Html:

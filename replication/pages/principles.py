@@ -18,4 +18,4 @@ def numbers(grids: Sequence[Grid]) -> dict[str, Any]:
     """The numbers and sentences that the page quotes besides its claims."""
     return {**finals.protocol(*grids), "claims_here": len(findings.claims(SECTIONS)),
             "answer": findings.tally(SECTIONS, grids), "found": findings.found(SECTIONS, grids),
-            "on": {grid.study.name.removeprefix("v3."): finals.on(grid) for grid in grids}}
+            "on": finals.on(grids)}

@@ -32,7 +32,7 @@ def stored(kind: str) -> Tables:
 
     Raises BadInput for a file that bench did not write.
     """
-    tables, others = _tables(kind), _tables("roofline" if kind == "bench" else "bench")
+    tables, others = tables_of(kind, read), tables_of("roofline" if kind == "bench" else "bench", read)
     return {device: at_its_best(table, others.get(device)) for device, table in tables.items()}
 
 
@@ -54,8 +54,9 @@ def at_its_best(table: pd.DataFrame, other: pd.DataFrame | None) -> pd.DataFrame
                         bound=np.where(calculates > moves, "arithmetic", "bytes"))
 
 
-def _tables(kind: str) -> Tables:
-    tables = map(read, paths.tables(kind))
+def tables_of(kind: str, reader: Callable[[Path], pd.DataFrame] = pd.read_csv) -> Tables:
+    """Every `<kind>-<processor>.csv`, yours before the published one of the same name."""
+    tables = map(reader, paths.tables(kind))
     return {str(table.device.iloc[0]): table for table in tables}
 
 
@@ -253,9 +254,7 @@ DECODED = 0.9  # of what the decoder does in a plain loop on all cores, images a
 
 
 def streams() -> Tables:
-    """Every `streaming-<processor>.csv`, yours before the published one of the same name."""
-    tables = map(pd.read_csv, paths.tables("streaming"))
-    return {str(table.device.iloc[0]): table for table in tables}
+    return tables_of("streaming")
 
 
 STREAMS = {"decoder, squares": "plain loop, to squares", "folders": "streamed from folders",

@@ -29,8 +29,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A study under one setting. `left` are runs that a budget did not reach, no part of `cells`. `turn`: which seed of
-    the other studies is before its first, under a budget (`missing`)."""
+    """A study under one setting. `left` are runs that a budget did not reach, no part of `cells`. `turn`: under a
+    budget its first seeds come when the other studies have theirs of that number (`missing`)."""
     study: grid.Study
     setting: Setting
     cells: tuple[Cell, ...]

@@ -41,5 +41,5 @@ def test_the_exported_network_says_the_same(tmp_path: Path) -> None:
         calls = latency._calls(tmp_path)
         eager = calls["network"]()
         assert eager.shape == (1, 10)
-        torch.testing.assert_close(torch.from_numpy(calls["exported"]()[0]), eager, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(torch.from_numpy(calls["exported"]()), eager, rtol=1e-3, atol=1e-4)
         assert calls["features"]().shape == (1, 49, 1, 30)

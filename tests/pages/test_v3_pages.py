@@ -36,7 +36,7 @@ def test_without_a_run_everything_is_there_and_says_so(page: ModuleType, out: ob
 
 
 def test_what_the_ladder_is_said_to_bring(out: object) -> None:
-    """Two points from the first rung to the last, half a point a rung; alone, the stem brings nothing."""
+    """Two points from the first rung to the last, half a point a rung."""
     made = {grid.study.name: grid for grid in grids(inception_v3)}
     rungs = list(made["v3.ladder"].study.factors["step"])
     put(made["v3.ladder"], lambda cell: 0.30 - 0.005 * rungs.index(cell.keys["step"]) + 0.0001 * cell.seed)
