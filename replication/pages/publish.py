@@ -49,8 +49,9 @@ def publish(profile: Profile) -> None:
     picture = figures.learning_curves(study.stored("v1.aux", profile.name))
     try:
         for _, here, there in taken:
-            for name in bundle.FILES if not (there / "summary.json").exists() else ():  # the last of which is the commit
-                _copy(here / name, there / name)
+            if not (there / "summary.json").exists():
+                for name in bundle.FILES:  # the last of them is the commit
+                    _copy(here / name, there / name)
         for kind, names in KINDS:
             for path in sorted((paths.mine() / kind).glob(names)):
                 if path.stem != OWN:

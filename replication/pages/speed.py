@@ -67,7 +67,7 @@ def read(path: Path) -> pd.DataFrame:
         if len(table) and {"device", "phase", "precision", "status", "versions", "threads", "matmul_tflops",
                            "copy_gb_per_s"} <= set(table.columns):
             absent = {name: math.nan for name in NORMALISED if name not in table}  # in tables of before
-            table = table.astype({name: float for name in ("threads", "matmul_tflops", "copy_gb_per_s")})
+            table = table.astype(dict.fromkeys(("threads", "matmul_tflops", "copy_gb_per_s"), float))
             runs, width = (table[name].fillna(1) if name in table else 1 for name in ("runs", "width"))
             return table.assign(**absent, runs=runs, width=width).astype({"runs": int, "width": float})
     raise BadInput(f"{path} is no table that bench wrote: delete it and measure again.")

@@ -1,8 +1,9 @@
 """Finished runs as small text files, found by address. No torch: the book and a cluster's head node read them too.
 
 A run's folder `<store>/runs/<address>/` holds `experiment.json` (what was asked, hashed to the address), `history.csv`
-(a line per epoch), `provenance.json` (who, when, on what, and a seal: a digest of all of it) and `summary.json`, written
-last and by rename: its existence is the commit. Whatever lacks it is a run that was begun; its checkpoint lies beside the runs and stays out of git.
+(a line per epoch), `provenance.json` (who, when, on what, and a seal: a digest of all four) and `summary.json`, written
+last and by rename: its existence is the commit. Whatever lacks it is a run that was begun; its checkpoint lies beside
+the runs and stays out of git.
 
 A run that was trained again, on another machine say, has the same address and perhaps another result: its twin. Twins
 lie in stores of their own, `<store>/twins/<label>/`.

@@ -117,8 +117,9 @@ def _decoded(name: str) -> Callable[[Path], None]:
     def read(place: Path) -> None:
         asked = name.replace("…", str(place))
         found = load(resolve(asked, resolution=24))
-        print(tiny.hashlib.sha256(found.train.images.numpy().tobytes() + found.val.images.numpy().tobytes()).hexdigest(),
-              found.train.labels.tolist(), found.val.labels.tolist(), found.classes)
+        images = found.train.images.numpy().tobytes() + found.val.images.numpy().tobytes()
+        labels = found.train.labels.tolist(), found.val.labels.tolist()
+        print(tiny.hashlib.sha256(images).hexdigest(), labels, found.classes)
     return read
 
 

@@ -1,6 +1,7 @@
 """Work in children of this process, which has imported what takes seconds to import: a kill costs no new start."""
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +22,7 @@ from ordeal.report import Result
 from replication.errors import BadInput
 
 LONG = 300.0  # seconds after which something waits without an end
+PR_SET_PDEATHSIG = 1  # prctl.h
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Child:
     """A process that does some work and ends. What it writes goes to two files."""
 
     def __init__(self, work: Callable[[], Any], env: Mapping[str, str] | None = None) -> None:
-        self.written, self.began = (tempfile.TemporaryFile(), tempfile.TemporaryFile()), time.monotonic()
+        self.written = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115 (as long as it lives)
+        self.began = time.monotonic()
         sys.stdout.flush()
         sys.stderr.flush()
         self.pid = os.fork()
@@ -85,6 +88,8 @@ def run(work: Callable[[], Any], env: Mapping[str, str] | None = None, within: f
 def _be(work: Callable[[], Any], env: dict[str, str], written: list[int]) -> None:
     code = 1
     try:
+        with suppress(OSError, AttributeError):  # on Linux a child ends with its parent
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         for number, file in enumerate(written, 1):
             os.dup2(file, number)
         os.environ.update(env)
@@ -101,10 +106,8 @@ def _be(work: Callable[[], Any], env: dict[str, str], written: list[int]) -> Non
         traceback.print_exc()
     finally:
         for stream in (sys.stdout, sys.stderr):
-            try:
+            with suppress(OSError):
                 stream.flush()
-            except OSError:
-                pass
         os._exit(code)
 
 

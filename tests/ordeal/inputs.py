@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-from pathlib import Path
 
 from ordeal import bad, forked, sentence
 from ordeal.report import PASSED, Result, result

@@ -83,7 +83,8 @@ def _case(place: Path, name: str, spoil: Callable[[Path], Any], do: Callable[[Pa
     after = tiny.bits(place)
     begun = f"out/checkpoints/{_address(*BEGUN)}.pt"
     lost = [each for each in before if after.get(each) != before[each] and each != begun]
-    wrong = f"it ends with {ended.code}" if ended.code not in codes else sentence.wrong(ended.said) if ended.said else ""
+    wrong = sentence.wrong(ended.said) if ended.said else ""
+    wrong = wrong if ended.code in codes else f"it ends with {ended.code}"
     return result("newer version", name, wrong or (f"{lost[0]} is lost or changed" if lost else ""),
                   ended.said.strip().replace(str(place), "…")[-500:], ended.seconds)
 

@@ -14,7 +14,6 @@ from ordeal import forked, tiny
 from ordeal.report import Result, result
 from replication import paths
 
-
 CELLS = (
     "from replication.pages import html, metrics\nfrom replication.studies import study",
     "grid = study.single('googlenet', images=40, val_images=20, width=0.125, epochs=12, batch=20, seeds=2).train()",
@@ -81,7 +80,7 @@ def _case(number: int, source: Path, place: Path, seconds: float, wanted: dict[s
         _gone(place)
     again = forked.run(lambda: _execute(source), _env(place))
     wrong = "resuming failed" if again.code else ""
-    left = {name: digest for name, digest in _bits(place).items()}
+    left = _bits(place)
     wrong = wrong or ", ".join(
         [f"{name} is left over" for name in left if name not in wanted]
         + [f"{name} is missing" for name in wanted if name not in left]
