@@ -100,7 +100,8 @@ def works(web: server.Server) -> list[tuple[Work, int]]:
 # -- once, undisturbed ----------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Whole:
-    """What the work leaves, and how many lines and seconds its phase has."""
+    """What has to be there before, what the work leaves, and how many lines and seconds its phase has."""
+    prepared: Path
     bits: dict[str, str]
     lines: int
     seconds: float
@@ -108,10 +109,14 @@ class Whole:
 
 def whole(work: Work, place: Path) -> Whole:
     """Twice: with lines counted, and as fast as it is."""
-    found = {}
+    made, found = place / "prepared", {}
+    made.mkdir(parents=True)
+    ended = forked.run(lambda: work.prepare(made), forked.store_at(made))
+    if ended.code:
+        raise RuntimeError(f"{work.name} cannot be prepared:\n{ended.said}")
     for lines in (True, False):
         here = place / ("lines" if lines else "clock")
-        _prepare(work, here)
+        shutil.copytree(made, here)
 
         def counted(here: Path = here, lines: bool = lines) -> None:
             fuse = Fuse(work.where, lines=lines)
@@ -125,14 +130,7 @@ def whole(work: Work, place: Path) -> Whole:
     left = [tiny.bits(place / name) for name in ("lines", "clock")]
     if left[0] != left[1]:
         raise RuntimeError(f"{work.name} does not repeat undisturbed: {_apart(*left)}")
-    return Whole(left[0], found[True][0], found[False][1])
-
-
-def _prepare(work: Work, place: Path) -> None:
-    place.mkdir(parents=True)
-    ended = forked.run(lambda: work.prepare(place), forked.store_at(place))
-    if ended.code:
-        raise RuntimeError(f"{work.name} cannot be prepared:\n{ended.said}")
+    return Whole(made, left[0], found[True][0], found[False][1])
 
 
 def _do(work: Work, place: Path) -> None:
@@ -173,7 +171,7 @@ def case(work: Work, known: Whole, number: int, place: Path) -> Result:
     for _ in range(TRIES):
         shutil.rmtree(place, ignore_errors=True)
         place.with_suffix(".steps").unlink(missing_ok=True)
-        _prepare(work, place)
+        shutil.copytree(known.prepared, place)
         code = _killed(work, known, share, by_line, place)
         if code == -signal.SIGKILL:
             break

@@ -16,7 +16,7 @@ from replication import paths
 
 CELLS = (
     "from replication.pages import html, metrics\nfrom replication.studies import study",
-    "grid = study.single('googlenet', images=40, val_images=20, width=0.125, epochs=12, batch=20, seeds=2).train()",
+    "grid = study.single('googlenet', images=40, val_images=20, width=0.125, epochs=4, batch=20, seeds=2).train()",
     "html.neat(grid.errors(), 1)",
     "metrics.write_page('tiny', [], [grid], runs=len(grid.summary()))")
 VICTIMS = ("papermill", "the kernel", "what trains")
