@@ -5,6 +5,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -308,3 +309,28 @@ def test_words_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_notebook_shows_it_as_html() -> None:
     shown = verdicts.table("V1")
     assert shown._repr_html_() == str(shown)
+
+
+def test_another_digit_in_a_page_s_numbers_is_noticed(out: Path) -> None:
+    metrics.write_page("tiny", best=0.125)
+    path = out / "metrics" / "tiny.json"
+    assert metrics.read("tiny")["best"] == 0.125  # type: ignore[index]
+    path.write_text(path.read_text(encoding="utf-8").replace("0.125", "0.225"), encoding="utf-8")
+    with pytest.raises(BadInput, match="by its seal: delete it"):
+        metrics.read("tiny")
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "</style><b>"])
+def test_a_name_puts_no_markup_into_a_table(name: str) -> None:
+    shown = html.neat(pd.DataFrame({name: [name, "cow"], "n": [1.5, 2.0]})).to_html()
+    assert shown.count(escape(name)) == 2
+    assert name not in shown
+
+
+def test_a_page_on_a_full_disk_is_one_sentence(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(metrics.files, "write", full)
+    with pytest.raises(BadInput, match="No space left on device.*free some space"):
+        metrics.write_page("tiny")
