@@ -41,6 +41,13 @@ class Net(nn.Module):
                                   for a in network.aux})
         self.frozen: tuple[str, ...] = ()
 
+    def expect(self, scale: ops.Normalise | None) -> None:
+        """From now on the weights get images at this scale (see `ops.expecting`)."""
+        self.network = ops.expecting(self.network, scale)
+        self.rows = tuple(row.name for row in self.network.rows)
+        if scale is not None:
+            self.add_module("scale", layers.Normalise(scale).to(next(self.parameters())))
+
     def freeze(self, but: Sequence[str]) -> None:
         """From now on all rows but these, and all auxiliary heads, keep their weights and their statistics: in training
         they work as in evaluation."""
@@ -158,6 +165,8 @@ def _module(op: Op, shape: cost.Shape, network: Network, where: str) -> nn.Modul
             return nn.AdaptiveAvgPool2d(op.out)
         case ops.LRN():
             return layers.LRN(op, c)
+        case ops.Normalise():
+            return layers.Normalise(op)
         case ops.Dropout():
             return nn.Dropout(op.p)
         case ops.Tanh():

@@ -105,7 +105,7 @@ def step(op: Op, shape: Shape, norm: ops.BatchNorm | None) -> Cost:
             return Cost((c, sides[0], sides[1]), outputs=c * prod(sides), pools=1, blocks=1)
         case ops.AdaptiveAvgPool():
             return Cost((c, op.out, op.out), outputs=c * op.out ** 2, pools=1, blocks=1)
-        case ops.LRN() | ops.Dropout() | ops.Tanh():
+        case ops.LRN() | ops.Normalise() | ops.Dropout() | ops.Tanh():
             return Cost(shape, outputs=prod(shape), blocks=1)
         case ops.Linear():
             weights = prod(shape) * op.out
