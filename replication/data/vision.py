@@ -37,9 +37,9 @@ def imagenette(data: Data) -> ByClass:
     size, name = next(((f"{s}px", f"imagenette2-{s}") for s in (160, 320) if side <= s), ("full", "imagenette2"))
     root = paths.data() / name
     # Some versions of torchvision refuse `download` where the folder is there.
-    found = _fetched(data.name, lambda: _with(
-        name, *datasets.Imagenette._ARCHIVES[size][:2],
-        make=lambda: datasets.Imagenette(paths.data(), size=size, download=not root.exists())))
+    archives = datasets.Imagenette._ARCHIVES
+    found = _fetched(data.name, lambda: _with(name, archives[size][0], archives[size][1], lambda: datasets.Imagenette(
+        paths.data(), size=size, download=not root.exists())))
     listing = folder.read(root)
     return tuple(names[0] for names in found.classes), listing.train, listing.val
 

@@ -86,7 +86,7 @@ def from_torchvision(weights: str | Path | Mapping[str, Any] | nn.Module, transf
         return torchvision_inception_v3(held, build(inception_v3(classes=classes, aux=aux)), scale)
     first = ", ".join(map(repr, list(held)[:2])) or "none"
     raise BadInput(f"These are the weights of neither torchvision's googlenet nor its inception_v3, the two that have "
-                   f"a table here; the first of their {len(held)} names: {first}. Give the state_dict() of one of them.")
+                   f"a table here; the first of their {len(held)} names: {first}. Give the state_dict() of one.")
 
 
 def torchvision_googlenet(weights: Mapping[str, Any], net: Net, scale: Normalise = PUBLISHED) -> Net:

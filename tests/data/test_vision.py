@@ -89,7 +89,7 @@ def test_archives_are_fetched_as_those_of_other_sets(monkeypatch, name, kind, ro
         raise BadInput("cannot be reached")
 
     monkeypatch.setattr(download, "fetch", fetched)
-    with pytest.raises(BadInput, match="^cannot be reached$"):
+    with pytest.raises(BadInput, match=r"^cannot be reached$"):
         load(resolve(name))
     of = getattr(datasets, kind)
     url, md5 = of._ARCHIVES["160px"] if name == "imagenette" else (of.url, of.tgz_md5)
