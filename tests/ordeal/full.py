@@ -12,7 +12,7 @@ from ordeal import forked, sentence, server, tiny, writes
 from ordeal.report import NOT_RUN, Result, result
 
 SIZE = 24_000_000  # bytes of the small disk
-ROOMS = (0, 4096, 12_288, 32_768, 65_536, 131_072, 262_144, 524_288, 1_048_576)  # left on it
+ROOMS = (0, 4096, 16_384, 65_536, 262_144, 1_048_576)  # left on it
 FILLER = "filler"
 
 

@@ -222,7 +222,7 @@ def run(share: float, jobs: int) -> list[Result]:
             known = whole(work, place / f"whole{n}")
             cases += [(work, known, number, place / f"{n}-{number}") for number in range(max(1, round(kills * share)))]
         found = forked.lanes(cases, lambda one: case(*one), jobs)
-    return found + notebook.kills(max(1, round(14 * share)))
+    return found + notebook.kills(max(1, round(10 * share)), jobs)
 
 
 def _archive(place: Path) -> bytes:

@@ -45,7 +45,7 @@ def _bits(place: Path) -> dict[str, str]:
     return {name: "there" if name.startswith(("notebooks/", "metrics/")) else digest for name, digest in found.items()}
 
 
-def kills(number: int) -> list[Result]:
+def kills(number: int, jobs: int) -> list[Result]:
     with forked.scratch() as place:
         source = _source(place)
         began = time.monotonic()
@@ -53,7 +53,7 @@ def kills(number: int) -> list[Result]:
         if ended.code:
             return [result("notebook", "undisturbed", "it fails", ended.said)]
         seconds, wanted = time.monotonic() - began, _bits(place / "whole")
-        return [_case(n, source, place / f"{n}", seconds, wanted) for n in range(number)]
+        return forked.lanes(range(number), lambda n: _case(n, source, place / f"{n}", seconds, wanted), jobs)
 
 
 def _env(place: Path) -> dict[str, str]:
