@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import os
 import re
@@ -9,9 +10,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C amid an import ends it without a traceback; then see _main
 
 from replication import paths
 from replication.errors import BadInput, unknown
@@ -22,30 +27,51 @@ from replication.training import distributed
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """What `python -m replication` ends with. Whoever reads its output may go at any time (`| head`)."""
+    """What `python -m replication` ends with. Whoever reads its output may go at any time (`| head`), may never have
+    been there, or know no × and no –."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started it
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+        os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:replace"  # of the processes it will start
     try:
         try:
             return _main(arguments)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:
-        try:
-            print(flush=True)
-        except BrokenPipeError:  # it was that pipe: what is still to be written at the end goes nowhere
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as problem:
+        if all(map(_takes, (sys.stdout, sys.stderr))):
+            raise
+        if isinstance(problem, BrokenPipeError):
             return 141  # as a shell says of what a closed pipe ended
-        raise
+        with suppress(OSError):
+            print(f"What it prints cannot be written ({problem.strerror}).", file=sys.stderr)
+        return 2
+
+
+def _takes(stream: IO[str]) -> bool:
+    """Whether it can be written to; what is still to be written at the end to one that cannot goes nowhere."""
+    try:
+        print(file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True
 
 
 def _main(arguments: list[str] | None) -> int:
     asked = _parser().parse_args(arguments)
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         VERBS[asked.verb](asked)
     except BadInput as problem:
         print(problem, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped; the same command goes on from the last checkpoints.", file=sys.stderr)
+        goes_on = "; the same command goes on from the last checkpoints" if asked.verb in ("run", "gpu") else ""
+        print(f"Stopped{goes_on}.", file=sys.stderr)
         return 130
     return 0
 
@@ -108,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
 def _grids(asked: Any) -> tuple[str, list[study.Grid], bool]:
     """What is asked for, in a few words, and its grids, one network's or those of a profile's studies; and whether they
     are trained by seed (study.missing)."""
-    own = dict(_assigned(text) for text in asked.set)
+    own = {name: values.read(value) for name, value in _named(asked.set).items()}
     own |= {"dataset": asked.dataset} if asked.dataset else {}
     if asked.network:
         if asked.studies:
@@ -118,7 +144,7 @@ def _grids(asked: Any) -> tuple[str, list[study.Grid], bool]:
     profile, addresses = profiles.profile(asked.profile or "auto"), _addresses(asked)
     names = list(profile.studies) if addresses else asked.studies or list(profile.studies)
     grids = [study.some(study.study(name, **{**profile.given(name), **own}), profile) for name in names]
-    chosen = {factor: tuple(keys.split(",")) for factor, keys in map(_named, asked.only)}
+    chosen = {factor: tuple(keys.split(",")) for factor, keys in _named(asked.only).items()}
     grids = study.only(grids, chosen)
     return f"profile {profile.name}", study.at(grids, addresses) if addresses else grids, profile.budget < math.inf
 
@@ -131,18 +157,17 @@ def _addresses(asked: Any) -> list[str]:
     return addresses
 
 
-def _assigned(text: str) -> tuple[str, Any]:
-    """`recipe.clip=1.0` as a name and a value."""
-    name, value = _named(text)
-    return name, values.read(value)
-
-
-def _named(text: str) -> tuple[str, str]:
-    """`rate=1,2` as a name and a text."""
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise BadInput(f"{text!r} is no NAME=VALUE, like recipe.label_smoothing=0.1.")
-    return name, value
+def _named(texts: list[str]) -> dict[str, str]:
+    """`recipe.clip=1.0` as a name and a text, each name once."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise BadInput(f"{text!r} is no NAME=VALUE, like recipe.label_smoothing=0.1.")
+        if name in found:
+            raise BadInput(f"{name} is said twice, {found[name]!r} and {value!r}: say it once.")
+        found[name] = value
+    return found
 
 
 def _list(asked: Any) -> None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Iterable, Sequence
 
@@ -13,8 +14,9 @@ class BadInput(ValueError):
 def unknown(kind: str, given: object, valid: Iterable[object]) -> BadInput:
     """`unknown("data set", "shape", ["shapes", "digits"])`: lists what is valid and suggests a near miss."""
     names = [str(v) for v in valid]
-    near = difflib.get_close_matches(str(given), names, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    alike = {name.lower(): name for name in reversed(names)}
+    near = difflib.get_close_matches(str(given).lower(), alike, n=1)
+    hint = f" Did you mean '{alike[near[0]]}'?" if near else ""
     return BadInput(f"Unknown {kind} '{given}'.{hint} Valid: {', '.join(names)}.")
 
 
@@ -29,6 +31,8 @@ def check(name: str, value: object, kind: type | tuple[type, ...], low: float | 
     article = "an" if wanted[0] in "aeiou" else "a"
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise BadInput(f"{name}={value!r} is a {type(value).__name__}; it must be {article} {wanted}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadInput(f"{name}={value!r} is no finite number.")
     if isinstance(value, (int, float)) and not (
         (low is None or value >= low) and (high is None or value <= high)
     ):
