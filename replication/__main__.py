@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started it
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.encoding.lower() != "utf-8":
         sys.stdout.reconfigure(errors="replace")
         os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:replace"  # of the processes it will start
     try:
@@ -124,10 +124,11 @@ def _parser() -> argparse.ArgumentParser:
     bench = verbs.add_parser("bench", help="images per second beside torchvision")
     bench.add_argument("--quick", action="store_true", help="the smallest case alone")
     bench.add_argument("--budget", type=str, help="begin nothing after this long: 90s, 25m, 1.5h, or seconds")
-    bench.add_argument("--smoke", action="store_true", help="instead, whether each fast way of training works here")
-    bench.add_argument("--streaming", action="store_true", help="instead, how fast photographs are decoded")
-    bench.add_argument("--latency", action="store_true", help="instead, how long a spoken word takes on one core")
-    bench.add_argument("--roofline", action="store_true", help="instead, each row of Table 1 beside its bound")
+    kind = bench.add_mutually_exclusive_group()
+    kind.add_argument("--smoke", action="store_true", help="instead, whether each fast way of training works here")
+    kind.add_argument("--streaming", action="store_true", help="instead, how fast photographs are decoded")
+    kind.add_argument("--latency", action="store_true", help="instead, how long a spoken word takes on one core")
+    kind.add_argument("--roofline", action="store_true", help="instead, each row of Table 1 beside its bound")
     return parser
 
 
@@ -135,14 +136,16 @@ def _grids(asked: Any) -> tuple[str, list[study.Grid], bool]:
     """What is asked for, in a few words, and its grids, one network's or those of a profile's studies; and whether they
     are trained by seed (study.missing)."""
     own = {name: values.read(value) for name, value in _named(asked.set).items()}
-    own |= {"dataset": asked.dataset} if asked.dataset else {}
-    if asked.network:
+    own |= {"dataset": asked.dataset} if asked.dataset is not None else {}
+    if asked.network is not None:
         if asked.studies:
             raise BadInput("Name studies or --network, not both: --set changes any field of a study's runs, too.")
+        if asked.only:
+            raise BadInput("--only chooses arms of studies, and --network has none: leave it out.")
         given = profiles.profile(asked.profile).parameters if asked.profile else {"seeds": 1}
         return asked.network, [study.single(asked.network, **{**given, **own})], False
     profile, addresses = profiles.profile(asked.profile or "auto"), _addresses(asked)
-    names = list(profile.studies) if addresses else asked.studies or list(profile.studies)
+    names = list(dict.fromkeys((not addresses and asked.studies) or profile.studies))
     grids = [study.some(study.study(name, **{**profile.given(name), **own}), profile) for name in names]
     chosen = {factor: tuple(keys.split(",")) for factor, keys in _named(asked.only).items()}
     grids = study.only(grids, chosen)
@@ -215,7 +218,7 @@ def _run(asked: Any) -> None:
     from replication.studies import torchrun, workers  # `list` must be instant
     with torchrun.crew():
         first = distributed.rank() == 0
-        if asked.bundle and first:
+        if asked.bundle is not None and first:
             bundle.check(Path(asked.bundle))
         about, grids, by_seed = _grids(asked)
         jobs = list(study.missing(grids, by_seed).values())
@@ -225,7 +228,7 @@ def _run(asked: Any) -> None:
         try:
             workers.train(jobs, until, asked=lambda: bool(heard))
         finally:
-            if asked.bundle and first:
+            if asked.bundle is not None and first:
                 bundle.pack(Path(asked.bundle), _addresses(asked))
 
 
