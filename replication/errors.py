@@ -28,9 +28,8 @@ def check(name: str, value: object, kind: type | tuple[type, ...], low: float | 
     """
     kinds = kind if isinstance(kind, tuple) else (kind,)
     wanted = " or ".join(k.__name__ for k in kinds)
-    article = "an" if wanted[0] in "aeiou" else "a"
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise BadInput(f"{name}={value!r} is a {type(value).__name__}; it must be {article} {wanted}.")
+        raise BadInput(f"{name}={value!r} is {article(type(value).__name__)}; it must be {article(wanted)}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise BadInput(f"{name}={value!r} is no finite number.")
     if isinstance(value, (int, float)) and not (
@@ -38,6 +37,11 @@ def check(name: str, value: object, kind: type | tuple[type, ...], low: float | 
     ):
         bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
         raise BadInput(f"{name}={value!r} is out of range; it must be {bounds}.")
+
+
+def article(word: str) -> str:
+    """`an int`, `a str`."""
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 def count(variable: str) -> int | None:
@@ -57,7 +61,7 @@ def aux_rows(aux: Sequence[str], rows: Iterable[str], example: tuple[str, ...]) 
     Raises BadInput for what is no list, a row that is not in `rows`, and a row named twice.
     """
     if isinstance(aux, str) or not isinstance(aux, Sequence):
-        raise BadInput(f"aux={aux!r} is a {type(aux).__name__}; give a list of rows, e.g. aux={example}, or ().")
+        raise BadInput(f"aux={aux!r} is {article(type(aux).__name__)}; give a list of rows, e.g. aux={example}, or ().")
     rows = list(rows)
     for at in aux:
         if at not in rows:

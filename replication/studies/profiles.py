@@ -89,8 +89,8 @@ def _studies(path: Path, listed: list[Any]) -> dict[str, dict[str, Any]]:
     """The studies a profile lists, each with its own parameters. Raises BadInput for what is none, or none of ours."""
     found: dict[str, dict[str, Any]] = {}
     for item in listed:
-        pairs = item if isinstance(item, dict) else {item: {}}
-        if len(pairs) != 1 or not all(isinstance(given, dict | None) for given in pairs.values()):
+        pairs = {item: {}} if isinstance(item, str) else item
+        if not isinstance(pairs, dict) or [isinstance(given, dict | None) for given in pairs.values()] != [True]:
             raise BadInput(f"{path}: {item!r} in 'studies' is no study; write each as '- NAME', or as '- NAME: "
                            f"{{PARAMETER: VALUE}}'.")
         (name, given), = pairs.items()

@@ -45,19 +45,22 @@ class Setting:
         for name in ("classes", "images", "val_images", "resolution", "crop", "epochs_bn"):
             if getattr(self, name) is not None:
                 check(name, getattr(self, name), int, low=1)
-        for name in ("epochs", "batch", "seeds"):
+        for name in ("epochs", "batch"):
             check(name, getattr(self, name), int, low=1)
+        check("seeds", self.seeds, int, low=1, high=10_000)
         check("first_seed", self.first_seed, int, low=0)
         for name in ("lr", "lr_bn"):
             check(name, getattr(self, name), (int, float), low=0, high=10)
         check("width", self.width, (int, float), low=0.01)
-        if isinstance(self.stem, bool) or self.stem not in (2, 4, 8):
+        if type(self.stem) is not int or self.stem not in (2, 4, 8):
             raise unknown("stem", self.stem, (8, 4, 2))
         if self.precision not in ("fp32", "bf16"):
             raise unknown("precision", self.precision, ("fp32", "bf16"))
-        if self.network is not None and self.network not in registry.NETWORKS:
+        if self.network is not None and self.network not in list(registry.NETWORKS):
             raise unknown("network", self.network, registry.NETWORKS)
         check("set", self.set, (dict, Mapping))
+        for name in self.set:
+            check("a name in set", name, str)
 
 
 NAMES = tuple(each.name for each in fields(Setting))
@@ -127,4 +130,6 @@ def _said(cells: Iterable[str]) -> set[str]:
 
 
 def _written(value: ast.expr) -> bool:
-    return not any(isinstance(part, ast.Call | ast.Attribute | ast.Subscript) for part in ast.walk(value))
+    """papermill writes float('nan')."""
+    return not any(isinstance(part, ast.Attribute | ast.Subscript) or
+                   (isinstance(part, ast.Call) and ast.unparse(part.func) != "float") for part in ast.walk(value))

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from replication.data import spec as of_data
-from replication.errors import BadInput, unknown
+from replication.errors import BadInput, article, unknown
 from replication.models import ops
 from replication.runs import experiments as of_runs
 
@@ -126,7 +126,7 @@ def fits(name: str, value: Any, wanted: Any) -> None:
     kinds += [int] if float in kinds else []
     if not isinstance(value, tuple(kinds)) or (isinstance(value, bool) and bool not in kinds):
         names = [kind.__name__ for kind in kinds if kind is not type(None)]
-        raise BadInput(f"{name}={value!r} is a {type(value).__name__}; it must be one of {', '.join(names)}.")
+        raise BadInput(f"{name}={value!r} is {article(type(value).__name__)}; it must be one of {', '.join(names)}.")
 
 
 def listed(value: Any) -> Any:

@@ -213,7 +213,7 @@ def test_one_sentence_with_the_near_miss(sets: dict[str, Any], says: str) -> Non
     ({"network": "inception_v33"}, "Unknown network 'inception_v33'. Did you mean 'inception_v3'?"),
     ({"dataset": "digit"}, "Unknown data set 'digit'. Did you mean 'digits'?"),
     ({"dropuot": 0.1}, "Did you mean 'dropout'?"),
-    ({"set": 3}, "set=3 is a int"),
+    ({"set": 3}, "set=3 is an int"),
     ({"recipe.epoch": 3}, "Did you mean 'recipe.epochs'?"),
 ])
 def test_parameters_that_there_are_not(parameters: dict[str, Any], says: str) -> None:

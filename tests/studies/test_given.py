@@ -47,8 +47,9 @@ def test_all_cells_twice_and_one_cell_twice(history: bool) -> None:
 @pytest.mark.parametrize("history", [True, False])
 def test_what_papermill_puts_in_counts_and_a_mistyped_name_does_too(history: bool) -> None:
     kernel = Kernel(history)
-    assert kernel.run(DECLARED, '# Parameters\nepochs = 9\nepoch = 10\nset = {"recipe.clip": 1.0}\n', ASKED) == {
-        **THREE, "epochs": 9, "epoch": 10, "set": {"recipe.clip": 1.0}}
+    put_in = "# Parameters\nepochs = 9\nepoch = 10\nrate = float('inf')\nset = {'recipe.clip': 1.0}\n"
+    assert kernel.run(DECLARED, put_in, ASKED) == {
+        **THREE, "epochs": 9, "epoch": 10, "rate": float("inf"), "set": {"recipe.clip": 1.0}}
 
 
 def test_a_cell_of_parameters_that_was_corrected() -> None:
