@@ -32,5 +32,5 @@ def data() -> Path:
 
 
 def _place(variable: str, default: str) -> Path:
-    """What an environment variable says, or a folder of the checkout. Not every shell knows the ~ of `make NAME=~/x`."""
+    """What an environment variable says, or a folder of the checkout. Not every shell has the ~ of `make NAME=~/x`."""
     return Path(os.path.expanduser(os.environ.get(variable) or ROOT / default)).resolve()
