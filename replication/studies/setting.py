@@ -78,7 +78,8 @@ def setting(**parameters: Any) -> Setting:
     arguments = sorted({name for network in registry.NETWORKS for name in registry.arguments(network)})
     for name, value in parameters.items():
         if name in NAMES:
-            own[name] = read(value) if name in NUMBERS else value  # papermill's -y knows 1e-3 as a text alone
+            exponent = name in NUMBERS and "e" in str(value).lower()  # YAML 1.1, and so -y, takes 1e-3 for a text
+            own[name] = read(value) if exponent else value
         elif "." in name:
             paths[name] = value
         elif name in RECIPE:

@@ -192,7 +192,7 @@ def test_a_network_for_larger_images_gets_them_unless_another_size_is_asked_for(
     ({"recipe.epochs": -1}, "recipe.epochs=-1 is out of range"),
     ({"recipe.batch": 0}, "recipe.batch=0 is out of range"),
     ({"recipe.lr": 11}, "recipe.lr=11 is out of range; it must be between 0 and 10."),
-    ({"recipe.lr": float("nan")}, "recipe.lr=nan is out of range"),
+    ({"recipe.lr": float("nan")}, "recipe.lr=nan is no finite number"),
     ({"recipe.warmup": 1.1}, "recipe.warmup=1.1 is out of range"),
     ({"recipe.average": 0.9}, "recipe.average=0.9 is a float; it must be one of Average."),
     ({"network.dropout": 2}, "dropout=2"),
