@@ -10,7 +10,7 @@ PUBLISHED = ROOT / "results"
 
 def mine() -> Path:
     """Your own store: REPLICATION_OUT, or `out/` of the checkout."""
-    return Path(os.environ.get("REPLICATION_OUT") or ROOT / "out").resolve()
+    return _place("REPLICATION_OUT", "out")
 
 
 def stores() -> tuple[Path, ...]:
@@ -28,4 +28,9 @@ def tables(kind: str) -> list[Path]:
 
 def data() -> Path:
     """Data sets and their decoded caches: REPLICATION_DATA, or `data/` of the checkout."""
-    return Path(os.environ.get("REPLICATION_DATA") or ROOT / "data").resolve()
+    return _place("REPLICATION_DATA", "data")
+
+
+def _place(variable: str, default: str) -> Path:
+    """What an environment variable says, or a folder of the checkout. Not every shell has the ~ of `make NAME=~/x`."""
+    return Path(os.path.expanduser(os.environ.get(variable) or ROOT / default)).resolve()

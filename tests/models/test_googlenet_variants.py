@@ -137,7 +137,7 @@ def test_separable_first_convolution_is_depthwise_then_pointwise():
 
 @pytest.mark.parametrize(("wrong", "says"), [
     ({"module": "naiv"}, "Did you mean 'naive'"), ({"head": "nim"}, "Did you mean 'nin'"),
-    ({"separable": 0}, "at least 1"), ({"separable": True}, "separable"), ({"pool1": 1}, "pool1=1 is a int"),
+    ({"separable": 0}, "at least 1"), ({"separable": True}, "separable"), ({"pool1": 1}, "pool1=1 is an int"),
     ({"stem": 2, "pool1": True}, "the 7×7 a stride of 0.5"), ({"stem": 8, "pool1": False}, "the 7×7 a stride of 4;"),
     ({"dropout": -0.1}, "between 0 and 0.99"),
 ])

@@ -17,7 +17,7 @@ import pytest
 import torch
 from trained import weights, work
 
-from replication import files, paths, provenance
+from replication import files, provenance
 from replication.__main__ import main
 from replication.data import spec
 from replication.errors import BadInput
@@ -255,17 +255,6 @@ def test_a_profile_s_own_budget(monkeypatch: pytest.MonkeyPatch, asked: list[str
     monkeypatch.setattr(workers, "train", lambda jobs, until, asked: given.append(until - time.monotonic()))
     assert main(["run", *asked]) == 0
     assert given == [pytest.approx(left, abs=30)]
-
-
-def test_make_reproduce_spends_it() -> None:
-    """BUDGET=none or another time in its place; `make gpu` has a budget of its own."""
-    for word, said in (("", "--budget profile"), ("BUDGET=none", "--budget none"), ("BUDGET=5m", "--budget 5m")):
-        done = subprocess.run(["make", "-n", "reproduce", *word.split()], cwd=paths.ROOT, text=True,
-                              capture_output=True, check=True)
-        train, pages = (next(line for line in done.stdout.splitlines() if part in line)
-                        for part in ("replication run", "execute.py"))
-        assert train.endswith(said)
-        assert pages.startswith("REPLICATION_TRAIN=none ")
 
 
 def test_a_budget_ends_in_time(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
