@@ -29,3 +29,16 @@ def tables(kind: str) -> list[Path]:
 def data() -> Path:
     """Data sets and their decoded caches: REPLICATION_DATA, or `data/` of the checkout."""
     return Path(os.environ.get("REPLICATION_DATA") or ROOT / "data").resolve()
+
+
+def kept(name: str) -> Path:
+    """Where a kind of what is made of data sets is written, decoded images say: beside them, or, where that is not ours
+    to write, in your own store. Data that are all there can so lie in a place that is only read."""
+    place = data() / name
+    there = next(path for path in (place, *place.parents) if os.path.exists(path))
+    return place if os.access(there, os.W_OK) else mine() / "data" / name
+
+
+def found(name: str) -> tuple[Path, ...]:
+    """Where such things are read: where they are written, and beside the data."""
+    return kept(name), data() / name
