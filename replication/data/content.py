@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -91,6 +92,12 @@ def official(name: str, found: str, check: Callable[[], bool] | None = None) -> 
         known[found] = check() if check else not any(known.values())
         _write(path, notes | {name: known})
     return bool(known[found])
+
+
+def tell_other(top: Path) -> None:
+    """One sentence about a set that its numbers would have passed off as the official one."""
+    warnings.warn(f"{top} has the official numbers and holds something else, or no longer what it held when first read "
+                  f"here: it counts as another set, whose runs have addresses of their own.", stacklevel=2)
 
 
 def unpacked(name: str, found: str) -> None:

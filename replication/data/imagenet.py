@@ -94,6 +94,7 @@ def _told(top: Path, found: Found) -> Found:
         first = identity(*(tuple(group[:1] for group in part) for part in (found.train, found.val)))
         if content.official("imagenet", first):
             return found
+        content.tell_other(top)
     return found._replace(content=identity(found.train, found.val))
 
 

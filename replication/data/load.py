@@ -60,7 +60,7 @@ def load(data: spec.Data) -> Loaded:
     """The images of a resolved value, downloaded and decoded first where they are not here yet.
 
     Images are resized to `data.resolution` px a side, and grey ones become RGB: once, where decoded sets are kept,
-    memory-mapped, under `paths.data()/cache`, or each time they are asked for, where they would be too many
+    memory-mapped, under `paths.kept("cache")`, or each time they are asked for, where they would be too many
     (`streamed.wanted`). Shapes, digits and sound are made anew in every process. Treat the tensors as read-only. Raises
     BadInput with one sentence for whatever cannot be had.
     """

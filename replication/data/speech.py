@@ -111,9 +111,12 @@ def read(name: str, held: tuple[str, ...]) -> Recordings:
     except OSError as error:
         raise BadInput(f"{top} cannot be read ({error}); unpack {SETS[name].url} again.") from error
     of = _identity(top, found)
-    known = SETS[name].content
-    whole = found.whole and (of == known if known else content.official(name, of))
-    return found._replace(content=None if whole else of)
+    if found.whole:
+        known = SETS[name].content
+        if of == known if known else content.official(name, of):
+            return found
+        content.tell_other(top)
+    return found._replace(content=of)
 
 
 def _identity(top: Path, found: Recordings) -> str:
