@@ -1,4 +1,4 @@
-"""A set is decoded once, into `cache/<digest of the value>/` beside the data, and mapped from there ever after.
+"""A set is decoded once, into `cache/<digest of the value>/` where `paths.kept` says, and mapped from there ever after.
 
 The folder is written under another name and renamed when whole, under a lock: it is there entirely or not at all, and
 two processes that want the same set decode it once. What is there is checked against the value and its own file sizes
