@@ -31,6 +31,19 @@ def data() -> Path:
     return _place("REPLICATION_DATA", "data")
 
 
+def kept(name: str) -> Path:
+    """Where a kind of what is made of data sets is written, decoded images say: beside them, or, where that is not ours
+    to write, in your own store. Data that are all there can so lie in a place that is only read."""
+    place = data() / name
+    there = next(path for path in (place, *place.parents) if os.path.exists(path))
+    return place if os.access(there, os.W_OK) else mine() / "data" / name
+
+
+def found(name: str) -> tuple[Path, ...]:
+    """Where such things are read: where they are written, and beside the data."""
+    return kept(name), data() / name
+
+
 def _place(variable: str, default: str) -> Path:
     """What an environment variable says, or a folder of the checkout. Not every shell has the ~ of `make NAME=~/x`."""
     return Path(os.path.expanduser(os.environ.get(variable) or ROOT / default)).resolve()
