@@ -11,11 +11,16 @@ from typing import Any
 
 import pytest
 import torch
+from trained import warm
 
 from replication.runs import experiments
 from replication.studies import grid, workers
 from replication.studies.compose import compose
 from replication.studies.setting import Setting
+
+# A thread each: tests run side by side, and threads that share a core wait for one another.
+os.environ["OMP_NUM_THREADS"] = os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
+torch.set_num_threads(1)
 
 TINY: dict[str, Any] = {"images": 200, "val_images": 100, "resolution": 32, "width": 0.125, "stem": 4, "epochs": 2,
                         "batch": 20}
@@ -31,18 +36,10 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Sums are taken in one order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers with one thread: they take sums in one order, and two that share a busy core wait for each other."""
+    """Workers with one thread, which take sums in one order, and start at once."""
     monkeypatch.setattr(workers, "cores", lambda: 1)
+    monkeypatch.setattr(workers.mp, "get_context", warm)
 
 
 LONG = """
