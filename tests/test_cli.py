@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import HANG
 
 from replication import __main__, paths
 from replication.__main__ import main
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("out")
 
 def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "replication", *arguments], capture_output=True, text=True,
-                          timeout=120)
+                          timeout=HANG)
 
 
 LIST = """
@@ -270,14 +271,14 @@ def test_a_closed_pipe_ends_it_quietly(verb: str, unbuffered: str) -> None:
     os.close(read)
     with os.fdopen(write, "w") as pipe:
         done = subprocess.run([sys.executable, "-m", "replication", *verb.split()], stdout=pipe, text=True,
-                              stderr=subprocess.PIPE, timeout=120, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+                              stderr=subprocess.PIPE, timeout=HANG, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
     assert done.stderr == ""
     assert done.returncode == 141 or (verb, unbuffered) == ("--help", "1")  # argparse itself minds no closed pipe
 
 
 def test_the_first_lines_of_a_table() -> None:
     done = subprocess.run(f"{sys.executable} -m replication count googlenet | head -3", shell=True, text=True,
-                          capture_output=True, timeout=120, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+                          capture_output=True, timeout=HANG, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["row", "conv1", "pool1"]
     assert done.stderr == ""
 

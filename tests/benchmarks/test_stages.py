@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from waiting import HANG, until
 
 from replication import paths
 from replication.__main__ import main
@@ -87,13 +88,6 @@ def begin(out: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def until(true: Callable[[], Any], seconds: float = 400.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def alive(group: int) -> bool:
     """Whether a process of this session is left, but for those that are only to be waited for."""
     states = [stat.read_text().rpartition(") ")[2].split() for stat in Path("/proc").glob("[0-9]*/stat")
@@ -123,9 +117,9 @@ def test_ended_in_every_stage_it_goes_on(begin: Callable[..., subprocess.Popen[s
         if stage == "runs":
             until(lambda: list((out / "checkpoints").glob("[!.]*.pt")))
         process.send_signal(number)
-        said, _ = process.communicate(timeout=200)
+        said, _ = process.communicate(timeout=HANG)
         assert process.returncode == (130 if number == signal.SIGTERM else -number), said
-        until(lambda: not alive(process.pid), 100)  # noqa: B023
+        until(lambda: not alive(process.pid))  # noqa: B023
         if number == signal.SIGTERM:
             assert "Stopped; the same command goes on" in said
             assert f"| {'runs of tiny' if stage == 'runs' else stage} |" in (out / "seen.md").read_text()
@@ -135,14 +129,14 @@ def test_ended_in_every_stage_it_goes_on(begin: Callable[..., subprocess.Popen[s
         known = now
     begun = {path.stem for path in (out / "checkpoints").glob("[!.]*.pt")}
     assert begun
-    said, _ = (process := begin()).communicate(timeout=500)
+    said, _ = (process := begin()).communicate(timeout=HANG)
     assert process.returncode == 0, said
     assert known.items() <= stored().items()
     asked = [cell.address for grid in study.of_profile(profiles.profile(str(tmp_path / "tiny.yaml")))
              for cell in grid.cells]
     assert {run.address for run in store.everything(paths.mine())} == set(asked)
     before = stored()
-    said, _ = (process := begin()).communicate(timeout=500)
+    said, _ = (process := begin()).communicate(timeout=HANG)
     assert process.returncode == 0, said
     assert stored() == before
     assert "0 runs finished, 0 are left" in (out / "seen.md").read_text()
