@@ -37,6 +37,15 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums are taken in one order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers with one thread, which take sums in one order, and start at once."""
     monkeypatch.setattr(workers, "cores", lambda: 1)

@@ -112,6 +112,9 @@ def test_the_rooms_are_named_in_their_order(file: str) -> None:
 
 
 # -- the recipes --------------------------------------------------------------------------------------------------
+pytestmark = pytest.mark.xdist_group("copy")
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy in which the first five recipes were followed; a profile of its own keeps it to seconds."""

@@ -2,10 +2,10 @@
 start at once."""
 from __future__ import annotations
 
-import multiprocessing
 import os
 import queue
 from collections.abc import Callable
+from multiprocessing import get_context
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,7 +38,7 @@ def work(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, **more: Any) -> list[
 def warm(_: str) -> SimpleNamespace:
     """What `workers` needs of multiprocessing, with processes that are forked from one that has imported all they need,
     once for the whole session. They are given this process's environment as it is now."""
-    context = multiprocessing.get_context("forkserver")
+    context: Any = get_context("forkserver")
     context.set_forkserver_preload(["trained", "lightning_fabric", "replication.training.loop"])
 
     def process(target: Callable[..., None], args: tuple[Any, ...], daemon: bool) -> Any:

@@ -62,7 +62,7 @@ if __name__ == "__main__":
     from replication.__main__ import main
     sys.exit(main(sys.argv[1:]))
 """
-ENDS = (("smoke", signal.SIGKILL), ("bench", signal.SIGTERM), ("runs", signal.SIGKILL), ("runs", signal.SIGTERM))
+Ends = tuple[tuple[str, int], ...]
 
 
 @pytest.fixture
@@ -108,10 +108,16 @@ def stored() -> dict[str, Any]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-def test_ended_in_every_stage_it_goes_on(begin: Callable[..., subprocess.Popen[str]], out: Path, tmp_path: Path,
-                                         monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ended_it_goes_on(begin: Callable[..., subprocess.Popen[str]], out: Path, tmp_path: Path,
+                          monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every stage in tests/ordeal/slow."""
+    goes_on((("smoke", signal.SIGKILL), ("runs", signal.SIGTERM)), begin, out, tmp_path, monkeypatch)
+
+
+def goes_on(ends: Ends, begin: Callable[..., subprocess.Popen[str]], out: Path, tmp_path: Path,
+            monkeypatch: pytest.MonkeyPatch) -> None:
     known: dict[str, Any] = {}
-    for stage, number in ENDS:
+    for stage, number in ends:
         process = begin(stage)
         until((out / "waiting").exists)
         if stage == "runs":

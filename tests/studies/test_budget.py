@@ -319,9 +319,11 @@ def began(out: Path, what: str) -> str:
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_group_leaves_checkpoints_and_a_bundle(out: Path, tmp_path: Path, sent: int) -> None:
     """SIGTERM twice, as `timeout` sends it; Ctrl-C once."""
+    small = {"images": 60, "val_images": 20, "batch": 20, "width": 0.125, "epochs": 5000}  # soon a first epoch, no last
     running = subprocess.Popen([sys.executable, "-m", "replication", "run", "v1.aux", "--profile", "cpu", "--bundle",
-                                tmp_path / "out.tar"], start_new_session=True, text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
+                                tmp_path / "out.tar", *(word for name, value in small.items()
+                                                        for word in ("--set", f"{name}={value}"))],
+                               start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     address = began(out, "checkpoints/[!.]*.pt")
     for _ in range(2 if sent == signal.SIGTERM else 1):
         os.killpg(running.pid, sent)
