@@ -1,6 +1,7 @@
 """A store of the test's own, and experiments that train in a second."""
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def one_thread() -> Iterator[None]:
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers with one thread, which take sums in one order, and start at once."""
     monkeypatch.setattr(workers, "cores", lambda: 1)
-    monkeypatch.setattr(workers.mp, "get_context", warm)
+    monkeypatch.setattr(multiprocessing, "get_context", warm)
 
 
 LONG = """

@@ -36,15 +36,15 @@ def work(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, **more: Any) -> list[
 
 
 def warm(_: str) -> SimpleNamespace:
-    """What `workers` needs of multiprocessing, with processes that are forked from one that has imported all they need,
-    once for the whole session. They are given this process's environment as it is now."""
+    """What workers and stages need of multiprocessing, with processes that are forked from one that has imported all
+    they need, once for the whole session. They are given this process's environment as it is now."""
     context: Any = get_context("forkserver")
     context.set_forkserver_preload(["trained", "lightning_fabric", "replication.training.loop"])
 
-    def process(target: Callable[..., None], args: tuple[Any, ...], daemon: bool) -> Any:
+    def process(target: Callable[..., None], args: tuple[Any, ...], daemon: bool = False) -> Any:
         return context.Process(target=_within, args=(dict(os.environ), target, args), daemon=daemon)
 
-    return SimpleNamespace(Event=context.Event, Queue=context.Queue, Process=process)
+    return SimpleNamespace(Event=context.Event, Queue=context.Queue, Pipe=context.Pipe, Process=process)
 
 
 def _within(environment: dict[str, str], target: Callable[..., None], args: tuple[Any, ...]) -> None:

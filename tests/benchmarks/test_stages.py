@@ -22,7 +22,7 @@ from replication.errors import BadInput
 from replication.runs import bundle, store
 from replication.studies import estimate, profiles, study
 
-pytestmark = pytest.mark.usefixtures("out", "one_thread")
+pytestmark = pytest.mark.usefixtures("out", "one_thread", "one_core")
 PROFILE = """about: a test
 parameters: {images: 60, val_images: 20, resolution: 32, width: 0.125, stem: 4, epochs: 3, batch: 20, seeds: 1}
 studies: [v1.start, v1.long]
