@@ -32,8 +32,8 @@ INSTANT = {"errors", "paths", "files", "provenance", "__main__",
            *(f"studies.{name}" for name in ("grid", "compose", "setting", "values", "study", "profiles", "estimate",
                                             "queue"))}
 NO_TORCH = INSTANT | {"training.logits", "training.calibration", "studies.workers", "studies.torchrun"}  # and pages
-SLOW = {"torch", "torchvision", "lightning", "numpy", "pandas", "scipy", "matplotlib", "seaborn", "sklearn", "PIL"}
-TORCH = {"torch", "torchvision", "lightning"}
+TORCH = {"torch", "torchvision", "lightning", "lightning_fabric"}
+SLOW = TORCH | {"numpy", "pandas", "scipy", "matplotlib", "seaborn", "sklearn", "PIL"}
 
 
 # -- reading a package --------------------------------------------------------------------------------------------

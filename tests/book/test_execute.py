@@ -13,6 +13,8 @@ from tinybook import ROOT, notebook, tool
 from replication.studies.profiles import Profile
 from replication.studies.setting import Setting
 
+pytestmark = pytest.mark.xdist_group("book")  # which is executed and built once
+
 
 def test_a_notebook_takes_of_the_profile_what_it_declares(executed: Path) -> None:
     def given(name: str) -> dict[str, object]:

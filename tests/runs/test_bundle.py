@@ -388,7 +388,7 @@ def test_checkpoints_that_are_not_that_run_s(packed: Path, content: str, capsys:
 
 def test_a_run_in_training_is_left_alone(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hold = ("import sys, time\nfrom replication.runs import store\nwith store.lease(sys.argv[1]):\n"
-            "    print('held', flush=True)\n    time.sleep(60)\n")
+            "    print('held', flush=True)\n    time.sleep(1800)\n")
     address = next(iter(members(packed))).split("/")[1]
     process = subprocess.Popen([sys.executable, "-c", hold, address], stdout=subprocess.PIPE)
     try:
