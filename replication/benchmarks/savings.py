@@ -1,8 +1,8 @@
-"""How much of a saving that arithmetic promises arrives: what the papers put in the place of a convolution, or of a whole
-module, timed beside it on this device.
+"""How much of a saving that arithmetic promises arrives: what the papers put in place of a convolution, or of a module,
+timed beside it on this device.
 
 The convolutions are built as networks here have them, with bias and ReLU and without normalisation, channels last. What
-is replaced and what replaces it are timed one right after the other, turn by turn, and a turn's ratio is that of the two.
+is replaced and what replaces it are timed one after the other, turn by turn, and a turn's ratio is that of the two.
 """
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def line(saving: Saving, turns: list[list[float]]) -> dict[str, Any]:
 def _call(network: Network, phase: str, batch: int, where: torch.device, dtype: torch.dtype) -> Callable[[], object]:
     torch.manual_seed(0)
     module = build(network).to(where, dtype).to(memory_format=torch.channels_last)
-    maps = torch.randn(batch, network.channels, *2 * [network.resolution], device=where, dtype=dtype)
+    maps = torch.randn(batch, *cost.input_shape(network), device=where, dtype=dtype)
     maps = maps.to(memory_format=torch.channels_last)
     rows = torch.nn.Sequential(*(getattr(module, row) for row in module.rows))
     if phase == "infer":

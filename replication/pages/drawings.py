@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from replication.models import cost
-from replication.models.ops import Aux, Conv, Inception, MaxPool, Network, Op, Row, Split
+from replication.models.ops import Conv, Inception, MaxPool, Network, Op, Row, Split
 from replication.pages.figures import INK, PALETTE, WIDTH
 
 KERNELS = {"1×1": PALETTE[0], "3×3": PALETTE[1], "5×5": PALETTE[2], "pool": PALETTE[3]}  # of V1's branches

@@ -458,8 +458,8 @@ def over_bound(tables: speed.Tables) -> Figure | Nothing:
 
 
 def savings(tables: speed.Tables) -> Figure | Nothing:
-    """How many times as fast what replaces a convolution is, forward and with the way back, beside what its multiply-adds
-    promise, a panel a device."""
+    """How many times as fast what replaces a convolution is, forward and with the way back, beside what multiply-adds
+    promise; a panel a device."""
     if not tables:
         return Nothing(NOT_MEASURED)
     figure, axes = _canvas(2.4 * len(tables) + 0.8, len(tables), 1)

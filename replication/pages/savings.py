@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from replication.pages.html import Groups, Html, digits, grouped
+from replication.pages.html import Groups, Html, digits
 from replication.pages.roofline import WAYS
 from replication.pages.speed import Tables, by_device, lines_of, ranged, tables_of
 
@@ -40,7 +40,7 @@ def in_words(of: Tables) -> str:
 def _sentence(device: str, table: pd.DataFrame) -> str:
     part = table[table.phase == "infer"].set_index("saving")
     said = [f"{digits(line.times)} of {digits(line.promised)} times for {NAMES[str(line.Index)]}"
-            for line in part.itertuples()]
+            for line in lines_of(part)]
     slower = [NAMES[str(name)] for name in part.index[part.times_high < 1]]
     after = f" What replaces is slower in every turn: {', '.join(slower)}." if slower else ""
     return f"On {device}, forward, what arrives is {', '.join(said[:-1])} and {said[-1]}.{after}"
