@@ -57,6 +57,7 @@ gpu:
 
 bench: $(READY)
 	$(BIN)/python -m replication bench --roofline
+	$(BIN)/python -m replication bench --savings
 	$(BIN)/python -m replication bench --streaming
 	$(BIN)/python -m replication bench --latency
 	$(BIN)/python -m replication bench

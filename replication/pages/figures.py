@@ -23,6 +23,7 @@ from replication.pages import speed
 from replication.pages.measures import ERROR, Of
 from replication.pages.network_in_network import Branch
 from replication.pages.roofline import WAYS
+from replication.pages.savings import NAMES
 from replication.studies.study import Grid
 
 WIDTH = 5.6  # inches: a phone shrinks it to 60 %, and its letters must stay legible
@@ -451,6 +452,29 @@ def over_bound(tables: speed.Tables) -> Figure | Nothing:
                       hue_order=WAYS.values(), palette=PALETTE[:2], legend=axis is axes[-1])
         axis.axvline(1, **DOTTED)
         axis.set(title=_narrow(device), xscale="log", xlabel="measured ÷ predicted", ylabel="")
+        _plain(axis.xaxis)
+        axis.grid(axis="x")
+    return _legend_below(figure, axes[-1])
+
+
+def savings(tables: speed.Tables) -> Figure | Nothing:
+    """How many times as fast what replaces a convolution is, forward and with the way back, beside what multiply-adds
+    promise; a panel a device."""
+    if not tables:
+        return Nothing(NOT_MEASURED)
+    figure, axes = _canvas(2.4 * len(tables) + 0.8, len(tables), 1)
+    for axis, (device, table) in zip(axes, tables.items(), strict=True):
+        names = [NAMES[name] for name in table.saving.unique()]
+        for (phase, words), colour, marker, shift in zip(WAYS.items(), PALETTE, "os", (-0.12, 0.12), strict=False):
+            part = table[table.phase == phase]
+            axis.errorbar(part.times, [names.index(NAMES[name]) + shift for name in part.saving],
+                          xerr=(part.times - part.times_low, part.times_high - part.times), fmt=marker, color=colour,
+                          markersize=5, label=words)
+        once = table.drop_duplicates("saving")
+        axis.plot(once.promised, range(len(once)), "D", color=INK, fillstyle="none", markersize=7, label="promised")
+        axis.axvline(1, **DOTTED)
+        axis.set(title=device, xscale="log", xlabel="times as fast", yticks=range(len(names)), yticklabels=names,
+                 ylim=(len(names) - 0.5, -0.5))
         _plain(axis.xaxis)
         axis.grid(axis="x")
     return _legend_below(figure, axes[-1])
