@@ -2,11 +2,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from replication.training import scales
+from replication.runs import experiments, store
+from replication.training import loop, scales
 
 
 @pytest.mark.parametrize(("angle", "wave", "phase"), [(0, 4.0, 0.3), (math.pi / 4, 5.0, 1.0), (math.pi / 2, 3.0, 2.0)])
@@ -34,3 +38,20 @@ def test_the_square_by_hand() -> None:
     energy[5, 5] = 1000
     assert scales.side(energy) == 1
     assert scales.side(np.ones((9, 9))) == 9
+
+
+def test_a_run_looked_at(out: Path, tiny: Callable[..., experiments.Experiment]) -> None:
+    experiment = tiny("bn")
+    loop.train(experiment, 0)
+    found = scales.look(experiment, 0)
+    fields = found.fields.set_index("row")
+    assert list(fields.columns) == ["arithmetic", "trained", "untrained"]
+    assert fields.arithmetic["conv1"] == 7
+    assert (fields.loc[["conv1", "conv2", "pool2"], ["trained", "untrained"]].le(fields.arithmetic, axis=0).loc[
+        ["conv1", "conv2", "pool2"]]).all(axis=None)
+    assert found.waves.share.between(0, 1).all()
+    assert dict(found.waves.network.value_counts()) == {"trained": 8, "untrained": 8}
+    weights = torch.load(store.weights(experiments.address(experiment, 0)), weights_only=True)
+    first, = (tensor for name, tensor in weights.items() if tensor.shape == (8, 3, 7, 7))
+    np.testing.assert_allclose(found.filters["trained"], first.double().numpy())
+    assert not np.allclose(found.filters["untrained"], found.filters["trained"])
