@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from replication.models import cost
-from replication.pages import finals, figures, scales
+from replication.pages import figures, finals, scales
 from replication.studies import study
 
 KERNELS = ("mixed", "only 1x1", "only 3x3", "only 5x5")
