@@ -20,7 +20,7 @@ KERNELS = ("mixed", "only 1x1", "only 3x3", "only 5x5")
 def test_networks_of_one_size_cost_the_same() -> None:
     grid = study.study("v1.scales", width=0.25, stem=4, resolution=32)
     price = {key: cost.multiply_adds(finals.experiment(grid, kernels=key).network) for key in KERNELS}
-    assert price == {key: pytest.approx(price["mixed"], rel=0.05) for key in KERNELS}
+    assert price == {key: pytest.approx(price["mixed"], rel=0.08) for key in KERNELS}
 
 
 def test_before_anything_is_trained(out: Path) -> None:
@@ -31,7 +31,7 @@ def test_before_anything_is_trained(out: Path) -> None:
         assert isinstance(figure, figures.Nothing)
     said = scales.numbers(grid, found)
     assert "not been measured yet" in said["found"]["answer"]
-    assert said["over"] == "4c"  # 299 px by hand, of 224
+    assert said["over"] == "4b"  # 235 px by hand, of 224
     assert said["sides"]["5b"] == 715
 
 
