@@ -101,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--smoke", action="store_true", help="instead, whether each fast way of training works here")
     bench.add_argument("--streaming", action="store_true", help="instead, how fast photographs are decoded")
     bench.add_argument("--latency", action="store_true", help="instead, how long a spoken word takes on one core")
+    bench.add_argument("--sparsity", action="store_true", help="instead, sparse products beside dense ones")
     bench.add_argument("--roofline", action="store_true", help="instead, each row of Table 1 beside its bound")
     return parser
 
@@ -280,10 +281,12 @@ def _publish(asked: Any) -> None:
 
 
 def _bench(asked: Any) -> None:
-    from replication.benchmarks import latency, roofline, smoke, streaming, throughput
+    from replication.benchmarks import latency, roofline, smoke, sparsity, streaming, throughput
     until = math.inf if asked.budget is None else time.monotonic() + estimate.seconds(asked.budget)
     if asked.roofline:
         roofline.run(quick=asked.quick)
+    elif asked.sparsity:
+        sparsity.run(quick=asked.quick)
     elif asked.streaming:
         streaming.run()
     elif asked.latency:

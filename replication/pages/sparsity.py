@@ -1,0 +1,328 @@
+"""From which density on a sparse product is faster than the dense one, as `bench --sparsity` measured it. V1 §3.
+
+Everything is a ratio: the time of one way to multiply over that of the dense product of the same sizes in the same turn.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from replication import provenance, stats
+from replication.errors import BadInput
+from replication.models.googlenet import INCEPTION
+from replication.pages import html, speed
+from replication.pages.blocks import STRAY
+from replication.pages.html import Groups, Html, digits, grouped
+from replication.pages.speed import Tables
+from replication.stats import Interval
+
+SCATTERED, TILED, HIDDEN, TWO_OF_FOUR = "scattered", "blocks of 16", "hidden blocks", "2:4"
+PERMUTED, NUMBERED = "dense blocks, permuted", "dense blocks, numbered so"
+HUNDREDTH = 0.01
+OK, GIVEN_UP = "ok", "given up"
+
+# Percent of the weights at which each would begin to pay: written down before anything was measured.
+GUESSED = {("scipy CSR", SCATTERED): 5, ("torch CSR", SCATTERED): 10,
+           ("scipy BSR", TILED): 20, ("torch BSR", TILED): 20}
+
+Turns = NDArray[np.float64]
+
+
+# -- what was measured --------------------------------------------------------------------------------------------
+def tables() -> Tables:
+    """Every table of this kind, yours before the published one. Raises BadInput for a file that bench did not write."""
+    return speed.tables_of("sparsity", _read)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype={"ratios": str})
+    except ValueError:  # pandas' own complaints are such
+        table = pd.DataFrame()
+    if not len(table) or not {"device", "product", "pattern", "kind", "density", "status", "ratios"} <= {*table}:
+        raise BadInput(f"{path} is no table that bench wrote: delete it and measure again.")
+    return table
+
+
+def main(tables: Tables) -> pd.DataFrame:
+    """The table of this processor, or else the first."""
+    return tables.get(provenance.processor(), next(iter(tables.values())))
+
+
+def turns(lines: pd.DataFrame) -> Turns:
+    """The ratios of each line (lines, turns). One that was given up was measured once, and is that in every turn."""
+    found = [np.array(each.split(), dtype=float) for each in lines.ratios]
+    most = max(map(len, found))
+    return np.array([np.resize(each, most) if len(each) == 1 else each for each in found])
+
+
+def series(table: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str, int], pd.DataFrame]]:
+    """(kind, pattern, product, threads) and its lines from the lowest density up, in the order of the table; nothing
+    of what failed."""
+    measured = table[table.status.isin((OK, GIVEN_UP))]
+    for key, lines in measured.groupby(["kind", "pattern", "product", "threads"], sort=False):
+        yield key, lines.sort_values("density")
+
+
+def break_even(densities: Turns, ratios: Turns) -> float:
+    """The density below which every ratio is under 1, in a straight line between the logarithms of neighbours; 0 where
+    already the lowest is above, infinite where none is."""
+    above = np.flatnonzero(ratios > 1)
+    if not len(above):
+        return math.inf
+    if not (first := above[0]):
+        return 0.0
+    x, y = (np.log(each[first - 1:first + 1]) for each in (densities, ratios))
+    return float(np.exp(np.interp(0, y, x)))
+
+
+def breaks(table: pd.DataFrame) -> pd.DataFrame:
+    """In percent the density at which each way begins to pay: the median of the turns, the lowest and the highest. Of
+    patterns with several densities."""
+    rows = []
+    for (kind, pattern, product, threads), lines in series(table):
+        if pattern in (SCATTERED, TILED):
+            each = [100 * break_even(lines.density.to_numpy(), turn) for turn in turns(lines).T]
+            rows.append({"kind": kind, "pattern": pattern, "product": product, "threads": threads,
+                         "least": 100 * lines.density.min(),
+                         "density": float(np.median(each)), "low": min(each), "high": max(each)})
+    return pd.DataFrame(rows)
+
+
+# -- claims -------------------------------------------------------------------------------------------------------
+def hundredth(tables: Tables) -> Interval | None:
+    """V1-12: time over that of the dense product with 1 % of the weights, scattered, in the format that is fastest for
+    each product, on one thread; the geometric mean over the products, by turns, on every device."""
+    found = []
+    for table in tables.values():
+        some = table[(table.pattern == SCATTERED) & (table.threads == 1) & (table.status == OK)
+                     & np.isclose(table.density, HUNDREDTH, rtol=0.1)]
+        best = [turns(lines).min(0) for _, lines in some.groupby("product")]
+        found += [np.exp(np.log(best).mean(0))] if best else []
+    return _everywhere(found)
+
+
+def clustered(tables: Tables) -> Interval | None:
+    """V1-12b: time of the fastest sparse format on matrices of hidden blocks over that of their dense blocks, both
+    permutations included, on one thread; the geometric mean over products and numbers of blocks."""
+    found = []
+    for table in tables.values():
+        some = table[(table.pattern == HIDDEN) & (table.threads == 1) & (table.status == OK)]
+        times = []
+        for _, lines in some.groupby(["product", "density"]):
+            sparse, dense = lines[~lines.kind.isin((PERMUTED, NUMBERED))], lines[lines.kind == PERMUTED]
+            if len(sparse) and len(dense):
+                times.append(turns(sparse).min(0) / turns(dense)[0])
+        found += [np.exp(np.log(times).mean(0))] if times else []
+    return _everywhere(found)
+
+
+def _everywhere(devices: list[Turns]) -> Interval | None:
+    """The interval that holds those of all devices; None without one."""
+    if not devices:
+        return None
+    each = [stats.geometric(ratios) for ratios in devices]
+    value = math.exp(np.mean([math.log(one.value) for one in each]))
+    return replace(stats.exact(value), low=min(one.low for one in each), high=max(one.high for one in each),
+                   n=min(one.n for one in each), of="turns")
+
+
+# -- tables -------------------------------------------------------------------------------------------------------
+def label(kind: str, pattern: str) -> str:
+    return kind if pattern == SCATTERED else f"{kind}, {pattern}"
+
+
+def products(table: pd.DataFrame) -> Html:
+    """The four products and what the dense one takes."""
+    once = table[table.status == OK].groupby(["product", "threads"], sort=False).first().reset_index()
+    lines = []
+    for product, of in once.groupby("product", sort=False):
+        first = of.iloc[0]
+        lines.append([escape(str(product)), f"{first.rows} × {first.columns}", f"{first.positions}",
+                      f"{first.rows * first.columns * first.positions / 1e6:.1f}",
+                      *(digits(ms) for ms in of.dense_ms)])
+    threads = [f"dense, ms, {_threads(n)}" for n in once.threads.unique()]
+    return Html(grouped(("", "weights", "columns", "multiply-adds, M", *threads), {"": lines}))
+
+
+def where_it_pays(tables: Tables) -> Html:
+    """In percent of the weights the density at which each way begins to be faster than the dense product."""
+    def groups(table: pd.DataFrame) -> Groups:
+        found, names = breaks(table), list(dict.fromkeys(table["product"]))
+        groups: Groups = {}
+        for (threads, kind, pattern), lines in found.groupby(["threads", "kind", "pattern"], sort=False):
+            by = {row.product: row for row in lines.itertuples()}
+            guess = GUESSED.get((kind, pattern))
+            groups.setdefault(_threads(threads), []).append([
+                escape(label(kind, pattern)), "–" if guess is None else str(guess),
+                *(_break(by[name]) if name in by else "–" for name in names)])
+        absent = table[~table.status.isin((OK, GIVEN_UP))].groupby(["kind", "pattern"], sort=False).status.first()
+        for (kind, pattern), status in absent.items():
+            groups.setdefault("Not measured", []).append([escape(label(kind, pattern)), escape(status)])
+        return groups
+    return _by_device(tables, ("percent of the weights", "guessed"), groups)
+
+
+def _break(row: Any) -> str:
+    def word(value: float) -> str:
+        return f"below {digits(row.least)}" if value == 0 else "always" if math.isinf(value) else digits(value)
+    ends = "" if row.low == row.high else f" <small>[{word(row.low)}, {word(row.high)}]</small>"
+    return f"{word(row.density)}{ends}"
+
+
+def a_hundredth(tables: Tables) -> Html:
+    """How many times as fast as the dense product each way is with a hundredth of the weights."""
+    def groups(table: pd.DataFrame) -> Groups:
+        names, found = list(dict.fromkeys(table["product"])), Groups()
+        for (threads, kind, pattern), lines in _at_a_hundredth(table).groupby(["threads", "kind", "pattern"],
+                                                                              sort=False):
+            by = {row.product: row for row in lines.itertuples()}
+            found.setdefault(_threads(threads), []).append([
+                escape(label(kind, pattern)),
+                *(f"{digits(1 / by[name].ratio)} <small>[{digits(1 / by[name].ratio_high)}, "
+                  f"{digits(1 / by[name].ratio_low)}]</small>" if name in by else "–" for name in names)])
+        return found
+    return _by_device(tables, ("times as fast as dense",), groups)
+
+
+def _at_a_hundredth(table: pd.DataFrame) -> pd.DataFrame:
+    """The lines that have 1 % of the weights; of tiles, the number that comes closest."""
+    return table[table.status.isin((OK, GIVEN_UP)) & table.pattern.isin((SCATTERED, TILED))
+                 & np.isclose(table.density, HUNDREDTH, rtol=0.25)]
+
+
+def _by_device(tables: Tables, columns: tuple[str, ...], groups: Any) -> Html:
+    parts = []
+    for device, table in tables.items():
+        names = tuple(dict.fromkeys(table["product"]))
+        first = table.iloc[0]
+        parts.append(f"<p><strong>{escape(device)}</strong>, medians of {table.turns.max()} turns [lowest, highest], "
+                     f"{escape(first.versions)}, commit <code>{escape(str(first.commit)[:9])}</code></p>\n"
+                     f"{grouped((*columns, *names), groups(table))}")
+    return Html("\n".join(parts))
+
+
+def _threads(n: int) -> str:
+    return "one thread" if n == 1 else f"{n} threads"
+
+
+def searched(found: pd.DataFrame) -> Html:
+    """What `blocks.recovery` found."""
+    lines = []
+    for row in found.itertuples():
+        stray = "no blocks at all" if pd.isna(row.stray) else f"{100 * row.stray:.0f} %"
+        agreement = "–" if pd.isna(row.agreement) else _with(row.agreement, row.agreement_low, row.agreement_high, 2)
+        lines.append([stray, agreement, _with(row.inside, row.inside_low, row.inside_high, 0)])
+    return Html(grouped(("entries outside the blocks", "agreement with the planted blocks", "entries inside the blocks "
+                         "found, %"), {"": lines}))
+
+
+def _with(value: float, low: float, high: float, decimals: int) -> str:
+    show = [html.fixed(each, decimals) for each in (value, low, high)]
+    return show[0] if show[1] == show[2] else f"{show[0]} <small>[{show[1]}, {show[2]}]</small>"
+
+
+# -- numbers and sentences ----------------------------------------------------------------------------------------
+def module(name: str = "3b") -> float:
+    """The share of weights that are not zero when the kernels of a module, 1×1, 3×3 and 5×5 on the same map, are written
+    as one 5×5 convolution."""
+    m = INCEPTION[name]
+    return (m.n1x1 + 9 * m.n3x3 + 25 * m.n5x5) / (25 * (m.n1x1 + m.n3x3 + m.n5x5))
+
+
+def numbers(tables: Tables, found: pd.DataFrame, blocks: int) -> dict[str, Any]:
+    """What the prose quotes, of `main` where it is one device's."""
+    table = main(tables)
+    whole = [100 * float(row.stray) for row in found.itertuples() if row.agreement >= 0.99]
+    none = found[found.stray.isna()].iloc[0]
+    return {"devices": len(tables), "here": str(table.device.iloc[0]), "turns": int(table.turns.max()),
+            "load": float(table.load.max()),
+            "covered": 100 * (1 - 2 * 0.5 ** int(table.turns.max())),
+            "module": module(), "found": sentences(tables), "blocks": blocks,
+            "recovered": max(whole, default=0.0), "stray": 100 * max(STRAY), "none": none.inside,
+            "chance": 100 / blocks}
+
+
+def sentences(tables: Tables) -> dict[str, str]:
+    """What was found, true whichever way it fell; of `main`."""
+    table = main(tables)
+    paid, blocks = hundredth({"": table}), clustered({"": table})
+    answer = "" if paid is None else (
+        f"On {table.device.iloc[0]}, with a hundredth of the weights, the fastest sparse product takes "
+        f"{_share(paid)} of the dense one's time: it is {_times(paid)} as fast, where arithmetic promises 100 times.")
+    return {"answer": answer, "formats": _formats(table), "hundredth": _hundredth(table), "threads": _more(table),
+            "blocks": "" if blocks is None else _blocks(table, blocks)}
+
+
+def _share(of: Interval) -> str:
+    return f"{digits(100 * of.value)} % [{digits(100 * of.low)}, {digits(100 * of.high)}]"
+
+
+def _times(of: Interval) -> str:
+    """Of the way back: how many times as fast."""
+    return f"{digits(1 / of.value)} times [{digits(1 / of.high)}, {digits(1 / of.low)}]"
+
+
+def _formats(table: pd.DataFrame) -> str:
+    """Each format's break-even over the products, the one that pays first in front."""
+    found = breaks(table)
+    one = found[found.threads == 1]
+    ends = one.groupby(["kind", "pattern"]).density.agg(["min", "max"]).sort_values("max", ascending=False)
+    parts = [f"{label(*key)} {_from_to(row['min'], row['max'], one.least.min())}" for key, row in ends.iterrows()]
+    return f"On one thread, by product, the sparse way begins to pay at: {'; '.join(parts)}."
+
+
+def _from_to(low: float, high: float, least: float) -> str:
+    ends = ["below " + digits(least) if each == 0 else "more than 100" if math.isinf(each) else digits(each)
+            for each in (low, high)]
+    return f"{ends[0]} %" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]} %"
+
+
+def _hundredth(table: pd.DataFrame) -> str:
+    """By format: the range over products of the factor at 1 %."""
+    some = _at_a_hundredth(table)
+    some = some[(some.threads == 1) & (some.pattern == SCATTERED)]
+    each = some.assign(times=1 / some.ratio).groupby("kind").times.agg(["min", "max"])
+    each = each.sort_values("max", ascending=False)
+    parts = [f"{kind} {digits(row['min'])} to {digits(row['max'])}" for kind, row in each.iterrows()]
+    slower = list(each.index[each["max"] < 1])
+    end = (f" The paper's sentence holds here for {' and '.join(slower)} alone." if slower else
+           " For no format does the paper's sentence hold on all four products.")
+    return f"At a hundredth, times as fast as the dense product, by product: {'; '.join(parts)}.{end}"
+
+
+def _more(table: pd.DataFrame) -> str:
+    """What the last number of threads changes, for the ways that pay first."""
+    most = int(table.threads.max())
+    if most == 1:
+        return "More threads than one were not to be had here."
+    dense = table[table.status == OK].groupby(["product", "threads"]).dense_ms.median().unstack()
+    gain = dense[1] / dense[most]
+    found = breaks(table)
+    found = found[found.pattern == SCATTERED].groupby(["threads", "kind"]).density.median().unstack(0)
+    parts = [f"{kind} {digits(row[1])} to {digits(row[most])} %" for kind, row in found.iterrows()
+             if kind in ("scipy CSR", "torch CSR", "torch COO")]
+    return (f"{most} threads make the dense product {digits(gain.min())} to {digits(gain.max())} times as fast. The "
+            f"median density at which a sparse one pays goes from {', '.join(parts)}.")
+
+
+def _blocks(table: pd.DataFrame, of: Interval) -> str:
+    some = table[(table.pattern == HIDDEN) & (table.threads == 1) & (table.status == OK)]
+    by = some.pivot_table(index=["product", "density"], columns="kind", values="ratio")
+    cost = float(np.exp(np.log(by[PERMUTED] / by[NUMBERED]).mean()))
+    least = by[by.index.get_level_values("density") == by.index.get_level_values("density").min()]
+    blocks = round(1 / least.index.get_level_values("density")[0])
+    gains = {kind: 1 / least[kind] for kind in (PERMUTED, NUMBERED)}
+    return (f"The same entries as dense blocks, permuted there and back, are {digits(of.value)} times as fast as the "
+            f"fastest sparse format [{digits(of.low)}, {digits(of.high)}]. With {blocks} blocks they are "
+            f"{digits(gains[PERMUTED].min())} to {digits(gains[PERMUTED].max())} times as fast as the dense matrix, and "
+            f"{digits(gains[NUMBERED].min())} to {digits(gains[NUMBERED].max())} times where nothing need be permuted; "
+            f"in all, the two permutations make a product {digits(cost)} times as long.")
