@@ -22,6 +22,7 @@ from replication.benchmarks import harness
 from replication.models.googlenet import INCEPTION
 from replication.pages import blocks
 from replication.pages.sparsity import (
+    GIVE_UP,
     GIVEN_UP,
     HIDDEN,
     NUMBERED,
@@ -35,12 +36,11 @@ from replication.pages.sparsity import (
 DENSITIES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 BLOCKS = (32, 16, 8, 4, 2)  # hidden ones; their number is one over the density
 SIDE = 16                   # of a tile
-GIVE_UP = 20
 TURNS, LEAST_MS = 7, 3.0    # a turn calls as often as it takes to be so long
 QUICK_TURNS = 3
-COLUMNS = ("device", "product", "rows", "columns", "positions", "threads", "pattern", "density", "kind", "status", "turns",
-           "calls", "dense_ms", "ms", "ms_low", "ms_high", "ratio", "ratio_low", "ratio_high", "ratios", "load",
-           "versions", "commit", "utc")
+COLUMNS = ("device", "product", "rows", "columns", "positions", "threads", "pattern", "density", "kind", "status",
+           "turns", "calls", "dense_ms", "ms", "ms_low", "ms_high", "ratio", "ratio_low", "ratio_high", "ratios",
+           "load", "versions", "commit", "utc")
 
 Multiply = Callable[[], Any]
 Make = Callable[[Tensor, Tensor], Multiply]  # of weights (rows, columns), with their zeros, and what they multiply
@@ -98,7 +98,8 @@ def two_of_four(weights: Tensor) -> Tensor:
 
 # -- ways to multiply ---------------------------------------------------------------------------------------------
 def _scipy(form: str) -> Make:
-    """DOK and LIL are kept as they are: each product of theirs makes a CSR matrix first, and that counts."""
+    """DOK and LIL are kept as they are: a DOK's product is a Python loop over its entries, a LIL's makes a CSR matrix
+    first, every time, and that counts."""
     def make(weights: Tensor, given: Tensor) -> Multiply:
         if weights.is_cuda:
             raise NotHere

@@ -60,6 +60,11 @@ def hidden(rows: int, columns: int, blocks: int, random: np.random.Generator, st
     return Hidden(filled * _normal(rows, columns, random), of_rows, of_columns)
 
 
+def example(rows: int, columns: int, blocks: int) -> Hidden:
+    """One such matrix, for a picture."""
+    return hidden(rows, columns, blocks, np.random.default_rng(0))
+
+
 def _normal(rows: int, columns: int, random: np.random.Generator) -> Matrix:
     return random.standard_normal((rows, columns), dtype=np.float32)
 

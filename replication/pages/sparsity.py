@@ -1,11 +1,12 @@
 """From which density on a sparse product is faster than the dense one, as `bench --sparsity` measured it. V1 §3.
 
-Everything is a ratio: the time of one way to multiply over that of the dense product of the same sizes in the same turn.
+Everything is a ratio: the time of one way to multiply over that of the dense product of the same sizes in the same
+turn.
 """
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -28,6 +29,7 @@ SCATTERED, TILED, HIDDEN, TWO_OF_FOUR = "scattered", "blocks of 16", "hidden blo
 PERMUTED, NUMBERED = "dense blocks, permuted", "dense blocks, numbered so"
 HUNDREDTH = 0.01
 OK, GIVEN_UP = "ok", "given up"
+GIVE_UP = 20  # times the dense product: what takes longer at one density is not tried at higher ones
 
 # Percent of the weights at which each would begin to pay: written down before anything was measured.
 GUESSED = {("scipy CSR", SCATTERED): 5, ("torch CSR", SCATTERED): 10,
@@ -40,6 +42,14 @@ Turns = NDArray[np.float64]
 def tables() -> Tables:
     """Every table of this kind, yours before the published one. Raises BadInput for a file that bench did not write."""
     return speed.tables_of("sparsity", _read)
+
+
+def measured(run: Callable[[], object]) -> Tables:
+    """The tables; where there are none, after `run` has made one, which takes a minute or two."""
+    if not (found := tables()):
+        run()
+        found = tables()
+    return found
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -64,12 +74,9 @@ def turns(lines: pd.DataFrame) -> Turns:
     return np.array([np.resize(each, most) if len(each) == 1 else each for each in found])
 
 
-def series(table: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str, int], pd.DataFrame]]:
-    """(kind, pattern, product, threads) and its lines from the lowest density up, in the order of the table; nothing
-    of what failed."""
-    measured = table[table.status.isin((OK, GIVEN_UP))]
-    for key, lines in measured.groupby(["kind", "pattern", "product", "threads"], sort=False):
-        yield key, lines.sort_values("density")
+def _by(frame: pd.DataFrame, *columns: str) -> list[tuple[Any, pd.DataFrame]]:
+    """Its parts, in its own order."""
+    return list(frame.groupby(list(columns), sort=False))
 
 
 def break_even(densities: Turns, ratios: Turns) -> float:
@@ -88,12 +95,13 @@ def breaks(table: pd.DataFrame) -> pd.DataFrame:
     """In percent the density at which each way begins to pay: the median of the turns, the lowest and the highest. Of
     patterns with several densities."""
     rows = []
-    for (kind, pattern, product, threads), lines in series(table):
-        if pattern in (SCATTERED, TILED):
-            each = [100 * break_even(lines.density.to_numpy(), turn) for turn in turns(lines).T]
-            rows.append({"kind": kind, "pattern": pattern, "product": product, "threads": threads,
-                         "least": 100 * lines.density.min(),
-                         "density": float(np.median(each)), "low": min(each), "high": max(each)})
+    some = table[table.status.isin((OK, GIVEN_UP)) & table.pattern.isin((SCATTERED, TILED))].sort_values(
+        ["threads", "density"], kind="stable")
+    for (threads, kind, pattern, product), lines in _by(some, "threads", "kind", "pattern", "product"):
+        each = [100 * break_even(lines.density.to_numpy(), turn) for turn in turns(lines).T]
+        rows.append({"kind": kind, "pattern": pattern, "product": product, "threads": threads,
+                     "least": 100 * lines.density.min(),
+                     "density": float(np.median(each)), "low": min(each), "high": max(each)})
     return pd.DataFrame(rows)
 
 
@@ -105,7 +113,7 @@ def hundredth(tables: Tables) -> Interval | None:
     for table in tables.values():
         some = table[(table.pattern == SCATTERED) & (table.threads == 1) & (table.status == OK)
                      & np.isclose(table.density, HUNDREDTH, rtol=0.1)]
-        best = [turns(lines).min(0) for _, lines in some.groupby("product")]
+        best = [turns(lines).min(0) for _, lines in _by(some, "product")]
         found += [np.exp(np.log(best).mean(0))] if best else []
     return _everywhere(found)
 
@@ -117,7 +125,7 @@ def clustered(tables: Tables) -> Interval | None:
     for table in tables.values():
         some = table[(table.pattern == HIDDEN) & (table.threads == 1) & (table.status == OK)]
         times = []
-        for _, lines in some.groupby(["product", "density"]):
+        for _, lines in _by(some, "product", "density"):
             sparse, dense = lines[~lines.kind.isin((PERMUTED, NUMBERED))], lines[lines.kind == PERMUTED]
             if len(sparse) and len(dense):
                 times.append(turns(sparse).min(0) / turns(dense)[0])
@@ -144,9 +152,9 @@ def products(table: pd.DataFrame) -> Html:
     """The four products and what the dense one takes."""
     once = table[table.status == OK].groupby(["product", "threads"], sort=False).first().reset_index()
     lines = []
-    for product, of in once.groupby("product", sort=False):
+    for (product,), of in _by(once, "product"):
         first = of.iloc[0]
-        lines.append([escape(str(product)), f"{first.rows} × {first.columns}", f"{first.positions}",
+        lines.append([escape(product), f"{first.rows} × {first.columns}", f"{first.positions}",
                       f"{first.rows * first.columns * first.positions / 1e6:.1f}",
                       *(digits(ms) for ms in of.dense_ms)])
     threads = [f"dense, ms, {_threads(n)}" for n in once.threads.unique()]
@@ -158,14 +166,13 @@ def where_it_pays(tables: Tables) -> Html:
     def groups(table: pd.DataFrame) -> Groups:
         found, names = breaks(table), list(dict.fromkeys(table["product"]))
         groups: Groups = {}
-        for (threads, kind, pattern), lines in found.groupby(["threads", "kind", "pattern"], sort=False):
-            by = {row.product: row for row in lines.itertuples()}
+        for (threads, kind, pattern), lines in _by(found, "threads", "kind", "pattern"):
+            by = {row.product: row for row in speed.lines_of(lines)}
             guess = GUESSED.get((kind, pattern))
             groups.setdefault(_threads(threads), []).append([
                 escape(label(kind, pattern)), "–" if guess is None else str(guess),
                 *(_break(by[name]) if name in by else "–" for name in names)])
-        absent = table[~table.status.isin((OK, GIVEN_UP))].groupby(["kind", "pattern"], sort=False).status.first()
-        for (kind, pattern), status in absent.items():
+        for (kind, pattern, status), _ in _by(table[~table.status.isin((OK, GIVEN_UP))], "kind", "pattern", "status"):
             groups.setdefault("Not measured", []).append([escape(label(kind, pattern)), escape(status)])
         return groups
     return _by_device(tables, ("percent of the weights", "guessed"), groups)
@@ -182,9 +189,8 @@ def a_hundredth(tables: Tables) -> Html:
     """How many times as fast as the dense product each way is with a hundredth of the weights."""
     def groups(table: pd.DataFrame) -> Groups:
         names, found = list(dict.fromkeys(table["product"])), Groups()
-        for (threads, kind, pattern), lines in _at_a_hundredth(table).groupby(["threads", "kind", "pattern"],
-                                                                              sort=False):
-            by = {row.product: row for row in lines.itertuples()}
+        for (threads, kind, pattern), lines in _by(_at_a_hundredth(table), "threads", "kind", "pattern"):
+            by = {row.product: row for row in speed.lines_of(lines)}
             found.setdefault(_threads(threads), []).append([
                 escape(label(kind, pattern)),
                 *(f"{digits(1 / by[name].ratio)} <small>[{digits(1 / by[name].ratio_high)}, "
@@ -217,7 +223,7 @@ def _threads(n: int) -> str:
 def searched(found: pd.DataFrame) -> Html:
     """What `blocks.recovery` found."""
     lines = []
-    for row in found.itertuples():
+    for row in speed.lines_of(found):
         stray = "no blocks at all" if pd.isna(row.stray) else f"{100 * row.stray:.0f} %"
         agreement = "–" if pd.isna(row.agreement) else _with(row.agreement, row.agreement_low, row.agreement_high, 2)
         lines.append([stray, agreement, _with(row.inside, row.inside_low, row.inside_high, 0)])
@@ -232,8 +238,8 @@ def _with(value: float, low: float, high: float, decimals: int) -> str:
 
 # -- numbers and sentences ----------------------------------------------------------------------------------------
 def module(name: str = "3b") -> float:
-    """The share of weights that are not zero when the kernels of a module, 1×1, 3×3 and 5×5 on the same map, are written
-    as one 5×5 convolution."""
+    """The share of weights that are not zero when the kernels of a module, 1×1, 3×3 and 5×5 on the same map, are
+    written as one 5×5 convolution."""
     m = INCEPTION[name]
     return (m.n1x1 + 9 * m.n3x3 + 25 * m.n5x5) / (25 * (m.n1x1 + m.n3x3 + m.n5x5))
 
@@ -241,12 +247,12 @@ def module(name: str = "3b") -> float:
 def numbers(tables: Tables, found: pd.DataFrame, blocks: int) -> dict[str, Any]:
     """What the prose quotes, of `main` where it is one device's."""
     table = main(tables)
-    whole = [100 * float(row.stray) for row in found.itertuples() if row.agreement >= 0.99]
+    whole = [100 * float(row.stray) for row in speed.lines_of(found) if row.agreement >= 0.99]
     none = found[found.stray.isna()].iloc[0]
     return {"devices": len(tables), "here": str(table.device.iloc[0]), "turns": int(table.turns.max()),
             "load": float(table.load.max()),
             "covered": 100 * (1 - 2 * 0.5 ** int(table.turns.max())),
-            "module": module(), "found": sentences(tables), "blocks": blocks,
+            "give_up": GIVE_UP, "module": module(), "found": sentences(tables), "blocks": blocks,
             "recovered": max(whole, default=0.0), "stray": 100 * max(STRAY), "none": none.inside,
             "chance": 100 / blocks}
 
@@ -258,7 +264,8 @@ def sentences(tables: Tables) -> dict[str, str]:
     answer = "" if paid is None else (
         f"On {table.device.iloc[0]}, with a hundredth of the weights, the fastest sparse product takes "
         f"{_share(paid)} of the dense one's time: it is {_times(paid)} as fast, where arithmetic promises 100 times.")
-    return {"answer": answer, "formats": _formats(table), "hundredth": _hundredth(table), "threads": _more(table),
+    return {"answer": answer, "first": _first(table), "guesses": _guesses(table), "formats": _formats(table),
+            "hundredth": _hundredth(table), "threads": _more(table),
             "blocks": "" if blocks is None else _blocks(table, blocks)}
 
 
@@ -271,12 +278,30 @@ def _times(of: Interval) -> str:
     return f"{digits(1 / of.value)} times [{digits(1 / of.high)}, {digits(1 / of.low)}]"
 
 
+def _first(table: pd.DataFrame) -> str:
+    """From where on the best way of each product pays."""
+    found = breaks(table)
+    best = found[(found.threads == 1) & (found.pattern == SCATTERED)].groupby("product", sort=False).density.max()
+    return (f"It begins to pay where {_from_to(best.min(), best.max(), 100 * table.density.min())} of the weights are "
+            f"left, by the layer.")
+
+
+def _guesses(table: pd.DataFrame) -> str:
+    """Each guess, and the median over the products on one thread."""
+    found = breaks(table)
+    median = found[found.threads == 1].groupby(["kind", "pattern"]).density.median()
+    parts = [f"{label(*way)}: guessed {guess} %, measured {digits(median[way])} %" for way, guess in GUESSED.items()
+             if way in median]
+    return f"On one thread, the median over the products: {'; '.join(parts)}."
+
+
 def _formats(table: pd.DataFrame) -> str:
     """Each format's break-even over the products, the one that pays first in front."""
     found = breaks(table)
     one = found[found.threads == 1]
     ends = one.groupby(["kind", "pattern"]).density.agg(["min", "max"]).sort_values("max", ascending=False)
-    parts = [f"{label(*key)} {_from_to(row['min'], row['max'], one.least.min())}" for key, row in ends.iterrows()]
+    parts = [f"{label(kind, pattern)} {_from_to(low, high, one.least.min())}"
+             for kind, pattern, low, high in ends.reset_index().itertuples(index=False)]
     return f"On one thread, by product, the sparse way begins to pay at: {'; '.join(parts)}."
 
 
@@ -321,8 +346,8 @@ def _blocks(table: pd.DataFrame, of: Interval) -> str:
     least = by[by.index.get_level_values("density") == by.index.get_level_values("density").min()]
     blocks = round(1 / least.index.get_level_values("density")[0])
     gains = {kind: 1 / least[kind] for kind in (PERMUTED, NUMBERED)}
+    ranges = {kind: f"{digits(each.min())} to {digits(each.max())}" for kind, each in gains.items()}
     return (f"The same entries as dense blocks, permuted there and back, are {digits(of.value)} times as fast as the "
             f"fastest sparse format [{digits(of.low)}, {digits(of.high)}]. With {blocks} blocks they are "
-            f"{digits(gains[PERMUTED].min())} to {digits(gains[PERMUTED].max())} times as fast as the dense matrix, and "
-            f"{digits(gains[NUMBERED].min())} to {digits(gains[NUMBERED].max())} times where nothing need be permuted; "
-            f"in all, the two permutations make a product {digits(cost)} times as long.")
+            f"{ranges[PERMUTED]} times as fast as the dense matrix, and {ranges[NUMBERED]} times where nothing need be "
+            f"permuted; in all, the two permutations make a product {digits(cost)} times as long.")
