@@ -39,8 +39,8 @@ from replication.pages.sparsity import (
 DENSITIES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 BLOCKS = (32, 16, 8, 4, 2)  # hidden ones; their number is one over the density
 SIDE = 16                   # of a tile
-TURNS, LEAST_MS = 7, 2.0    # a turn calls as often as it takes to be so long
-QUICK_TURNS = 3
+TURNS, QUICK_TURNS = 7, 3
+FEWEST, MOST, LEAST_MS = 3, 50, 4.0  # a turn calls so often, about as long as that
 COLUMNS = ("device", "product", "rows", "columns", "positions", "threads", "pattern", "density", "kind", "status",
            "turns", "calls", "dense_ms", "ms", "ms_low", "ms_high", "ratio", "ratio_low", "ratio_high", "ratios",
            "load", "versions", "commit", "utc")
@@ -174,7 +174,7 @@ class Timed:
     kind: str
     multiply: Multiply | None
     status: str = OK
-    calls: int = 1
+    calls: int = FEWEST
     ms: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
 
@@ -197,15 +197,17 @@ class Group:
 
 
 def _turn(timed: Timed, cuda: bool) -> float:
-    """Milliseconds a call."""
+    """Milliseconds of the shortest of its calls: what makes one longer is not the product."""
     assert timed.multiply is not None
-    clock, began = harness.Clock(cuda), time.process_time()
+    alone = not cuda and torch.get_num_threads() == 1
+    found = []
     for _ in range(timed.calls):
+        clock, began = harness.Clock(cuda), time.process_time()
         timed.multiply()
-    alone = 1e3 * (time.process_time() - began)
-    clock("product")
-    passed = clock.milliseconds()["product"]
-    return (passed if cuda or torch.get_num_threads() > 1 else alone) / timed.calls
+        used = 1e3 * (time.process_time() - began)
+        clock("product")
+        found.append(used if alone else clock.milliseconds()["product"])
+    return min(found)
 
 
 def groups(product: Product, where: torch.device, seed: int = 0) -> list[Group]:
@@ -248,9 +250,9 @@ def groups(product: Product, where: torch.device, seed: int = 0) -> list[Group]:
 
 
 def _tried(timed: Timed, cuda: bool) -> float:
-    """The shortest of three calls, which says how many make a turn."""
-    took = min(_turn(timed, cuda) for _ in range(3))
-    timed.calls = max(1, min(100, math.ceil(LEAST_MS / took)))
+    """The shortest of the fewest calls, which says how many make a turn."""
+    took = _turn(timed, cuda)
+    timed.calls = max(FEWEST, min(MOST, math.ceil(LEAST_MS / max(took, 1e-3))))
     return took
 
 

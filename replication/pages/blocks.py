@@ -107,15 +107,16 @@ def product(matrix: Matrix, rows: Labels, columns: Labels, given: Matrix) -> Mat
     return made
 
 
-def recovery(rows: int, columns: int, blocks: int, seeds: int) -> pd.DataFrame:
+def recovery(rows: int, columns: int, blocks: int, matrices: int) -> pd.DataFrame:
     """Blocks hidden and searched for again, with ever more of the entries outside them, and in a matrix that has none:
-    means over the seeds with their intervals. `agreement`: the adjusted Rand index of planted and found blocks, 1 where
-    they are the same and about 0 by chance. `inside`: percent of the entries that the blocks found hold."""
-    check("seeds", seeds, int, 2)
+    means over so many `matrices` with their intervals. `agreement`: the adjusted Rand index of planted and found
+    blocks, 1 where they are the same and about 0 by chance. `inside`: percent of the entries that the blocks found
+    hold."""
+    check("matrices", matrices, int, 2)
     lines = []
     for stray in (*STRAY, None):
         agreements, shares = [], []
-        for seed in range(seeds):
+        for seed in range(matrices):
             random = np.random.default_rng(seed)
             if stray is None:
                 matrix = scattered(rows, columns, 1 / blocks, random)

@@ -512,6 +512,7 @@ def _over_dense(table: pd.DataFrame, looks: dict[tuple[str, str], tuple[str, str
         else:
             axis.set_xticks(sorted(round(each) for each in {*(1 / one.density)}))
             axis.xaxis.set_major_formatter("{x:.0f}")
+            axis.minorticks_off()
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.yaxis.set_major_locator(LogLocator())
         axis.yaxis.set_major_formatter("{x:g}")

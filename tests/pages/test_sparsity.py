@@ -149,7 +149,7 @@ def test_the_tables_of_the_page() -> None:
 
 def test_sentences_follow_the_numbers() -> None:
     found = sparsity.sentences({"P": MEASURED})
-    assert "it is 6.3 times" in found["answer"]  # of 0.2, 0.1 and 0.2 the geometric mean
+    assert "sparse product is 6.3 times" in found["answer"]  # of 0.2, 0.1 and 0.2 the geometric mean
     assert found["first"] == "It begins to pay where 5 % of the weights are left, by the layer."
     assert "the median over the products: scipy CSR: guessed 5 %, measured 5 %; torch BSR" in found["guesses"]
     assert found["hundredth"].startswith("By the product, scipy CSR is 5 to 5 times as fast as dense with a hundredth")
