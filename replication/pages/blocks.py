@@ -107,6 +107,12 @@ def product(matrix: Matrix, rows: Labels, columns: Labels, given: Matrix) -> Mat
     return made
 
 
+def apart(matrix: Matrix, rows: Labels, columns: Labels) -> float:
+    """By how much the product of the blocks and that of the whole matrix differ at most, on normal numbers."""
+    given = _normal(matrix.shape[1], 64, np.random.default_rng(0))
+    return float(np.abs(product(matrix, rows, columns, given) - matrix @ given).max())
+
+
 def recovery(rows: int, columns: int, blocks: int, matrices: int) -> pd.DataFrame:
     """Blocks hidden and searched for again, with ever more of the entries outside them, and in a matrix that has none:
     means over so many `matrices` with their intervals. `agreement`: the adjusted Rand index of planted and found

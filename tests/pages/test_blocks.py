@@ -101,6 +101,12 @@ def test_block_by_block_is_the_same_product() -> None:
         assert (cornered[6 * n:6 * n + 6, 10 * n:10 * n + 10] != 0).all()
 
 
+def test_how_far_apart_they_are() -> None:
+    planted = blocks.hidden(24, 40, 4, random())
+    assert blocks.apart(planted.matrix, planted.rows, planted.columns) < 1e-4
+    assert blocks.apart(planted.matrix, planted.rows, np.roll(planted.columns, 7)) > 1
+
+
 def test_strays_are_what_it_leaves_out() -> None:
     planted, given = blocks.hidden(24, 40, 4, random(), 0.1), np.eye(40, dtype=np.float32)
     made = blocks.product(planted.matrix, planted.rows, planted.columns, given)
