@@ -154,9 +154,10 @@ def test_sentences_follow_the_numbers() -> None:
     assert "the median over the products: scipy CSR: guessed 5 %, measured 5 %; torch BSR" in found["guesses"]
     assert found["hundredth"].startswith("By the product, scipy CSR is 5 to 5 times as fast as dense with a hundredth")
     assert "scipy DOK 0.111 to 0.111 times" in found["hundredth"]
-    assert found["hundredth"].endswith("The paper's sentence holds here for scipy DOK alone.")
+    assert found["hundredth"].endswith("The paper's sentence holds here for scipy DOK on 2 of 2 products.")
     assert "are 4.58 times as fast as the fastest sparse format" in found["blocks"]
     assert "they are 2 to 2 times as fast as the dense matrix, and 4 to 4 times where" in found["blocks"]
+    assert "in the mean, and faster in 2 of 2 cases; numbered so, in 2 of 2." in found["blocks"]
     assert "make a product 2 times as long" in found["blocks"]
     assert found["formats"] == ("On one thread torch BSR with blocks of 16 pays first, at over 100 % of the weights, "
                                 "by the product, and scipy DOK last, at below 0.1 %.")
