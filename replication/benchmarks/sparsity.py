@@ -7,6 +7,7 @@ thread of a CPU it is the processor's own time that counts: other programs chang
 from __future__ import annotations
 
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -269,7 +270,8 @@ def lines(product: Product, group: Group) -> Iterator[dict[str, Any]]:
 
 def run(quick: bool = False) -> Path:
     """Measures, prints and writes `<your store>/tables/sparsity-<device>.csv`, on one thread and on two where the
-    processor has them. Quick: small products and few turns, in a table of its own (`-quick`). Returns its path."""
+    processor has them and not too many programs want them. Quick: small products and few turns, in a table of its own
+    (`-quick`). Returns its path."""
     before = torch.get_num_threads()
     where, path, common = harness.begin("sparsity", quick)
     cuda = where.type == "cuda"
@@ -277,6 +279,9 @@ def run(quick: bool = False) -> Path:
     rows: list[dict[str, Any]] = []
     try:
         for threads in (1,) if cuda or provenance.cores() == 1 else (1, 2):
+            if threads > 1 and (load := os.getloadavg()[0]) > provenance.cores():
+                print(f"Load {load:.1f}: two threads would wait for each other, and are not timed. Run it again later.")
+                break
             torch.set_num_threads(threads)
             for product in products(quick):
                 found = groups(product, where)

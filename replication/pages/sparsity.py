@@ -347,7 +347,8 @@ def _more(table: pd.DataFrame) -> str:
     """What the last number of threads changes, for the ways that pay first."""
     most = int(table.threads.max())
     if most == 1:
-        return "More threads than one were not to be had here."
+        return ("Two threads are timed only where there are two cores and no more programs at work than that, since "
+                "they would wait for each other; here they were not.")
     dense = table[table.status == OK].groupby(["product", "threads"]).dense_ms.median().unstack()
     gain = dense[1] / dense[most]
     found = breaks(table)
@@ -355,7 +356,8 @@ def _more(table: pd.DataFrame) -> str:
     parts = [f"{kind} {digits(row[1])} to {digits(row[most])} %" for kind, row in found.iterrows()
              if kind in ("scipy CSR", "torch CSR", "torch COO")]
     return (f"{most} threads make the dense product {digits(gain.min())} to {digits(gain.max())} times as fast. The "
-            f"median density at which a sparse one pays goes from {', '.join(parts)}.")
+            f"median density at which a sparse one pays goes from {', '.join(parts)}. scipy uses one thread, however "
+            "many there are; what it is compared with uses all.")
 
 
 def _blocks(table: pd.DataFrame, of: Interval) -> str:
