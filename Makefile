@@ -60,6 +60,7 @@ bench: $(READY)
 	$(BIN)/python -m replication bench --savings
 	$(BIN)/python -m replication bench --streaming
 	$(BIN)/python -m replication bench --latency
+	$(BIN)/python -m replication bench --sparsity
 	$(BIN)/python -m replication bench
 
 # the maintainers' command: takes finished work over from out/ to results/

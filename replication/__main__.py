@@ -129,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     kind.add_argument("--streaming", action="store_true", help="instead, how fast photographs are decoded")
     kind.add_argument("--latency", action="store_true", help="instead, how long a spoken word takes on one core")
     kind.add_argument("--savings", action="store_true", help="instead, how much of a promised saving arrives")
+    kind.add_argument("--sparsity", action="store_true", help="instead, sparse products beside dense ones")
     kind.add_argument("--roofline", action="store_true", help="instead, each row of Table 1 beside its bound")
     return parser
 
@@ -309,12 +310,14 @@ def _publish(asked: Any) -> None:
 
 
 def _bench(asked: Any) -> None:
-    from replication.benchmarks import latency, roofline, savings, smoke, streaming, throughput
+    from replication.benchmarks import latency, roofline, savings, smoke, sparsity, streaming, throughput
     until = math.inf if asked.budget is None else time.monotonic() + estimate.seconds(asked.budget)
     if asked.roofline:
         roofline.run(quick=asked.quick)
     elif asked.savings:
         savings.run(quick=asked.quick)
+    elif asked.sparsity:
+        sparsity.run(quick=asked.quick)
     elif asked.streaming:
         streaming.run()
     elif asked.latency:

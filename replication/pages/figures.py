@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from replication import stats
 from replication.models.ops import Conv
-from replication.pages import speed
+from replication.pages import sparsity, speed
+from replication.pages.blocks import Hidden, Labels, together
 from replication.pages.measures import ERROR, Of
 from replication.pages.network_in_network import Branch
 from replication.pages.roofline import WAYS
@@ -478,6 +479,113 @@ def savings(tables: speed.Tables) -> Figure | Nothing:
         _plain(axis.xaxis)
         axis.grid(axis="x")
     return _legend_below(figure, axes[-1])
+
+
+# colour, marker and line of a way to multiply: the colour is the library's, the marker the format's
+WAYS_TO_MULTIPLY = {
+    ("scipy DOK", sparsity.SCATTERED): (PALETTE[0], "v", "-"),
+    ("scipy LIL", sparsity.SCATTERED): (PALETTE[0], "^", "-"),
+    ("scipy COO", sparsity.SCATTERED): (PALETTE[0], "o", "-"),
+    ("scipy CSR", sparsity.SCATTERED): (PALETTE[0], "s", "-"),
+    ("torch COO", sparsity.SCATTERED): (PALETTE[1], "o", "--"),
+    ("torch CSR", sparsity.SCATTERED): (PALETTE[1], "s", "--"),
+    ("torch CSR", sparsity.TILED): (PALETTE[2], "s", ":"), ("scipy BSR", sparsity.TILED): (PALETTE[2], "D", "-"),
+    ("torch BSR", sparsity.TILED): (PALETTE[2], "P", "--"),
+}
+PRODUCT_MARKERS = "osD^"
+IN_BLOCKS = {"scipy CSR": (PALETTE[0], "s", "-"), "torch CSR": (PALETTE[1], "s", "--"),
+             sparsity.PERMUTED: (PALETTE[2], "D", "-"), sparsity.NUMBERED: (PALETTE[3], "P", "--")}
+
+
+def over_dense(tables: speed.Tables) -> Figure | Nothing:
+    """Time over the dense product's against the density, a panel a product, a line a way to multiply; one thread.
+    Dotted: the dense product, and what arithmetic promises."""
+    if not tables:
+        return Nothing(NOT_MEASURED)
+    return _over_dense(sparsity.main(tables), WAYS_TO_MULTIPLY, "weights that are not zero, %", 100)
+
+
+def as_blocks(tables: speed.Tables) -> Figure | Nothing:
+    """The same for matrices of hidden blocks, by their number."""
+    if not tables:
+        return Nothing(NOT_MEASURED)
+    table = sparsity.main(tables)
+    some = table[table.pattern == sparsity.HIDDEN]
+    return _over_dense(some, {(kind, sparsity.HIDDEN): look for kind, look in IN_BLOCKS.items()}, "blocks", None)
+
+
+def _over_dense(table: pd.DataFrame, looks: dict[tuple[str, str], tuple[str, str, str]], xlabel: str,
+                percent: float | None) -> Figure:
+    """`percent`: the density is shown as such; else as one over it, the number of blocks."""
+    one = table[(table.threads == 1) & (table.status == sparsity.OK)]
+    names = list(dict.fromkeys(one["product"]))
+    figure, axes = _canvas(2.4 * ((len(names) + 1) // 2) + 1.1, (len(names) + 1) // 2, 2, sharex=True, sharey=True)
+    for axis, name in zip(axes, names, strict=False):
+        for (kind, pattern), (colour, marker, dashes) in looks.items():
+            part = one[(one["product"] == name) & (one.kind == kind) & (one.pattern == pattern)]
+            x = percent * part.density if percent else 1 / part.density
+            axis.plot(x, part.ratio, dashes, marker=marker, color=colour, markersize=4, linewidth=1.2,
+                      label=sparsity.label(kind, pattern) if percent else kind)
+        ends = sorted(percent * each if percent else 1 / each for each in (one.density.min(), one.density.max()))
+        axis.plot(ends, [each / 100 for each in ends] if percent else [1 / each for each in ends], **DOTTED)
+        axis.axhline(1, **DOTTED)
+        axis.set(title=name, xscale="log", yscale="log", xlabel=xlabel, ylabel="time ÷ dense")
+        if percent:
+            axis.xaxis.set_major_locator(LogLocator())
+            axis.xaxis.set_major_formatter("{x:g}")
+        else:
+            axis.set_xticks(sorted(round(each) for each in {*(1 / one.density)}))
+            axis.xaxis.set_major_formatter("{x:.0f}")
+            axis.minorticks_off()
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.yaxis.set_major_locator(LogLocator())
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.label_outer()
+        axis.grid()
+    return _legend_below(figure, axes[0], columns=2)
+
+
+def where_it_pays(tables: speed.Tables) -> Figure | Nothing:
+    """The density at which each way begins to pay, with the lowest and the highest turn: a panel a number of threads, a
+    marker a product; a cross is the guess. What is off to the left never pays, off to the right always."""
+    if not tables:
+        return Nothing(NOT_MEASURED)
+    found = sparsity.breaks(sparsity.main(tables))
+    ways = [way for way in WAYS_TO_MULTIPLY if ((found.kind == way[0]) & (found.pattern == way[1])).any()]
+    threads, products = list(found.threads.unique()), list(found["product"].unique())
+    figure, axes = _canvas(0.42 * len(ways) + 1.5, 1, len(threads), sharey=True)
+    left, right = 0.06, 150
+    for axis, number in zip(axes, threads, strict=True):
+        for n, (product, marker, colour) in enumerate(zip(products, PRODUCT_MARKERS, PALETTE, strict=False)):
+            part = found[(found.threads == number) & (found["product"] == product)]
+            y = [ways.index((row.kind, row.pattern)) + 0.18 * (n - 1.5) for row in part.itertuples()]
+            x, low, high = (part[end].clip(left, right) for end in ("density", "low", "high"))
+            axis.errorbar(x, y, xerr=(x - low, high - x), fmt=marker, color=colour, markersize=4, linewidth=1.2,
+                          label=product)
+        guesses = [(percent, ways.index(way)) for way, percent in sparsity.GUESSED.items() if way in ways]
+        axis.plot(*zip(*guesses, strict=True), "x", color=INK, markersize=8, label="guessed")
+        axis.set(title="one thread" if number == 1 else f"{number} threads", xscale="log", xlim=(left, right),
+                 xlabel="pays below, % of the weights", ylim=(len(ways) - 0.5, -0.5))
+        axis.set_yticks(range(len(ways)), [textwrap.fill(sparsity.label(*way), 12) for way in ways])
+        axis.xaxis.set_major_locator(LogLocator())
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.grid(axis="x")
+    return _legend_below(figure, axes[0], columns=3)
+
+
+def sorted_blocks(planted: Hidden, rows: Labels, columns: Labels) -> Figure:
+    """Where a matrix has entries: as it stands, and with rows and columns that belong together side by side."""
+    figure, axes = _canvas(2.6, 1, 2, sharey=True)
+    shown = (planted.matrix, planted.matrix[together(rows)][:, together(columns)])
+    for axis, title, matrix in zip(axes, ("as it stands", "sorted"), shown, strict=True):
+        full = matrix != 0
+        y, x = full.nonzero()
+        axis.plot(x, y, "s", color=INK, markersize=1.2, markeredgewidth=0)
+        axis.set(title=title, xlabel="column", aspect="equal", xlim=(-1, full.shape[1]), ylim=(full.shape[0], -1))
+    axes[0].set(ylabel="row")
+    return figure
 
 
 def _canvas(height: float, rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, NDArray[Any]]:

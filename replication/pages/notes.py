@@ -32,6 +32,7 @@ HEADS = ("aux_heads", "Do auxiliary heads help?")
 FINE = ("fine_tuning", "How much must be trained again for other classes?")
 PRICE = ("network_in_network", "Network in Network and the price of a convolution")
 CODE = ("differences", "Differences")
+SPARSE = ("sparsity", "Sparse against dense")
 
 
 def notes() -> tuple[Note, ...]:
@@ -68,7 +69,7 @@ def notes() -> tuple[Note, ...]:
         Note("S1-4", "1×1 convolutions cover units that correlate nearby, and larger ones take over with depth.",
              "It is the paper's rule; its own table does not follow it.", HALF, ("V1-09", "V1-09b", "V1-10"), ROWS),
         Note("S1-5", "Sparse arithmetic loses to dense even with a hundredth of the operations.",
-             "The paper says so of the hardware of 2014.", OPEN, ("V1-12",)),
+             "The paper says so of the hardware of 2014.", OPEN, ("V1-12",), SPARSE),
         Note("S2-1", "A 5×5 with 32 filters on 28×28×192 takes about 120 million multiplications.",
              f"{direct:,}.", RIGHT, ("V1-07",), PRICE),
         Note("S2-2", "With a reduction to 16 maps it takes 12.4 million, a tenth.",

@@ -23,9 +23,6 @@ CLAIMS = (
           None, None, awaits="a plain network trained to GoogLeNet's error"),
     Claim("V1-11b", "They are 3 to 10 times faster.", "V1 (CVPR) §4", "3 to 10×", "the same", "×", (3, 10), None, None,
           awaits="a plain network trained to GoogLeNet's error"),
-    Claim("V1-12", "Sparse arithmetic does not pay even where it does a hundredth of the operations.", "V1 §3", "100×",
-          "time of a matrix product with 1 % of the weights, stored sparsely, over that of the dense one", "×",
-          (1, INF), None, None, awaits="a timing of both products"),
     Claim("V1-38", "Six networks detect objects with 43.9 % mean average precision.", "V1 §8", "43.9 %", "mean average "
           "precision", "%", (43.85, 43.95), None, None, why="Detection needs its own images of ImageNet, region "
           "proposals and networks trained on all of ImageNet before."),
