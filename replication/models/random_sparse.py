@@ -96,7 +96,7 @@ def groups(joined: csr_array, degree: float, rng: Generator) -> list[frozenset[i
     near = [set(end.tolist()) for end in ends]
     todo = [(int(u), int(v)) for u, v in zip(*joined.nonzero(), strict=True) if u < v]
     done: set[tuple[int, int]] = set()
-    found = {}
+    found: dict[frozenset[int], None] = {}
     for i in rng.permutation(len(todo)):
         u, v = todo[i]
         if (u, v) in done or len(common := near[u] & near[v]) > 1.3 * degree:

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -128,12 +129,9 @@ def depth(width: int, degree: int, outputs: int, samples: int, steps: int) -> pd
             upper, lower = (layer(width, width, degree, rng) for _ in range(2))
             alone = layer(width, width, degree ** 2 / 2, rng)
             train, test = (top(samples, width, on, rng) for _ in range(2))
-            generators: dict[str, Callable[[Any], Any]] = {
-                "two layers": lambda h, a=upper, b=lower: forward(b[:outputs], forward(a, h)),
-                "one layer": lambda h, a=alone: forward(a[:outputs], h)}
-            for name, generator in generators.items():
-                fitted = random_sparse.one_layer(train, generator(train), steps)
-                true = generator(test)
+            for name, chain in (("two layers", (upper, lower[:outputs])), ("one layer", (alone[:outputs],))):
+                given, true = (reduce(lambda h, w: forward(w, h), chain, hidden) for hidden in (train, test))
+                fitted = random_sparse.one_layer(train, given, steps)
                 rows.append({"generator": name, "active": on, "network": network,
                              "firing": 100 * true.nnz / (samples * outputs),
                              "right": 100 * random_sparse.overlap(random_sparse.given_by(*fitted, test), true)})
@@ -147,7 +145,7 @@ def _percent(found: random_sparse.Recovery) -> dict[str, float]:
 def simulate() -> None:
     """Draws and learns everything anew, always the same, and writes it to the tables of your store."""
     made = {"recovery": recovery(), "degrees": degrees(), "layers": layers(**TWO), "denoising": denoising(),
-            "depth": depth(**DEPTH)}  # type: ignore[arg-type]
+            "depth": depth(**DEPTH)}
     for part, rows in made.items():
         files.write(_path(part), rows.to_csv(index=False, float_format="%.6g"))
 

@@ -408,12 +408,11 @@ def collapsed(table: pd.DataFrame) -> Figure | Nothing:
 
 
 def correlated(table: pd.DataFrame) -> Figure | Nothing:
-    """Pairs of units that correlate, by how far apart they are, a line a module: the first and last of each grid that
-    the map's side tells, in trained networks and in the same untrained. `table`: of studies.correlations, "rings"."""
+    """Pairs of units that correlate, by how far apart they are, a line a module: the first of all and the last of each
+    grid, in trained networks and in the same untrained. `table`: of studies.correlations, "rings"."""
     if table.empty:
         return Nothing(NOT_MEASURED)
-    rows = table.groupby("side", sort=False).row.unique()
-    shown = list(dict.fromkeys(row for part in rows for row in (part[0], part[-1])))[:len(LOOKS)]
+    shown = list(dict.fromkeys([table.row.iloc[0], *table.groupby("side", sort=False).row.last()]))[:len(LOOKS)]
     figure, axes = _canvas(3.4, 1, 2, sharey=True)
     for axis, (trained, title) in zip(axes, ((True, "trained"), (False, "untrained")), strict=True):
         part = table[table.trained == trained].assign(percent=lambda of: 100 * of.strong)

@@ -58,7 +58,7 @@ def _look(cell: Cell) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
     for one, trained in ((network, True), (control, False)):
         rng = np.random.default_rng(cell.seed)
-        before = None
+        before = seen.numpy()
         for row, of in correlation.maps(one, seen):
             if row in modules:
                 said = {"row": row, "trained": trained}
