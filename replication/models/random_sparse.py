@@ -31,9 +31,12 @@ def layer(outputs: int, hidden: int, degree: float, rng: Generator) -> csr_array
 
 def top(samples: int, units: int, active: int, rng: Generator) -> csr_array:
     """Binary vectors (samples, units) with exactly so many ones, everywhere alike."""
-    drawn = rng.integers(0, units, (samples, active))
-    while (again := (np.diff(np.sort(drawn)) == 0).any(1)).any():
-        drawn[again] = rng.integers(0, units, (again.sum(), active))
+    if active ** 2 > units:
+        drawn = rng.random((samples, units)).argpartition(active - 1)[:, :active]
+    else:  # few: draw those again that have one twice
+        drawn = rng.integers(0, units, (samples, active))
+        while (again := (np.diff(np.sort(drawn)) == 0).any(1)).any():
+            drawn[again] = rng.integers(0, units, (again.sum(), active))
     return csr_array((np.ones(drawn.size, np.float32), drawn.ravel(), np.arange(0, drawn.size + 1, active)),
                      shape=(samples, units))
 

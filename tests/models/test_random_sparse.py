@@ -57,10 +57,11 @@ def test_layers_and_samples_are_as_sparse_as_asked() -> None:
     assert set(np.unique(weights)) == {-1, 0, 1}
     assert (weights != 0).sum(0).mean() == pytest.approx(10, abs=0.6)
     assert weights.sum() == pytest.approx(0, abs=4 * np.sqrt(3000))
-    hidden = dense(rs.top(500, 20, 7, rng))
-    assert set(np.unique(hidden)) == {0, 1}
-    assert (hidden.sum(1) == 7).all()
-    assert hidden.mean(0) == pytest.approx(0.35, abs=0.12)
+    for active in (3, 7):
+        hidden = dense(rs.top(500, 20, active, rng))
+        assert set(np.unique(hidden)) == {0, 1}
+        assert (hidden.sum(1) == active).all()
+        assert hidden.mean(0) == pytest.approx(active / 20, abs=0.12)
 
 
 def test_a_layer_gives_the_sign_of_its_sums() -> None:
