@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -191,6 +191,16 @@ class Drawn:
         return replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 100.0), of="networks")
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What trained networks show, over seeds, and whose."""
+    of: Callable[[Grid], Interval | None]
+    arms: Mapping[str, tuple[str, ...]] = field(default_factory=ARM.copy)
+
+    def __call__(self, grid: Grid) -> Interval | None:
+        return self.of(grid)
+
+
 def wider(grid: Grid) -> Interval | None:
     """V1-10."""
     found = spread(grid)
@@ -216,10 +226,10 @@ def rising(grid: Grid) -> Interval | None:
 CLAIMS = (
     Claim("V1-09c", "Clustered by correlation, units form more wide groups in higher layers.", "V1 §4", "no number",
           "rank correlation of a module's place and of the share of groups wider than one position among the groups of "
-          "what comes in; trained network", "rank", (0, INF), STUDY, rising),
+          "what comes in; trained network", "rank", (0, INF), STUDY, Looked(rising)),
     Claim("V1-10", "What correlates lies close together in early layers and further apart in late ones.", "V1 §4",
           "no number", "share of the map's side over which a channel's correlation with itself halves, last module "
-          "over first; trained network", "×", (1, INF), STUDY, wider),
+          "over first; trained network", "×", (1, INF), STUDY, Looked(wider)),
     Claim("AR-1", "A random sparse network can be learnt layer by layer from correlations.", "Arora et al., abstract",
           "no number", f"edges of a random layer, of both signs, found again from pairwise correlations of what it "
           f"gives; {WIDTHS[-1]:,} units, n^{GAMMA} edges each, {SAMPLES[-1]:,} samples", "% of edges", (95, 100), None,
@@ -234,7 +244,7 @@ CLAIMS = (
           (0, 95), None, Drawn("depth", "right", (("generator", "two layers"), ("active", ACTIVE[1])))),
     Claim("AR-4", "Inception approximates the sparse structure that such a construction finds (V1 calls this "
           "speculative).", "V1 §3", "no number", "adjusted Rand index of a module's branches and of its channels, "
-          "clustered by correlation, mean over modules", "index", (0.2, 1), STUDY, alike),
+          "clustered by correlation, mean over modules", "index", (0.2, 1), STUDY, Looked(alike)),
 )
 SECTIONS = {  # of the page, and what each settles
     "recovery": ("AR-1",), "denoising": ("AR-2",), "depth": ("AR-3",), "offsets": ("V1-10",), "branches": ("AR-4",),
