@@ -57,6 +57,7 @@ def counts(pages: Sequence[str]) -> dict[str, Any]:
     return {"total": len(found), "settled": sum(record["verdict"] not in (NOT_RUN, OUT_OF_REACH)
                                                  for record in found.values()),
             **{kind: sum(record["verdict"] == word for record in found.values()) for kind, word in KINDS.items()},
-            "counted": sum(record.get("n") == 0 for record in found.values()),
+            "counted": sum(CLAIMS[name].study is None and "value" in record and record["low"] == record["high"]
+                           for name, record in found.items()),
             "trained": {"measured": len(trained), "by_chance": ERRONEOUS * len(trained),
                         "decided": sum(record["verdict"] in (SUPPORTED, CONTRADICTED) for record in trained)}}
