@@ -29,6 +29,16 @@ def layer(outputs: int, hidden: int, degree: float, rng: Generator) -> csr_array
     return csr_array(np.where(edges, rng.choice((-1.0, 1.0), edges.shape), 0.0).astype(np.float32))
 
 
+def even(outputs: int, hidden: int, degree: int, rng: Generator) -> csr_array:
+    """Weights (outputs, hidden): every output has `degree` edges, half of them +1 and half −1, so that all outputs fire
+    about equally often, as those of a very wide `layer` do."""
+    weights = np.zeros((outputs, hidden), np.float32)
+    columns = rng.random((outputs, hidden)).argpartition(degree - 1)[:, :degree]
+    np.put_along_axis(weights, columns, rng.permuted(np.tile(np.repeat((1, -1), degree // 2), (outputs, 1)), axis=1)
+                      .astype(np.float32), 1)
+    return csr_array(weights)
+
+
 def top(samples: int, units: int, active: int, rng: Generator) -> csr_array:
     """Binary vectors (samples, units) with exactly so many ones, everywhere alike."""
     if active ** 2 > units:

@@ -34,7 +34,7 @@ WIDE, OFTEN = 1000, 32   # of `degrees`: samples in which a hidden unit is on
 NOISE = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)
 DENOISED = (8, 16, 32, 64)
 CLAIMED = 16             # the degree at which AR-2 is settled
-TWO = {"width": 1000, "degree": 12, "active": 2, "samples": 32_000}
+TWO = {"width": 1000, "degree": 12, "active": 2, "samples": 16_000}
 DEPTH = {"width": 300, "degree": 6, "outputs": 30, "samples": 8000, "steps": 60}
 ACTIVE = (1, 3, 9, 27)   # units of the top layer that are on; AR-3 is settled at the second
 FOUND = (90, 99)         # per cent of the edges
@@ -83,21 +83,23 @@ def degrees(widths: Sequence[int] = WIDTHS, each: Sequence[int] = DEGREES) -> pd
 
 
 def layers(width: int, degree: int, active: int, samples: int) -> pd.DataFrame:
-    """A line a network and layer of two: the lower learnt from what the two give, the upper from the hidden vectors
-    that the lower one's found weights make of that."""
+    """A line a network, kind of upper layer and layer of two: the positive edges found of the lower from what the two
+    give, and of the upper from the hidden vectors that the lower one's found edges make of that. By chance, the units
+    between them are on unequally often; in an even upper layer they have the same number of edges from above."""
     rows = []
-    for network in range(NETWORKS):
-        rng = np.random.default_rng((3, network))
-        upper, lower = (layer(width, width, degree, rng) for _ in range(2))
-        middle = forward(upper, top(samples, width, active, rng))
-        gives = forward(lower, middle)
-        first = random_sparse.learn(gives, active * degree / 2 / width, degree, rng)
-        placed = random_sparse.matched(first, lower)
-        seen = random_sparse.encode(placed, gives)
-        second = random_sparse.learn(seen, active / width, degree, rng)
-        for name, found, planted in (("lower", first, lower), ("upper", second, upper)):
-            rows.append({"layer": name, "network": network, **_percent(random_sparse.recovery(found, planted)),
-                         "middle": 100 * random_sparse.overlap(seen, middle)})
+    for kind, draw in (("by chance", layer), ("the same for all", random_sparse.even)):
+        for network in range(NETWORKS):
+            rng = np.random.default_rng((3, network))
+            upper, lower = draw(width, width, degree, rng), layer(width, width, degree, rng)
+            middle = forward(upper, top(samples, width, active, rng))
+            gives = forward(lower, middle)
+            first = random_sparse.positive(gives, active * degree / 2 / width, degree, rng)
+            seen = random_sparse.encode(random_sparse.matched(first, lower), gives)
+            second = random_sparse.positive(seen, active / width, degree, rng)
+            for name, found, planted in (("lower", first, lower), ("upper", second, upper)):
+                rows.append({"kind": kind, "layer": name, "network": network,
+                             **_percent(random_sparse.recovery(found, planted)),
+                             "middle": 100 * random_sparse.overlap(seen, middle)})
     return pd.DataFrame(rows)
 
 
@@ -315,13 +317,14 @@ def samples_needed() -> Styler | html.Html:
 
 
 def by_layer() -> Styler | html.Html:
-    """A line a layer of two: means over networks."""
+    """A line a kind of upper layer and layer of two: means over networks."""
     found = table("layers")
     if found.empty:
         return html.Html("")
-    means = found.groupby("layer", sort=False)[["positive", "negative", "false"]].mean().reset_index()
-    return html.neat(means.rename(columns={"positive": "positive edges found, %", "negative": "negative edges found, %",
-                                           "false": "false among found, %"}), 1)
+    means = found.groupby(["kind", "layer"], sort=False)[["positive", "false", "middle"]].mean().reset_index()
+    return html.neat(means.rename(columns={
+        "kind": "edges to a unit between the two", "positive": "positive edges found, %", "false": "false, %",
+        "middle": "units between the two found again, %"}), 0)
 
 
 def by_module(grid: Grid) -> Styler | html.Html:
@@ -351,16 +354,16 @@ def numbers(grid: Grid) -> dict[str, Any]:
     last = most[most.samples == most.samples.max()]
     two, one = (deep[deep.generator == name].groupby("active").right.mean() for name in ("two layers", "one layer"))
     units = clean.groupby(["degree", "noise"]).units.mean()
-    by = found["layers"].groupby("layer")[["positive", "negative"]].mean()
+    by = found["layers"].groupby(["kind", "layer"]).positive.mean().unstack()
     said = {
         "gamma": GAMMA, "samples": f"{SAMPLES[-1]:,}", "networks": NETWORKS, "widest": f"{WIDTHS[-1]:,}",
         "positive": f"{last.positive.mean():.1f}", "negative": f"{last.negative.mean():.1f}",
         "edges": f"{last.edges.mean():.1f}", "false": f"{last.false.mean():.0f}",
         "needed": {f"{column}{percent}": _samples(needed(most, column, percent))
                    for column in ("positive", "negative") for percent in FOUND},
-        "layers": {layer: {sign: f"{by[sign][layer]:.0f}" for sign in ("positive", "negative")}
-                   for layer in ("lower", "upper")},
-        "middle": f"{found['layers'].middle.mean():.0f}", "two": {name: f"{value:,}" for name, value in TWO.items()},
+        "layers": {word: {which: f"{by[which][kind]:.0f}" for which in by}
+                   for word, kind in (("chance", "by chance"), ("even", "the same for all"))},
+        "two": {name: f"{value:,}" for name, value in TWO.items()},
         "units": {f"d{degree}": {f"noise{noise:.0f}": f"{units[degree, noise]:.0f}" for noise in (0, 10, 40)}
                   for degree in DENOISED},
         "depth": {f"on{on}": {"two": f"{two[on]:.1f}", "one": f"{one[on]:.1f}"} for on in ACTIVE},
@@ -369,15 +372,15 @@ def numbers(grid: Grid) -> dict[str, Any]:
 
 
 def _answer(said: dict[str, Any]) -> str:
-    return (f"Yes, for layers that are as sparse as the theorem wants: of {said['widest']} units with "
-            f"n^{said['gamma']} edges each, {said['positive']} % of the positive edges come back from pairwise "
-            f"correlations, and {said['negative']} % of the negative ones, which take many more samples. One fitted "
-            f"layer gives {said['depth'][f'on{ACTIVE[1]}']['two']} % of what two sparse layers give, and "
-            f"{said['depth'][f'on{ACTIVE[-1]}']['two']} % where many units are on at a time.")
+    deep = {on: said["depth"][f"on{on}"]["two"] for on in (ACTIVE[1], ACTIVE[-1])}
+    return (f"Of a random sparse layer of {said['widest']} units, {said['positive']} % of the positive edges come back "
+            f"from the pairwise correlations of {said['samples']} samples, and {said['negative']} % of the negative "
+            f"ones, which take many more. One fitted layer gives {deep[ACTIVE[1]]} % of what two sparse layers give, "
+            f"and {deep[ACTIVE[-1]]} % where many units are on at a time.")
 
 
 def _samples(number: float | None) -> str:
-    return "–" if number is None else f"{float(f'{number:.2g}'):,.0f}"
+    return "more than were drawn" if number is None else f"{float(f'{number:.2g}'):,.0f}"
 
 
 def _window(found: pd.DataFrame) -> dict[str, str]:
@@ -402,6 +405,10 @@ def network(grid: Grid) -> dict[str, Any]:
     table1 = printed()
     shared = [row for row in modules if row in table1]
     own = spearmanr(range(len(shared)), [table1[row] for row in shared]).statistic if len(shared) > 2 else math.nan
+    most = rings.groupby("side").row.nunique().idxmax()  # the grid of most modules
+    ends = list(dict.fromkeys(rings[rings.side == most].row))
+    own1 = rings[rings.ring == 1].groupby(["trained", "row"]).own.mean()
+    wide = groups.groupby("trained").share.agg(["min", "max"])
     width = spread(grid).groupby(["trained", "row"]).share.median() * 100
     return {
         "number": f"{groups.addresses.nunique()}",
@@ -410,9 +417,15 @@ def network(grid: Grid) -> dict[str, Any]:
                   f"{min(near[False]):.0f} to {max(near[False]):.0f} %.",
         "offsets": f"A channel's correlation with itself halves within {width[True, first]:.0f} % of the map's side at "
                    f"{first} and {width[True, last]:.0f} % at {last}; untrained within {width[False, first]:.0f} and "
-                   f"{width[False, last]:.0f} %.",
+                   f"{width[False, last]:.0f} %, for each pool halves the map. One position apart on one grid it goes "
+                   f"from {html.fixed(own1[True, ends[0]])} at {ends[0]} to {html.fixed(own1[True, ends[-1]])} at "
+                   f"{ends[-1]}, untrained from {html.fixed(own1[False, ends[0]])} to "
+                   f"{html.fixed(own1[False, ends[-1]])}.",
         "branches": f"The index is {html.fixed(index[True])} for trained networks and {html.fixed(index[False])} for "
                     f"the same untrained.",
-        "groups": f"With the place of the module the share of wide groups has a rank correlation of "
+        "groups": f"Module by module, {wide['min'][True]:.0f} to {wide['max'][True]:.0f} % of the groups are wide, "
+                  f"untrained {wide['min'][False]:.0f} to {wide['max'][False]:.0f} %, and in Table 1 "
+                  f"{min(table1.values()):.0f} to {max(table1.values()):.0f} % of the filters. With the place of the "
+                  f"module the share of wide groups has a rank correlation of "
                   f"{html.fixed(rank[True])} in trained networks and {html.fixed(rank[False])} in untrained ones; "
                   f"Table 1's own share has {html.fixed(own)}."}

@@ -57,6 +57,9 @@ def test_layers_and_samples_are_as_sparse_as_asked() -> None:
     assert set(np.unique(weights)) == {-1, 0, 1}
     assert (weights != 0).sum(0).mean() == pytest.approx(10, abs=0.6)
     assert weights.sum() == pytest.approx(0, abs=4 * np.sqrt(3000))
+    weights = dense(rs.even(50, 30, 6, rng))
+    assert ((weights == 1).sum(1) == 3).all()
+    assert ((weights == -1).sum(1) == 3).all()
     for active in (3, 7):
         hidden = dense(rs.top(500, 20, active, rng))
         assert set(np.unique(hidden)) == {0, 1}

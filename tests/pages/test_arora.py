@@ -42,8 +42,8 @@ def drawn(right: float = 90.0, units: float = 97.0) -> None:
         {"width": width, "degree": degree, "network": n, "positive": 100 - abs(degree - 12) + off}
         for width in arora.WIDTHS for degree in arora.DEGREES for n, off in networks])
     keep(arora._path("layers"), [
-        {"layer": layer, "network": n, "positive": 90, "negative": 10, "edges": 50, "false": 5, "middle": 80}
-        for layer in ("lower", "upper") for n, _ in networks])
+        {"kind": kind, "layer": layer, "network": n, "positive": 90, "false": 5, "middle": 80}
+        for kind in ("by chance", "the same for all") for layer in ("lower", "upper") for n, _ in networks])
     keep(arora._path("denoising"), [{"degree": degree, "network": n, "noise": 100 * noise, "units": units + off}
                                     for degree in arora.DENOISED for noise in arora.NOISE for n, off in networks])
     keep(arora._path("depth"), [
@@ -127,7 +127,7 @@ def test_what_is_drawn_follows_the_settings(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.equals(arora.recovery((40,), (200, 400))), "always the same"
     assert found.degree.iloc[0] == pytest.approx(40 ** 0.4)
     assert set(arora.degrees((40,), (4,)).columns) >= {"width", "degree", "network", "positive"}
-    assert arora.layers(40, 4, 1, 200).layer.tolist() == ["lower", "upper"] * 2
+    assert arora.layers(40, 4, 1, 200).layer.tolist() == ["lower", "upper"] * 4
     monkeypatch.setattr(arora, "DENOISED", (30,))
     clean = arora.denoising(60, 50).groupby("noise").units.mean()
     assert clean[0] > clean[40]
@@ -141,12 +141,13 @@ def test_the_page_speaks_with_and_without_runs() -> None:
     for runs in (Runs(), looked()):
         said = arora.numbers(runs)  # type: ignore[arg-type]
         assert said["positive"] == "99.8"
-        assert said["needed"]["negative90"] == "–"
         assert said["network"]["number"] == ("2" if runs.addresses else "no")
+        assert said["needed"]["negative90"] == "more than were drawn"
         assert set(findings.found(arora.SECTIONS, [])) == set(arora.SECTIONS)
         arora.by_module(runs)  # type: ignore[arg-type]
-    assert "99.8 % of the positive" in said["answer"]
-    assert "halves within" in said["network"]["offsets"]
+    assert "99.8 % of the positive edges" in said["answer"]
+    assert "from 0.59 at 4a to 0.59 at 4e" in said["network"]["offsets"]
+    assert "Table 1 57 to 76 %" in said["network"]["groups"]
 
 
 def test_figures() -> None:
