@@ -360,6 +360,96 @@ def probes(table: pd.DataFrame) -> Figure | Nothing:
     return _legend_below(figure, axis)
 
 
+def recovered(table: pd.DataFrame) -> Figure | Nothing:
+    """Edges of a random sparse layer found, by samples, a line a width: the positive ones, and the negative ones.
+    Dotted: 99 %. `table`: of pages.arora, "recovery"."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    figure, axes = _canvas(3.4, 1, 2, sharey=True)
+    for axis, column in zip(axes, ("positive", "negative"), strict=True):
+        axis.axhline(99, **DOTTED)
+        _marked(axis, table, "samples", column, {width: f"{width:,} units" for width in table.width.unique()}, "width")
+        axis.set(xscale="log", xlabel="samples", ylabel="edges found, %", title=column, ylim=(0, 103))
+        axis.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}k" if x >= 1000 else f"{x:g}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    return _legend_below(figure, axes[0])
+
+
+def by_degree(table: pd.DataFrame) -> Figure | Nothing:
+    """Positive edges of a random sparse layer found, by the edges of a hidden unit, a line a width."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    figure, (axis,) = _canvas(3.2)
+    _marked(axis, table, "degree", "positive", {width: f"{width:,} units" for width in table.width.unique()}, "width")
+    axis.set(xlabel="edges of a hidden unit", ylabel="positive edges found, %", ylim=(0, 103))
+    return _legend_below(figure, axis)
+
+
+def denoised(table: pd.DataFrame) -> Figure | Nothing:
+    """Hidden units found again, by the noise on the outputs, a line a degree."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    figure, (axis,) = _canvas(3.2)
+    _marked(axis, table, "noise", "units", {degree: f"{degree} edges" for degree in table.degree.unique()}, "degree")
+    axis.set(xlabel="firing outputs lost, and as many added, %", ylabel="units found again, %", ylim=(0, 103))
+    return _legend_below(figure, axis)
+
+
+def collapsed(table: pd.DataFrame) -> Figure | Nothing:
+    """Outputs that one fitted layer gives right, by how many top units are on, a line a kind of generator."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    figure, (axis,) = _canvas(3.2)
+    _marked(axis, table, "active", "right", {name: f"given by {name}" for name in table.generator.unique()},
+            "generator")
+    axis.set(xscale="log", xlabel="units of the top layer that are on", ylabel="right by one layer, %",
+             ylim=(None, 101))
+    axis.set_xticks(sorted(table.active.unique()), labels=[str(number) for number in sorted(table.active.unique())])
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    return _legend_below(figure, axis)
+
+
+def correlated(table: pd.DataFrame) -> Figure | Nothing:
+    """Pairs of units that correlate, by how far apart they are, a line a module: the first of all and the last of each
+    grid, in trained networks and in the same untrained. `table`: of studies.correlations, "rings"."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    shown = list(dict.fromkeys([table.row.iloc[0], *table.groupby("side", sort=False).row.last()]))[:len(LOOKS)]
+    figure, axes = _canvas(3.4, 1, 2, sharey=True)
+    for axis, (trained, title) in zip(axes, ((True, "trained"), (False, "untrained")), strict=True):
+        part = table[table.trained == trained].assign(percent=lambda of: 100 * of.strong)
+        _marked(axis, part, "ring", "percent", {row: row for row in shown}, "row")
+        axis.set(xlabel="positions apart", ylabel="pairs with |r| above 0.3, %", title=title, ylim=(0, None))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return _legend_below(figure, axes[0])
+
+
+def wide_groups(table: pd.DataFrame, printed: dict[str, float]) -> Figure | Nothing:
+    """Share of the groups of units wider than one position, module by module, trained and untrained, beside that of
+    the filters in `printed`. `table`: of pages.arora, `proposed`."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    paper = pd.DataFrame([{"row": row, "share": share, "of": "Table 1"} for row, share in printed.items()
+                          if row in set(table.row)])
+    named = table.assign(of=table.trained.map({True: "trained", False: "untrained"}))
+    shown = pd.concat([named[["row", "share", "of"]], *([paper] if len(paper) else [])])
+    figure, (axis,) = _canvas(3.2)
+    _marked(axis, shown, "row", "share", {word: word for word in shown.of.unique()}, "of")
+    axis.set(xlabel="module", ylabel="wider than one position, %", ylim=(0, 103))
+    return _legend_below(figure, axis)
+
+
+def _marked(axis: Axes, table: pd.DataFrame, x: str, y: str, lines: dict[Any, str], by: str) -> None:
+    """Means over networks, a line each with dashes and a mark of its own, and each network as a small mark."""
+    for (key, label), (colour, dashes), marker in zip(lines.items(), LOOKS, "osD^v", strict=False):
+        part = table[table[by] == key]
+        mean = part.groupby(x, sort=False)[y].mean()
+        axis.plot(part[x], part[y], marker, color=colour, markersize=2.5, alpha=0.4, markeredgewidth=0)
+        axis.plot(mean.index, mean, color=colour, dashes=dashes or (None, None), marker=marker, markersize=5,
+                  linewidth=1.5, label=label)
+    axis.grid(axis="y")
+
+
 def rates(grid: Grid, by: str) -> Figure | Nothing:
     """The learning rate at the end of every epoch, a line an arm of a factor; of the first seed, for all have one."""
     history = grid.history()
