@@ -17,7 +17,7 @@ build    = rm -rf build/$(1)/_build && $(BIN)/python -m jupyter_book build build
 # a lent box has torch and no time: its own Python will do where there is no .venv
 BARE    := $(if $(wildcard $(READY)),$(BIN)/python,$(PYTHON))
 
-.PHONY: gpu reproduce pages test book serve look bench publish lint clean
+.PHONY: gpu reproduce pages test ordeal book serve look bench publish lint clean
 
 # it trains for as long as the profile says, BUDGET=20m for so long, BUDGET=none to the end; the book tells of what there is
 # by then, and the same command goes on
@@ -37,6 +37,10 @@ pages: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# by hand, half an hour: kills, full disks, crowds, strangers (tests/ordeal)
+ordeal: $(READY)
+	$(BIN)/python -m tests.ordeal
 
 book: $(READY)
 	$(BIN)/python book/_tools/stage.py --from results

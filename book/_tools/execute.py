@@ -30,6 +30,7 @@ import toc
 
 from replication import paths
 from replication.errors import BadInput, unknown
+from replication.runs import store
 from replication.studies import profiles
 from replication.studies.setting import Setting
 
@@ -88,16 +89,18 @@ def run(source: Path, parameters: dict[str, Any]) -> tuple[float, str]:
     """Seconds, and what went wrong if something did."""
     started = time.monotonic()
     done, failed = (paths.mine() / folder / source.name for folder in ("notebooks", "failed"))
-    for path in (done, failed):
-        path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        for path in (done, failed):
+            path.parent.mkdir(parents=True, exist_ok=True)
         _execute(source, failed, parameters)
         nbformat.write(normalise(nbformat.read(failed, 4)), failed)
         os.replace(failed, done)  # at once: the destination holds a whole notebook or the one before
         error = ""
     except papermill.PapermillExecutionError as e:
         error = f"{e.ename}: {(e.evalue.strip().splitlines() or [''])[-1]} (see {failed})"
-    except Exception as e:  # the kernel died, the disk is full: the others shall still run
+    except OSError as e:  # the others shall still run
+        error = str(store.full(Path(e.filename or failed), e))
+    except Exception as e:  # the kernel died
         error = f"{type(e).__name__}: {(str(e).strip().splitlines() or [''])[-1]} (see {failed})"
     return time.monotonic() - started, error
 

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from replication import files, paths, provenance
+from replication.runs import store
 from replication.training import accelerate
 from replication.training.device import device
 
@@ -47,7 +48,10 @@ def begin(kind: str, quick: bool, of: str | None = None) -> tuple[torch.device, 
 def write(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
     """The table so far, as a file that is there whole or not at all; given back as a frame."""
     frame = pd.DataFrame(rows, columns=list(columns))
-    files.write(path, frame.to_csv(index=False, float_format="%.6g"))
+    try:
+        files.write(path, frame.to_csv(index=False, float_format="%.6g"))
+    except OSError as problem:
+        raise store.full(path, problem) from problem
     return frame
 
 

@@ -40,10 +40,13 @@ def write_page(page: str, ids: Sequence[str] = (), grids: Sequence[Grid] = (), m
                  "run_commits": sorted({commit for commit in runs.commit if commit}),
                  "addresses": sorted(set(runs.address))}
     path = paths.mine() / "metrics" / f"{page}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     studies = {grid.study.name: grid for grid in grids}
     records = {s.claim.id: record(s, studies.get(s.claim.study or "")) for s in settled}
-    files.write(path, files.as_json({"provenance": provenance.collect(**more), "claims": records, **_plain(numbers)}))
+    try:
+        files.write(path, files.as_json({"provenance": provenance.collect(**more), "claims": records,
+                                         **_plain(numbers)}))
+    except OSError as problem:
+        raise store.full(path, problem) from problem
     return html.claims_table((s.claim, records[s.claim.id]) for s in settled) if ids else html.Html("")
 
 
@@ -63,7 +66,7 @@ def read_in(place: Path, page: str) -> Record | None:
     path = place / "metrics" / f"{page}.json"
     try:
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
-    except (ValueError, TypeError) as problem:
+    except (OSError, ValueError, TypeError) as problem:
         raise BadInput(f"{path} is truncated or no JSON: delete it and run the page again.") from problem
 
 

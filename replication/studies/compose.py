@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from replication.data import registry as sets_of_data
@@ -25,6 +25,12 @@ TYPES = typing.get_type_hints(Recipe)
 RANGES: dict[str, tuple[float, float | None]] = {
     "epochs": (0, None), "batch": (1, None), "lr": (0, 10), "warmup": (0, 1), "clip": (0, None),
     "aux_weight": (0, None), "label_smoothing": (0, 0.999)}
+# Of what a recipe's parts are made of, by the names of their fields.
+PARTS: dict[str, tuple[float, float | None]] = {
+    "momentum": (0, 1), "weight_decay": (0, None), "bias_rate": (0, None), "decay": (0, 1), "epsilon": (0, None),
+    "limit": (0, None), "power": (0, None), "gamma": (0, None), "epochs": (0, None), "rise": (0, 1), "start": (1, None),
+    "end": (1, None), "size": (1, None), "pad": (0, None), "frames": (0, None), "low": (0, None), "high": (0, None),
+    "lighting": (0, None)}
 STRIDES = {8: (2, 2, 2), 4: (1, 2, 2), 2: (1, 1, 2)}  # of an Inception V3, by the total stride of its stem
 
 
@@ -162,6 +168,8 @@ def _recipe(setting: Setting, table: Network, data: Data, side: int, asked: dict
         value = _scaled(own.get(field, defaults[field]), value, f"recipe.{field}")
         if field == "augment":
             own[field] = tuple(_augmentation(part, data, side) for part in listed(value))
+            for part in own[field]:
+                _parts(part)
             continue
         own[field] = read(value) if field != "trained" or value is None else _rows(table, listed(value))
         _fits(field, own[field])
@@ -223,3 +231,12 @@ def _fits(field: str, value: Any) -> None:
     fits(f"recipe.{field}", value, TYPES[field])
     if isinstance(value, (int, float)) and field in RANGES:
         check(f"recipe.{field}", value, (int, float), *RANGES[field])
+    _parts(value)
+
+
+def _parts(value: Any) -> None:
+    """Raises BadInput where a part of the recipe has a number out of range."""
+    for each in fields(value) if is_dataclass(value) else ():
+        number = getattr(value, each.name)
+        if each.name in PARTS and isinstance(number, (int, float)):
+            check(f"{type(value).__name__}({each.name}=...): {each.name}", number, (int, float), *PARTS[each.name])
