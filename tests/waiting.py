@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-HANG = 1800.0  # seconds; what has not come by then is not coming
+HANG = 900.0  # seconds; what has not come by then is not coming
 
 
 def until(true: Callable[[], T], what: object = "nothing has happened") -> T:

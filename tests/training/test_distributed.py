@@ -157,10 +157,16 @@ def port() -> int:
         return int(free.getsockname()[1])
 
 
+def beside() -> dict[str, str]:
+    """Where a script finds what the tests share."""
+    found = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, found))}
+
+
 def start(*arguments: object, world: int = 2, **environment: str) -> list[subprocess.Popen[str]]:
     """So many processes under torchrun's variables, without torchrun."""
-    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port()), "WORLD_SIZE": str(world),
-              "OMP_NUM_THREADS": "1", **environment}
+    common = {**os.environ, **beside(), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port()),
+              "WORLD_SIZE": str(world), "OMP_NUM_THREADS": "1", **environment}
     return [subprocess.Popen([sys.executable, __file__, *map(str, arguments)], text=True, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)})
             for rank in range(world)]
@@ -169,7 +175,8 @@ def start(*arguments: object, world: int = 2, **environment: str) -> list[subpro
 def torchrun_(*arguments: object) -> subprocess.Popen[str]:
     """The same of two processes by torchrun itself."""
     return subprocess.Popen([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
-                             __file__, *map(str, arguments)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                             __file__, *map(str, arguments)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env={**os.environ, **beside()})
 
 
 def ended(crew: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
