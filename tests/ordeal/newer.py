@@ -26,8 +26,14 @@ def _address(name: str, seed: int) -> str:
 
 def _newer(place: Path) -> None:
     """The stored run, as format 2."""
-    path = store.folder(_address(NAME, SEED)) / "summary.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
+    _as_newer(store.folder(_address(NAME, SEED)))
+
+
+def _as_newer(folder: Path) -> None:
+    """A newer version seals it in its own way."""
+    for name, more in (("summary.json", {"format": 2}), ("provenance.json", {"seal": None})):
+        held = {**json.loads((folder / name).read_text()), **more}
+        (folder / name).write_text(json.dumps({key: value for key, value in held.items() if value is not None}))
 
 
 def _state(place: Path) -> None:
@@ -83,7 +89,7 @@ def _case(place: Path, name: str, spoil: Callable[[Path], Any], do: Callable[[Pa
     after = tiny.bits(place)
     begun = f"out/checkpoints/{_address(*BEGUN)}.pt"
     lost = [each for each in before if after.get(each) != before[each] and each != begun]
-    wrong = sentence.wrong(ended.said) if ended.said else ""
+    wrong = _wrong(ended.said)
     wrong = wrong if ended.code in codes else f"it ends with {ended.code}"
     return result("newer version", name, wrong or (f"{lost[0]} is lost or changed" if lost else ""),
                   ended.said.strip().replace(str(place), "…")[-500:], ended.seconds)
@@ -96,11 +102,15 @@ def _published(place: Path) -> Result:
 
     def spoil() -> None:
         writes.published(place)
-        path = sorted((paths.mine() / "runs").glob("*/summary.json"))[0]
-        path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
+        _as_newer(sorted((paths.mine() / "runs").glob("*/summary.json"))[0].parent)
 
     made = forked.run(spoil, env)
     ended = forked.run(lambda: writes.publishes(place), env)
     wrong = "it cannot be prepared" if made.code else "" if ended.code in (0, 2) else f"it ends with {ended.code}"
-    return result("newer version", "publishing", wrong or (sentence.wrong(ended.said) if ended.said else ""),
+    return result("newer version", "publishing", wrong or (_wrong(ended.said)),
                   (made.said or ended.said).strip().replace(str(place), "…")[-500:], ended.seconds)
+
+
+def _wrong(said: str) -> str:
+    """Of warnings, each a line."""
+    return next(filter(None, map(sentence.wrong, said.strip().splitlines())), "")

@@ -338,3 +338,15 @@ def test_a_few_steps_lower_the_loss(name: str, data: Path) -> None:
     assert run.address == cell.address
     assert run.summary["status"] == "done"
     assert run.history[-1]["train_loss"] < 0.95 * run.history[1]["train_loss"], [r["train_loss"] for r in run.history]
+
+
+@pytest.mark.parametrize(("field", "value", "said"), [
+    ("recipe.optimiser", "SGD(momentum=-1)", "momentum=-1 is out of range"),
+    ("recipe.optimiser", "RMSProp(epsilon=-1)", "epsilon=-1 is out of range"),
+    ("recipe.average", "Average(decay=2)", "decay=2 is out of range"),
+    ("recipe.schedule", "OneCycle(rise=2)", "rise=2 is out of range"),
+    ("recipe.clip", "ClipValue(limit=-1)", "limit=-1 is out of range"),
+    ("recipe.augment", "RandomCrop(size=-3)", "size=-3 is out of range")])
+def test_a_part_of_a_recipe_has_its_ranges(field: str, value: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        compose("googlenet", Setting(images=40, val_images=20, width=0.125), {field: value})
