@@ -74,15 +74,20 @@ def test_binder_installs_the_package_with_the_versions_of_the_lock(tmp_path: Pat
     words = (tmp_path / "python.words").read_text().splitlines()
     assert words[:4] == ["-m", "pip", "install", "--no-cache-dir"]
     assert words[4] == "--constraint"
-    assert words[6:] == ["--extra-index-url", "https://download.pytorch.org/whl/cpu", "-e", "."]
+    assert words[6:] == ["-e", "."]
     pins = [Requirement(line) for line in (tmp_path / "python.pins").read_text().splitlines()]
     assert {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in pins
             if pin.marker is None or pin.marker.evaluate({"python_version": "3.11", "python_full_version": "3.11.9"})
-            } == locked("3.11")
+            } == {name: version for name, version in locked("3.11").items() if name not in ("torch", "torchvision")}
 
 
 def test_binder_s_python_and_its_start() -> None:
-    assert (ROOT / "binder" / "runtime.txt").read_text().strip().removeprefix("python-") in PYTHONS
+    brought = yaml.safe_load((ROOT / "binder" / "environment.yml").read_text())["dependencies"]
+    assert brought[0].removeprefix("python=") in PYTHONS
+    least = dict(each.split(">=") for each in brought if ">=" in each)
+    for name, conda in (("torch", "pytorch-cpu"), ("torchvision", "torchvision")):
+        asked = next(Requirement(each) for each in PROJECT["dependencies"] if Requirement(each).name == name)
+        assert least[conda] in asked.specifier
     done = subprocess.run([ROOT / "binder" / "start", "sh", "-c", "echo $REPLICATION_JOBS $0 'a b'", "x y"],
                           capture_output=True, text=True, check=True)
     assert done.stdout == "1 x y a b\n"
