@@ -7,10 +7,11 @@ magnitudes in place of energies, the floor is lower.
 from __future__ import annotations
 
 import math
-import wave
+import struct
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -41,21 +42,90 @@ def seconds(clips: Sequence[Clip], rate: int) -> NDArray[np.int16]:
 
 
 def samples(path: Path, rate: int) -> NDArray[np.int16]:
-    """A wav file's samples. Raises BadInput where it is not 16 bit, mono and of this rate, or is empty or cut off."""
+    """A wav file's samples: integers of 8 to 32 bits or floats, rounded to 16 bits. Raises BadInput, saying why, where
+    it is not mono and of this rate, is compressed or louder than full scale, is empty or cut off, or is no wav file."""
     try:
-        with wave.open(str(path)) as file:
-            channels, width, found, n = file.getparams()[:4]
-            content = file.readframes(n)
-    except (OSError, EOFError, wave.Error) as error:
-        raise BadInput(f"{path} is no wav file that can be read ({error or 'it ends too early'}); unpack the set "
-                       f"again.") from error
-    if (channels, width, found) != (1, 2, rate):
-        raise BadInput(f"{path} has {channels} channel{'s' if channels > 1 else ''} of {8 * width} bit at {found} Hz "
-                       f"where one of 16 bit at {rate} Hz is expected; convert it, or remove it.")
-    if not n or len(content) != 2 * n:
-        raise BadInput(f"{path} {f'holds {len(content) // 2} of its {n} samples' if n else 'holds no sound'}; unpack "
-                       f"the set again, or remove it.")
-    return np.frombuffer(content, "<i2").astype(np.int16)
+        found, content, whole = _wav(path.read_bytes())
+    except (OSError, ValueError, struct.error) as error:
+        raise BadInput(f"{path} is no wav file that can be read ({error}); convert or replace it, or remove it."
+                       ) from error
+    if found.channels != 1 or found.rate != rate:
+        raise BadInput(f"{path} has {found.channels} channel{'s' if found.channels > 1 else ''} of {8 * found.width} "
+                       f"bit at {found.rate} Hz where one at {rate} Hz is expected; convert it, or remove it.")
+    n = whole // found.width
+    if not n or len(content) < whole:
+        raise BadInput(f"{path} {f'holds {len(content) // found.width} of its {n} samples' if n else 'holds no sound'};"
+                       f" unpack the set again, or remove it.")
+    values = _integers(content[:n * found.width], found)
+    if not (peak := np.abs(values).max()) <= 2 ** 15:  # nor what is no number
+        raise BadInput(f"{path} reaches {peak / 2 ** 15:.3g} of full scale, which cannot be kept; make it quieter, or "
+                       f"remove it.")
+    return values.clip(max=2 ** 15 - 1).astype(np.int16)
+
+
+class Format(NamedTuple):
+    """`kind`: PCM or FLOAT; `width`: bytes of one sample, which lies at their upper end if it has fewer bits."""
+    kind: int
+    channels: int
+    rate: int
+    width: int
+
+
+PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+SUBFORMAT = bytes.fromhex("000000001000800000aa00389b71")  # what follows the kind in an extensible header
+COMPRESSED = {2: "ADPCM", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x31: "GSM", 0x55: "MP3"}
+UNKNOWN = 0x7FFFF000  # a length that whoever writes into a pipe puts where it cannot know it, or more
+
+
+def _wav(file: bytes) -> tuple[Format, bytes, int]:
+    """What a file says of its samples, their bytes, and how many there should be of these. The standard library reads
+    neither extensible headers (before Python 3.12) nor floats, nor a length that was not known when it was written.
+    Raises ValueError and struct.error where it is not such a file, or holds something else."""
+    if file[:4] not in (b"RIFF", b"RF64", b"BW64") or file[8:12] != b"WAVE":
+        raise ValueError("it does not begin as one" if file else "it is empty")
+    piped = struct.unpack_from("<I", file, 4)[0] in (0, 2 ** 32 - 1)
+    at, found, large = 12, None, None
+    while at + 8 <= len(file):
+        name, size = struct.unpack_from("<4sI", file, at)
+        at += 8
+        if name == b"ds64":
+            large = struct.unpack_from("<Q", file, at + 8)[0]
+        elif name == b"fmt ":
+            found = _format(file[at:at + size])
+        elif name == b"data":
+            if found is None:
+                raise ValueError("its samples come before their format")
+            if large is not None and size == 2 ** 32 - 1:
+                size = large
+            elif size >= UNKNOWN or (piped and not size):
+                size = (len(file) - at) // found.width * found.width
+            return found, file[at:at + size], size
+        at += size + size % 2
+    raise ValueError("it ends before its samples")
+
+
+def _format(chunk: bytes) -> Format:
+    kind, channels, rate, _, block, bits = struct.unpack_from("<HHIIHH", chunk)
+    if kind == EXTENSIBLE:
+        kind, = struct.unpack_from("<H", chunk, 24)
+        if chunk[26:40] != SUBFORMAT:
+            raise ValueError("its format is none that has a number")
+    width = block // max(1, channels)
+    if width * channels != block or (kind, width) not in {*((PCM, w) for w in (1, 2, 3, 4)), (FLOAT, 4), (FLOAT, 8)}:
+        raise ValueError(f"its samples are {COMPRESSED[kind]}" if kind in COMPRESSED else
+                         f"its samples are of format {kind} with {bits} bits")
+    return Format(kind, channels, rate, width)
+
+
+def _integers(content: bytes, of: Format) -> NDArray[np.float64]:
+    """Whole numbers, of which 2¹⁵ are full scale."""
+    if of.kind == FLOAT:
+        return np.rint(2.0 ** 15 * np.frombuffer(content, f"<f{of.width}").astype(np.float64))
+    if of.width == 1:  # alone without a sign
+        return (np.frombuffer(content, np.uint8).astype(np.float64) - 128) * 2 ** 8
+    room = np.zeros((len(content) // of.width, 4), np.uint8)
+    room[:, 4 - of.width:] = np.frombuffer(content, np.uint8).reshape(-1, of.width)
+    return np.rint(room.view("<i4")[:, 0] / 2.0 ** 16)
 
 
 # -- features ------------------------------------------------------------------------------------------------------

@@ -11,10 +11,8 @@ from torch.nn import functional as F
 from replication.data import boxes, colour
 from replication.data.spec import AreaCrop, Augmentation, Flip, Photometric, RandomCrop, TimeShift
 from replication.errors import BadInput
+from replication.models.ops import MEAN, STD
 
-# One pair for every set and channel: 0 … 255 becomes -2 … 2. Per-channel statistics of a set would make the same
-# network mean something else on each; batch normalisation and the first convolution absorb the difference.
-MEAN, STD = 0.5, 0.25
 CENTRE = 7 / 8  # V1 §7: 224 px of a short side of 256
 
 

@@ -41,6 +41,13 @@ class Net(nn.Module):
                                   for a in network.aux})
         self.frozen: tuple[str, ...] = ()
 
+    def expect(self, scale: ops.Normalise | None) -> None:
+        """From now on the weights get images at this scale (see `ops.expecting`)."""
+        self.network = ops.expecting(self.network, scale)
+        self.rows = tuple(row.name for row in self.network.rows)
+        if scale is not None:
+            self.add_module("scale", layers.Normalise(scale).to(next(self.parameters())))
+
     def freeze(self, but: Sequence[str]) -> None:
         """From now on all rows but these, and all auxiliary heads, keep their weights and their statistics: in training
         they work as in evaluation."""
@@ -78,12 +85,29 @@ class Net(nn.Module):
         least = self.least if names == ("main",) else self.least_aux
         if not self._fits(x) or self._side(x) < least:
             raise self._refused(x, names)
+        if self.training and len(x) == 1:
+            sides = x.shape[2:] if isinstance(self.network.resolution, int) else x.shape[2:3]
+            self.need_two("a batch of one image", max(sides), names)
         aux = {}
         for row in self.rows:
             x = getattr(self, row)(x)
             if row in names:
                 aux[row] = self.aux[row](x)
         return {"main": x.flatten(1) if self.flat else x, **aux}
+
+    def need_two(self, batch: str, resolution: int | None = None, names: Sequence[str] | None = None) -> None:
+        """Raises BadInput where training these heads on one image at a time cannot be: batch normalisation of a 1×1 map
+        would have one value a channel, which is its own mean. `batch` says what leaves one image. Parts that are frozen
+        keep the statistics they have and need none."""
+        names = self.heads if names is None else names
+        for head, name, found in cost.costs(self.network, resolution, aux=names != ("main",)):
+            if not found.lone or head not in ("main", *names):
+                continue
+            part = getattr(self, name) if head == "main" else self.aux[head]
+            if any(m.training for m in part.modules() if isinstance(m, nn.BatchNorm2d)):
+                raise BadInput(f"{self.network.name} cannot be trained on {batch}: {name} normalises maps of 1×1 over "
+                               f"the batch, and one image has no variance; use at least two images a batch (and a "
+                               f"process), a higher resolution, or no batch normalisation.")
 
     def _fits(self, x: Tensor) -> bool:
         """All but how small it may be."""
@@ -158,6 +182,8 @@ def _module(op: Op, shape: cost.Shape, network: Network, where: str) -> nn.Modul
             return nn.AdaptiveAvgPool2d(op.out)
         case ops.LRN():
             return layers.LRN(op, c)
+        case ops.Normalise():
+            return layers.Normalise(op)
         case ops.Dropout():
             return nn.Dropout(op.p)
         case ops.Tanh():

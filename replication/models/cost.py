@@ -29,6 +29,7 @@ class Cost:
     layers: int = 0  # with weights, on the longest path
     pools: int = 0  # on that same path
     blocks: int = 0
+    lone: int = 0  # normalisations of a 1×1 map, which have one value a channel of an image
 
     @property
     def parameters(self) -> int:
@@ -80,7 +81,8 @@ def step(op: Op, shape: Shape, norm: ops.BatchNorm | None) -> Cost:
             out = (op.out, _slide(h, kh, op.stride, ph), _slide(w, kw, op.stride, pw))
             weights, normed = kh * kw * (c // op.groups) * op.out, norm is not None and op.norm
             return Cost(out, weights, 0 if normed else op.out, _normed(op.out, norm if op.norm else None),
-                        weights * out[1] * out[2], prod(out) * (2 if normed else 1), 1, 0, 1)
+                        weights * out[1] * out[2], prod(out) * (2 if normed else 1), 1, 0, 1,
+                        int(normed and out[1:] == (1, 1)))
         case ops.Separable():
             wide = c * op.multiplier
             pad = op.kernel // 2
@@ -88,7 +90,7 @@ def step(op: Op, shape: Shape, norm: ops.BatchNorm | None) -> Cost:
             weights, normed = op.kernel ** 2 * wide + wide * op.out, norm is not None
             written = (wide + op.out * (2 if normed else 1)) * out[1] * out[2]
             return Cost(out, weights, 0 if normed else op.out, _normed(op.out, norm),
-                        weights * out[1] * out[2], written, 1, 0, 1)
+                        weights * out[1] * out[2], written, 1, 0, 1, int(normed and out[1:] == (1, 1)))
         case ops.TableConv():
             out = (len(op.table), _slide(h, op.kernel, 1, 0), _slide(w, op.kernel, 1, 0))
             weights = op.kernel ** 2 * sum(len(inputs) for inputs in op.table)
@@ -105,7 +107,7 @@ def step(op: Op, shape: Shape, norm: ops.BatchNorm | None) -> Cost:
             return Cost((c, sides[0], sides[1]), outputs=c * prod(sides), pools=1, blocks=1)
         case ops.AdaptiveAvgPool():
             return Cost((c, op.out, op.out), outputs=c * op.out ** 2, pools=1, blocks=1)
-        case ops.LRN() | ops.Dropout() | ops.Tanh():
+        case ops.LRN() | ops.Normalise() | ops.Dropout() | ops.Tanh():
             return Cost(shape, outputs=prod(shape), blocks=1)
         case ops.Linear():
             weights = prod(shape) * op.out
@@ -129,7 +131,7 @@ def chain(chained: tuple[Op, ...], shape: Shape, norm: ops.BatchNorm | None) -> 
     return total
 
 
-_ADDED = ("weights", "biases", "norm", "multiply_adds", "outputs", "layers", "pools", "blocks")
+_ADDED = ("weights", "biases", "norm", "multiply_adds", "outputs", "layers", "pools", "blocks", "lone")
 
 
 def _side_by_side(branches: list[Cost]) -> Cost:
@@ -138,7 +140,7 @@ def _side_by_side(branches: list[Cost]) -> Cost:
         raise BadInput(f"The branches of a Split give maps of different sides, {sorted(sides)}; pad them to one.")
     shape = (sum(b.shape[0] for b in branches), *branches[0].shape[1:])
     longest = max(branches, key=lambda b: (b.layers + b.pools, b.layers))
-    sums = {f: sum(getattr(b, f) for b in branches) for f in ("weights", "biases", "norm", "multiply_adds")}
+    sums = {f: sum(getattr(b, f) for b in branches) for f in ("weights", "biases", "norm", "multiply_adds", "lone")}
     return Cost(shape, **sums, outputs=sum(b.outputs for b in branches) + prod(shape), layers=longest.layers,
                 pools=longest.pools, blocks=sum(b.blocks for b in branches) + 1)
 

@@ -93,6 +93,21 @@ class Linear(nn.Linear):
         return x.sigmoid() if self.sigmoid else F.relu(x, inplace=True) if self.relu else x
 
 
+class Normalise(nn.Module):
+    """Images at our scale to another: ((STD x + MEAN) - mean) / std, channel by channel."""
+    factor: Tensor
+    offset: Tensor
+
+    def __init__(self, op: ops.Normalise) -> None:
+        super().__init__()
+        mean, std = (torch.tensor(part)[:, None, None] for part in (op.mean, op.std))
+        self.register_buffer("factor", ops.STD / std, persistent=False)
+        self.register_buffer("offset", (ops.MEAN - mean) / std, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor + self.offset
+
+
 class LRN(nn.Module):
     """x · (k + alpha / size · Σ x²)^-beta, the sum over `size` neighbouring channels (Krizhevsky et al. 2012, §3.3).
 

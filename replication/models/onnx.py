@@ -14,7 +14,8 @@ from replication.models.build import Net
 
 def save(network: Net, path: str | Path, resolution: int | None = None, classes: Sequence[str] = ()) -> Path:
     """Write what `network` computes in evaluation to `path`: "images" (N, C, H, W) floats in, "logits" (N, classes)
-    out, for any N. `network` stays as it is. Gives the path back.
+    out, for any N. Images are as every network here takes them, (value / 255 - 0.5) / 0.25, and weights from elsewhere
+    bring their own scale along. `network` stays as it is. Gives the path back.
 
     resolution: the images' side in px, of sound its frames; the network's own by default.
     classes:    their names; they stand in the file's metadata, with the table and the commit, as in `weights.save`.

@@ -5,10 +5,15 @@ everything else (cost, shapes, modules, addresses) is computed from the rows.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from replication.errors import check
+
+# What every network here takes: 0 … 255 as (value / 255 - MEAN) / STD, -2 … 2, one pair for every set and channel.
+# Per-channel statistics of a set would make the same network mean something else on each; batch normalisation and the
+# first convolution absorb the difference.
+MEAN, STD = 0.5, 0.25
 
 
 # -- operations ---------------------------------------------------------------------------------------------------
@@ -80,6 +85,13 @@ class LRN:
 
 
 @dataclass(frozen=True)
+class Normalise:
+    """What a network takes here to (value / 255 - mean) / std of each channel, as weights from elsewhere expect it."""
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Dropout:
     p: float
 
@@ -138,8 +150,8 @@ class Start:
     init: Init
 
 
-Op = (Conv | Separable | TableConv | Subsample | MaxPool | AvgPool | AdaptiveAvgPool | LRN | Dropout | Tanh | Linear
-      | RBF | Split | Inception | Start)
+Op = (Conv | Separable | TableConv | Subsample | MaxPool | AvgPool | AdaptiveAvgPool | LRN | Normalise | Dropout | Tanh
+      | Linear | RBF | Split | Inception | Start)
 
 
 # -- networks -----------------------------------------------------------------------------------------------------
@@ -207,6 +219,13 @@ class Network:
 
     def row(self, name: str) -> Row:
         return next(r for r in self.rows if r.name == name)
+
+
+def expecting(network: Network, scale: Normalise | None) -> Network:
+    """The same table for weights that expect images at another scale than ours, which a first row then makes of them;
+    None: at ours, without such a row."""
+    rows = tuple(row for row in network.rows if not isinstance(row.op, Normalise))
+    return replace(network, rows=rows if scale is None else (Row("scale", scale), *rows))
 
 
 def scaled(channels: int, width: float) -> int:

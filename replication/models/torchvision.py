@@ -4,14 +4,17 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from replication.errors import BadInput
+from replication.errors import BadInput, check
 from replication.models.build import Net, build
 from replication.models.googlenet import INCEPTION, googlenet_torchvision
 from replication.models.inception_v3 import inception_v3
+from replication.models.ops import Normalise
+from replication.models.weights import COUNTER, read
 
 
 def _names(layers: Mapping[str, str], linear: Mapping[str, str]) -> dict[str, str]:
@@ -50,76 +53,137 @@ NAMES_V3 = _names({
      for ours, theirs in module.items()}, {"linear": "fc", "aux.6e.linear": "AuxLogits.fc"})
 
 
-def from_torchvision(weights: str | Path | Mapping[str, Tensor]) -> Net:
-    """torchvision's GoogLeNet or Inception V3 as our network, from its `state_dict()` or a .pth file that holds one,
-    with the classes and auxiliary heads that the weights have. In training mode, as `build` gives it.
+# What the first convolution expects. The published weights are TensorFlow's, which has ±1, and torchvision's
+# `transform_input` makes that of images normalised as everywhere else in torchvision.
+PUBLISHED = Normalise((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+IMAGENET = Normalise((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
-    Nothing in the file is run: it is read with weights_only=True. torchvision's published weights expect pixels scaled
-    to ±1 rather than normalised (its `transform_input`); GoogLeNet's auxiliary heads among them were never trained.
-    Raises BadInput for what is no state dict, for one of another network, and at the first tensor that does not fit.
+
+def from_torchvision(weights: str | Path | Mapping[str, Any] | nn.Module, transform_input: bool | None = None) -> Net:
+    """torchvision's GoogLeNet or Inception V3 as our network, from its `state_dict()`, from a .pth or .safetensors file
+    that holds one, alone or in a trainer's checkpoint, or from itself; with the classes and auxiliary heads that the
+    weights have. In training mode, as `build` gives it. timm's Inception V3 has the same names and fits too.
+
+    It takes images as all our networks do, and brings them to the scale that its weights were trained on.
+    transform_input: as torchvision's network had it. True: ±1, as the published weights expect. False: normalised by
+    ImageNet's mean and standard deviation, as scripts that train from scratch do. By default what a network itself
+    says, and True of weights alone, which do not tell.
+
+    Nothing in a file is run: it is read with weights_only=True. GoogLeNet's auxiliary heads among the published weights
+    were never trained.
+    Raises BadInput for what holds no state dict, or several, for one of another network, and at the first tensor that
+    does not fit.
     """
-    held = weights if isinstance(weights, Mapping) else _state_dict(Path(weights))
+    held, scale = _held(weights), _scale(weights, transform_input)
     linear = held.get("fc.weight")
     classes = len(linear) if isinstance(linear, Tensor) and linear.ndim == 2 else 0
-    if classes and "inception3a.branch1.conv.weight" in held:
+    if classes and MARKS[0] in held:
         aux = [at for at, head in (("4a", "aux1"), ("4d", "aux2")) if f"{head}.fc2.weight" in held]
-        return torchvision_googlenet(held, build(googlenet_torchvision(classes=classes, aux=aux)))
-    if classes and "Mixed_5b.branch1x1.conv.weight" in held:
+        return torchvision_googlenet(held, build(googlenet_torchvision(classes=classes, aux=aux)), scale)
+    if classes and MARKS[1] in held:
         aux = ["6e"] if "AuxLogits.fc.weight" in held else []
-        return torchvision_inception_v3(held, build(inception_v3(classes=classes, aux=aux)))
+        return torchvision_inception_v3(held, build(inception_v3(classes=classes, aux=aux)), scale)
     raise BadInput(f"These are the weights of neither torchvision's googlenet nor its inception_v3, the two that have "
                    f"a table here; the first of their {len(held)} names: {', '.join(map(repr, list(held)[:2]))}.")
 
 
-def torchvision_googlenet(weights: Mapping[str, Tensor], net: Net) -> Net:
+def torchvision_googlenet(weights: Mapping[str, Any], net: Net, scale: Normalise = PUBLISHED) -> Net:
     """Copy the `state_dict()` of torchvision.models.googlenet into `net`, a built `googlenet_torchvision`; give
-    `net` back. Auxiliary heads that `net` lacks are left out.
+    `net` back, which from now on brings images to the scale of the weights. Auxiliary heads that `net` lacks are left
+    out.
 
-    torchvision's published weights expect its `transform_input`; their auxiliary heads were never trained.
     Raises BadInput at the first tensor that is missing or of another shape; `net` is then unchanged.
     Source: torchvision/models/googlenet.py.
     """
-    return _carry(weights, net, NAMES, "GoogLeNet", "googlenet.googlenet_torchvision")
+    return _carry(weights, net, NAMES, "GoogLeNet", "googlenet.googlenet_torchvision", scale)
 
 
-def torchvision_inception_v3(weights: Mapping[str, Tensor], net: Net) -> Net:
+def torchvision_inception_v3(weights: Mapping[str, Any], net: Net, scale: Normalise = PUBLISHED) -> Net:
     """Copy the `state_dict()` of torchvision.models.inception_v3 into `net`, a built `inception_v3`; give `net`
-    back. An auxiliary head that `net` lacks is left out. timm's inception_v3 has the same names and fits too.
+    back, as `torchvision_googlenet` does. timm's inception_v3 has the same names and fits too.
 
-    torchvision's published weights expect its `transform_input`: pixels scaled to ±1 rather than normalised.
     Raises BadInput as `torchvision_googlenet` does. Source: torchvision/models/inception.py.
     """
-    return _carry(weights, net, NAMES_V3, "Inception V3", "inception_v3.inception_v3")
+    return _carry(weights, net, NAMES_V3, "Inception V3", "inception_v3.inception_v3", scale)
 
 
 @torch.no_grad()
-def _carry(weights: Mapping[str, Tensor], net: Net, names: Mapping[str, str], what: str, table: str) -> Net:
+def _carry(weights: Mapping[str, Any], net: Net, names: Mapping[str, str], what: str, table: str,
+           scale: Normalise) -> Net:
     carried = {}
     for ours, mine in net.state_dict().items():
         theirs = names.get(ours)
         if theirs is None:
             raise BadInput(f"{net.network.name} has '{ours}' and torchvision's {what} has nothing like it; "
                            f"build the network from {table}.")
+        if theirs not in weights and theirs.endswith(COUNTER):
+            carried[ours] = mine
+            continue
         if theirs not in weights:
             raise BadInput(f"The weights have no '{theirs}', which '{ours}' needs; without auxiliary heads in the "
                            f"weights, build the network with aux=().")
+        if not isinstance(weights[theirs], Tensor):
+            raise BadInput(f"'{theirs}' is a {type(weights[theirs]).__name__} and no tensor: save the network's "
+                           f"state_dict() as it is.")
         if weights[theirs].shape != mine.shape:
             raise BadInput(f"'{theirs}' is {tuple(weights[theirs].shape)} and '{ours}' is {tuple(mine.shape)}; "
                            f"build the network with the classes of the weights.")
         carried[ours] = weights[theirs]
     net.load_state_dict(carried)
+    net.expect(scale)
     return net
 
 
-def _state_dict(path: Path) -> Mapping[str, Tensor]:
+def _scale(weights: Any, transform_input: bool | None) -> Normalise:
+    while isinstance(weights, nn.Module) and isinstance(getattr(weights, "module", None), nn.Module):
+        weights = weights.module  # DataParallel's
+    check("transform_input", transform_input, (bool, type(None)))
+    if transform_input is None and isinstance(weights, nn.Module):
+        if (said := getattr(weights, "pretrained_cfg", None)) is not None:  # timm's
+            return Normalise(tuple(said["mean"]), tuple(said["std"]))
+        transform_input = getattr(weights, "transform_input", None)
+    return IMAGENET if transform_input is False else PUBLISHED
+
+
+MARKS = ("inception3a.branch1.conv.weight", "Mixed_5b.branch1x1.conv.weight")  # a name of one network, and of the other
+
+
+def _held(weights: str | Path | Mapping[str, Any] | nn.Module) -> Mapping[str, Any]:
+    """The tensors by torchvision's own names, out of what trainers put around them: a checkpoint's other entries, and
+    prefixes of DataParallel ("module."), torch.compile ("_orig_mod.") or a Lightning module ("model.", say)."""
+    if isinstance(weights, nn.Module):
+        weights = weights.state_dict()
+    whole = weights if isinstance(weights, Mapping) else _state_dict(Path(weights))
+    found: dict[str, Mapping[str, Any]] = {}
+    for key, part in (("", whole), *whole.items()):
+        if isinstance(part, Mapping):
+            plain = {name.replace("_orig_mod.", ""): value for name, value in part.items() if isinstance(name, str)}
+            for prefix in {name.removesuffix(mark) for name in plain for mark in MARKS if name.endswith(mark)}:
+                found[f"{key}.{prefix}".strip(".")] = {
+                    name.removeprefix(prefix): value for name, value in plain.items() if name.startswith(prefix)}
+    if len(found) > 1:
+        raise BadInput(f"There are {len(found)} networks in these weights, {' and '.join(map(repr, sorted(found)))}: "
+                       f"give the state dict of one of them.")
+    return next(iter(found.values()), whole)
+
+
+def _state_dict(path: Path) -> Mapping[str, Any]:
     try:
+        with path.open("rb") as file:
+            if file.read(9)[8:] == b"{":  # safetensors': the length of a header, and its JSON
+                return read(path)[0]
         held = torch.load(path, map_location="cpu", weights_only=True)
+    except BadInput:
+        raise
     except (FileNotFoundError, IsADirectoryError, PermissionError) as problem:
         raise BadInput(f"Could not read {path} ({problem.strerror}): give the path of a .pth file.") from problem
     except pickle.UnpicklingError as problem:
         raise BadInput(f"{path} holds more than tensors, or is no file of torch.save; nothing in it was run: save the "
                        f"network's state_dict() alone.") from problem
     except Exception as problem:  # torch's readers raise whatever foreign bytes happen to mean
+        if "TorchScript" in str(problem):
+            raise BadInput(f"{path} is a TorchScript program; nothing in it was run: save the network's state_dict() "
+                           f"alone.") from problem
         raise BadInput(f"{path} is truncated or no file of torch.save: fetch it again.") from problem
     if not isinstance(held, Mapping):
         raise BadInput(f"{path} holds a {type(held).__name__}; save the network's state_dict().")

@@ -17,6 +17,7 @@ from replication.models import cost, ops
 from replication.models.build import Net, build
 
 KEY = "replication"  # of the file's own text: what `about` gives
+COUNTER = ".num_batches_tracked"  # of batch normalisation, which newer versions of torch count and nothing here reads
 
 
 def save(network: Net, path: str | Path, classes: Sequence[str] = ()) -> Path:
@@ -35,20 +36,24 @@ def load(network: Net, path: str | Path, classifier: str = "keep") -> Net:
     classifier: "keep" takes all of them; "new" leaves `network` the last layer it has, in the trunk and in every
     auxiliary head, for classes other than those of the weights. A network just built has just drawn it.
 
-    Auxiliary heads that `network` lacks are left out. No pickle is read. Raises BadInput for a file that is no whole
-    safetensors file, at the first tensor that is missing, too many or of another shape, and, under "keep", where the
-    tensors fit and the layers without weights (pools, LRN) or the normalisation's epsilon are others; `network` is
-    then unchanged.
+    Weights that expect images at another scale than ours, torchvision's say, bring it along: `network` then has a first
+    row that makes it. Auxiliary heads that `network` lacks are left out, as are prefixes of what wraps a network, and
+    the counters of batches that batch normalisation does without may be missing. No pickle is read. Raises BadInput
+    for a file that is no whole safetensors file, at the first tensor that is missing, too many or of another shape,
+    and, under "keep", where the tensors fit and the layers without weights (pools, LRN) or the normalisation's epsilon
+    are others; `network` is then unchanged.
     """
     if classifier not in ("keep", "new"):
         raise unknown("classifier", classifier, ("keep", "new"))
-    held, said = _read(Path(path))
+    held, said = read(Path(path))
+    held = {name.replace("_orig_mod.", "").removeprefix("module."): tensor for name, tensor in held.items()}
+    table = ops.expecting(network.network, _scale(said)) if said else network.network
     own = network.state_dict()
     last = {f"{name}.{part}" for name in _classifiers(network) for part in ("weight", "bias")}
     name, theirs = network.network.name, said.get("network", {}).get("name", "another network")
     carried = {}
     for key, mine in own.items():
-        if classifier == "new" and key in last:
+        if (classifier == "new" and key in last) or (key not in held and key.endswith(COUNTER)):
             carried[key] = mine
             continue
         how = "build the network with aux=()" if key.startswith("aux.") else "build the network they were saved from"
@@ -64,12 +69,23 @@ def load(network: Net, path: str | Path, classifier: str = "keep") -> Net:
         if not key.startswith("aux."):
             raise BadInput(f"{path} has '{key}' as {tuple(held[key].shape)}, which {name} does not have; its weights "
                            f"are of {theirs}: build the network they were saved from.")
-    if classifier == "keep" and said.get("computes", _computes(network.network)) != _computes(network.network):
+    if classifier == "keep" and said.get("computes", _computes(table)) != _computes(table):
         raise BadInput(f"The tensors of {path} fit {name}, but it was saved from a table with other pools, LRN or "
                        f"normalisation, so its logits would not come out: compare weights.about(path)[\"network\"], or "
                        f"give classifier=\"new\" to start from them all the same.")
     network.load_state_dict(carried)
+    if said:
+        network.expect(_scale(said))
     return network
+
+
+def _scale(said: dict[str, Any]) -> ops.Normalise | None:
+    """What a file says of the images that its weights expect; None: they are as ours."""
+    try:
+        scale = _value(said["network"]["rows"][0]["op"])
+    except (KeyError, IndexError, TypeError, AttributeError):
+        return None
+    return scale if isinstance(scale, ops.Normalise) else None
 
 
 def rebuilt(path: str | Path) -> Net:
@@ -100,8 +116,9 @@ def _value(plain: Any) -> Any:
 
 def about(path: str | Path) -> dict[str, Any]:
     """What `save` wrote beside the tensors: "network" (the table, as `files.plain` has it), "classes" (names, perhaps
-    none), "commit"; empty for a file of another make. Raises BadInput as `load` does."""
-    return _read(Path(path))[1]
+    none), "commit" and, of a network of images, "pixels": it takes (value / 255 - mean) / std. Empty for a file of
+    another make. Raises BadInput as `load` does."""
+    return read(Path(path))[1]
 
 
 def classifier_only(network: Net) -> Net:
@@ -137,7 +154,8 @@ def description(network: Net, classes: Sequence[str] = ()) -> str:
     if classes and len(classes) != number:
         raise BadInput(f"{len(classes)} names were given for the {number} classes of {network.network.name}.")
     made = provenance.collect()
-    return json.dumps({"network": files.plain(network.network), "computes": _computes(network.network),
+    pixels = {"pixels": {"mean": ops.MEAN, "std": ops.STD}} if isinstance(network.network.resolution, int) else {}
+    return json.dumps({"network": files.plain(network.network), "computes": _computes(network.network), **pixels,
                        "classes": list(classes), "commit": made["commit"], "dirty": made["dirty"]}, sort_keys=True)
 
 
@@ -152,7 +170,8 @@ def write(path: Path, data: bytes) -> Path:
     return path
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a safetensors file by name, and what `about` says of it."""
     try:
         with safe_open(path, framework="pt") as file:
             said = json.loads((file.metadata() or {}).get(KEY, "{}"))

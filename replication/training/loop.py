@@ -167,6 +167,8 @@ class Training:
         if self.recipe.epochs and not self.per_epoch:
             raise BadInput(f"batch={self.recipe.batch} is more than the {len(self.labels)} training images: use a "
                            f"smaller batch.")
+        if self.recipe.epochs and self.recipe.batch == self.world:
+            self.bare.need_two(f"batch={self.recipe.batch}" + f" over {self.world} processes" * (self.world > 1))
         self.steps = self.per_epoch * self.recipe.epochs
         self.average = optim.RunningAverage(self.bare, self.recipe.average)
         self.state = checkpoint.resume(self.address, self.bare, self.optimiser, self.average, self.fabric.device)
@@ -286,6 +288,8 @@ def too_large(experiment: experiments.Experiment, problem: BaseException) -> Bad
                  experiment.recipe)
         except torch.OutOfMemoryError as again:
             problem = again
+        except BadInput:  # one image, of which batch normalisation cannot learn
+            break
         else:
             return BadInput(f"batch={asked} does not fit into this device's memory, batch={batch} does: use that, or a "
                             f"smaller width or resolution.")

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import spoken
 import torch
 from scipy import fft
+from scipy.io import wavfile
 from spoken import tone, write
 
 from replication.data import sound, spec, speech
@@ -80,10 +82,77 @@ def cut(path, to):
     return path
 
 
+def chunk(name, content, size=None):
+    return name + struct.pack("<I", len(content) if size is None else size) + content + bytes(len(content) % 2)
+
+
+def wav(samples, kind=1, width=2, more=b"", before=b"", head=b"RIFF", length=None, size=None):
+    """A file of one channel at 8 kHz, by the definition. `before`: chunks that come first; `size`: what it says."""
+    form = chunk(b"fmt ", struct.pack("<HHIIHH", kind, 1, 8000, 8000 * width, width, 8 * width)
+                 + (struct.pack("<H", len(more)) + more if more else b""))
+    body = b"WAVE" + before + form + chunk(b"data", samples, size)
+    return head + struct.pack("<I", len(body) if length is None else length) + body
+
+
+def extensible(kind, bits):
+    return struct.pack("<HI", bits, 4) + struct.pack("<H", kind) + bytes.fromhex("000000001000800000aa00389b71")
+
+
+VALUES = np.array([0, 1, -1, 300, -300, 32767, -32768, 12345])
+MORE = {"LIST": chunk(b"LIST", b"INFOISFT\5\0\0\0odd!\0"), "bext": chunk(b"bext", bytes(603)),
+        "fact": chunk(b"fact", struct.pack("<I", 8))}
+DS64 = chunk(b"ds64", struct.pack("<QQQI", 0, 16, 8, 0))
+
+
+@pytest.mark.parametrize("content", [
+    wav(VALUES.astype("<i2").tobytes()),
+    wav(VALUES.astype("<i2").tobytes(), kind=0xFFFE, more=extensible(1, 16)),
+    *(wav(VALUES.astype("<i2").tobytes(), before=more) for more in MORE.values()),
+    wav(VALUES.astype("<i2").tobytes(), before=b"".join(MORE.values()), kind=0xFFFE, more=extensible(1, 16)),
+    wav(VALUES.astype("<i2").tobytes()) + MORE["LIST"],
+    wav(VALUES.astype("<i2").tobytes(), length=2 ** 32 - 1, size=2 ** 32 - 1),
+    wav(VALUES.astype("<i2").tobytes(), length=0, size=0),
+    wav(VALUES.astype("<i2").tobytes(), length=0x7FFFF024, size=0x7FFFF000),
+    wav(VALUES.astype("<i2").tobytes(), before=DS64, head=b"RF64", length=2 ** 32 - 1, size=2 ** 32 - 1) + b"LISTxxxx",
+    wav(VALUES.astype("<i2").tobytes(), before=DS64, head=b"BW64", length=2 ** 32 - 1),
+    wav((VALUES << 16).astype("<i4").tobytes(), width=4),
+    wav((VALUES << 16).astype("<i4").tobytes(), width=4, kind=0xFFFE, more=extensible(1, 24)),
+    wav((VALUES << 8).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes(), width=3),
+    wav((VALUES << 8).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes(), 0xFFFE, 3, extensible(1, 24)),
+    wav((VALUES / 2 ** 15).astype("<f4").tobytes(), kind=3, width=4, before=MORE["fact"]),
+    wav((VALUES / 2 ** 15).astype("<f4").tobytes(), kind=0xFFFE, width=4, more=extensible(3, 32)),
+    wav((VALUES / 2 ** 15).astype("<f8").tobytes(), kind=3, width=8),
+], ids=["plain", "extensible", "LIST", "bext", "fact", "all", "behind", "piped", "piped, 0", "piped, 2 GB", "RF64",
+        "BW64", "32", "24 of 32", "24", "24 extensible", "float", "float extensible", "double"])
+def test_every_kind_of_wav_file(tmp_path, content):
+    (tmp_path / "a.wav").write_bytes(content)
+    assert sound.samples(tmp_path / "a.wav", 8000).tolist() == VALUES.tolist()
+
+
+@pytest.mark.parametrize(("samples", "options", "full"), [
+    (bytes(range(0, 256, 5)), {"width": 1}, 2 ** 7), (bytes(range(255)), {"width": 3}, 2 ** 31),
+    (bytes(range(252)), {"width": 4}, 2 ** 31), (bytes(range(0, 252)), {"width": 2}, 2 ** 15),
+    (np.linspace(-1, 1, 99).astype("<f4").tobytes(), {"width": 4, "kind": 3}, 1),
+    (np.linspace(-1, 1, 99).astype("<f4").tobytes(), {"width": 4, "kind": 0xFFFE, "more": extensible(3, 32)}, 1)])
+def test_samples_are_those_of_scipy(tmp_path, samples, options, full):
+    (tmp_path / "a.wav").write_bytes(wav(samples, **options))
+    rate, theirs = wavfile.read(tmp_path / "a.wav")
+    assert rate == 8000
+    theirs = (theirs.astype(float) - (128 if options["width"] == 1 else 0)) / full
+    assert np.abs(sound.samples(tmp_path / "a.wav", 8000) - 2 ** 15 * theirs).max() <= 1
+
+
 @pytest.mark.parametrize(("make", "says"), [
     (lambda p: write(p, range(20), channels=2), "has 2 channels of 16 bit at 8000 Hz where one"),
-    (lambda p: write(p, range(20), rate=16000), "at 16000 Hz where one of 16 bit at 8000 Hz"),
-    (lambda p: write(p, range(20), width=1), "has 1 channel of 8 bit"),
+    (lambda p: write(p, range(20), rate=16000), "has 1 channel of 16 bit at 16000 Hz where one at 8000 Hz"),
+    (lambda p: p.write_bytes(wav(bytes(20), kind=7, width=1)), "its samples are mu-law"),
+    (lambda p: p.write_bytes(wav(bytes(20), kind=0xFFFE, more=bytes(22))), "its format is none that has a number"),
+    (lambda p: p.write_bytes(wav(bytes(20), kind=80, width=2)), "its samples are of format 80 with 16 bits"),
+    (lambda p: p.write_bytes(wav(bytes(20), width=0)), "its samples are of format 1 with 0 bits"),
+    (lambda p: p.write_bytes(wav(np.array([0.5, -1.5], "<f4").tobytes(), kind=3, width=4)), "reaches 1.5 of full"),
+    (lambda p: p.write_bytes(wav(np.array([0.5, np.nan], "<f4").tobytes(), kind=3, width=4)), "reaches nan of full"),
+    (lambda p: p.write_bytes(b"RIFF\4\0\0\0WAVE"), "it ends before its samples"),
+    (lambda p: p.write_bytes(b"RIFF\x0c\0\0\0WAVEdata\0\0\0\0"), "its samples come before their format"),
     (lambda p: write(p, []), "holds no sound"),
     (lambda p: cut(write(p, range(20)), 44 + 30), "holds 15 of its 20 samples"),
     (lambda p: cut(write(p, range(20)), 44 + 31), "holds 15 of its 20 samples"),

@@ -191,11 +191,11 @@ def test_equal_logits_and_gradients():
     us = ours(them.state_dict())
     with torch.no_grad():
         x = images(96)
-        main = us.eval()(x)
+        main = us.eval()(2 * x)  # what they take as ±1 is ±2 here
         assert 1e-2 < main.std() < 1e2
         torch.testing.assert_close(main, them.eval()(x), rtol=1e-9, atol=1e-9)
     x = images(299)
-    expected, got = them.train()(x), us.train()(x)
+    expected, got = them.train()(x), us.train()(2 * x)
     torch.testing.assert_close(got, {"main": expected.logits, "6e": expected.aux_logits}, rtol=1e-7, atol=1e-9)
     target = torch.tensor([3, 7])
     (F.cross_entropy(expected.logits, target) + 0.4 * F.cross_entropy(expected.aux_logits, target)).backward()
@@ -214,7 +214,7 @@ def test_trunk_alone():
     x, them = images(96, 1), theirs(aux=False).eval()
     us = ours(them.state_dict(), aux=()).eval()
     with torch.no_grad():
-        torch.testing.assert_close(us(x), them(x), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(us(2 * x), them(x), rtol=1e-9, atol=1e-9)
 
 
 def test_every_tensor_of_theirs_is_used():

@@ -5,9 +5,12 @@ import pytest
 import torch
 
 from replication.errors import BadInput
-from replication.models import registry
+from replication.models import cost, registry, weights
+from replication.models.bn_inception import bn_inception
 from replication.models.build import build
 from replication.models.googlenet import INCEPTION, googlenet, googlenet_bn
+from replication.models.inception_v3 import inception_v3
+from replication.models.kws import kws_inception
 from replication.models.ops import BatchNorm
 
 SMALL = {"classes": 10, "width": 0.25, "stem": 4, "resolution": 64}
@@ -137,3 +140,38 @@ def test_the_old_one_runs(name):
     assert out["main"].shape == (2, 10)
     out["main"].logsumexp(1).sum().backward()
     assert all(p.grad is not None for p in net.parameters())
+
+
+@pytest.mark.parametrize(("table", "at"), [
+    (googlenet_bn(**{**SMALL, "resolution": 32}), None), (googlenet_bn(**{**SMALL, "resolution": 16, "aux": ()}), "5a"),
+    (googlenet(**{**SMALL, "resolution": 16, "aux": ()}), None),
+    (inception_v3(classes=7, width=0.125, resolution=75, aux=()), "7a"),
+    (inception_v3(classes=7, width=0.125, resolution=139, aux=("5b",)), "aux 5b"),
+    (bn_inception(classes=7, width=0.125, resolution=32), "5a"), (kws_inception(), None),
+], ids=["BN", "BN, small", "LRN, small", "V3", "V3's head", "BN-Inception", "of sound"])
+def test_one_image_where_normalisation_needs_two(table, at, monkeypatch):
+    """A sentence wherever torch would raise, and only there."""
+    net, x = build(table), torch.randn(2, *cost.input_shape(table))
+    assert set(net(x)) == set(net.heads)
+    assert net.eval()(x[:1]).shape[0] == 1
+    net.train()
+    if at is None:
+        assert set(net(x[:1])) == set(net.heads)
+        return
+    with pytest.raises(BadInput, match=f"{net.network.name} cannot be trained on a batch of one image: {at} normalises "
+                                       f"maps of 1×1.*at least two images") as said:
+        net(x[:1])
+    assert "\n" not in str(said.value)
+    if table.aux:  # the trunk alone needs none
+        assert set(net.logits(x[:1])) == {"main"}
+    weights.classifier_only(net.train())
+    net.train()(x[:1])
+    monkeypatch.setattr(type(net), "need_two", lambda *_: None)
+    fresh = build(table)
+    with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
+        fresh(x[:1])
+
+
+def test_one_image_of_more_width_than_height():
+    net = build(googlenet_bn(**{**SMALL, "resolution": 16, "aux": ()}))
+    net(torch.randn(1, 3, 16, 32))

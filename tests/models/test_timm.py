@@ -11,7 +11,8 @@ from torch import nn
 
 from replication.models.build import build
 from replication.models.inception_v3 import inception_v3
-from replication.models.torchvision import NAMES_V3, torchvision_inception_v3
+from replication.models.ops import Normalise
+from replication.models.torchvision import NAMES_V3, from_torchvision, torchvision_inception_v3
 
 
 def theirs(aux):
@@ -36,7 +37,7 @@ def test_equal_logits(side):
     them = theirs(aux=False).eval()
     us, x = ours(them, aux=()).eval(), images(side, 1)
     with torch.no_grad():
-        main = us(x)
+        main = us(2 * x)  # what it takes as ±1 is ±2 here
         assert 1e-2 < main.std() < 1e2
         torch.testing.assert_close(main, them(x), rtol=1e-9, atol=1e-9)
 
@@ -45,7 +46,7 @@ def test_equal_logits_in_training():
     them = theirs(aux=True).train()
     us, x = ours(them).train(), images(299)
     with torch.no_grad():
-        expected, got = them(x), us(x)
+        expected, got = them(x), us(2 * x)
     torch.testing.assert_close(got, {"main": expected[0], "6e": expected[1]}, rtol=1e-7, atol=1e-9)
 
 
@@ -53,3 +54,11 @@ def test_every_tensor_of_theirs_is_used():
     with torch.device("meta"):
         names = timm.create_model("inception_v3", pretrained=False, aux_logits=True).state_dict()
     assert sorted(names) == sorted(NAMES_V3.values())
+
+
+def test_the_scale_is_what_timm_says():
+    with torch.device("meta"):
+        them = timm.create_model("inception_v3", pretrained=False, aux_logits=True)
+        for mean, std in (((0.5,) * 3, (0.5,) * 3), ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))):
+            them.pretrained_cfg = {"mean": mean, "std": std}
+            assert from_torchvision(them).network.rows[0].op == Normalise(mean, std)

@@ -5,14 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
+from replication.data.transforms import normalise
 from replication.errors import BadInput
+from replication.models import weights
 from replication.models.build import build
 from replication.models.googlenet import googlenet, googlenet_torchvision
-from replication.models.torchvision import NAMES, NAMES_V3, from_torchvision, torchvision_googlenet
+from replication.models.torchvision import NAMES, NAMES_V3, PUBLISHED, from_torchvision, torchvision_googlenet
 
 torchvision = pytest.importorskip("torchvision")
+transforms = pytest.importorskip("torchvision.transforms")
 
 
 def theirs(classes=20, aux=True):
@@ -39,10 +43,10 @@ def test_equal_logits(side):
     us = without_dropout(torchvision_googlenet(them.state_dict(), build(googlenet_torchvision(classes=20))
                                                .double()))
     x = torch.randn(2, 3, side, side, dtype=torch.float64)
-    main = us.eval()(x)
+    main = us.eval()(2 * x)  # what they take as ±1 is ±2 here
     assert main.std() > 1e-3
     torch.testing.assert_close(main, them.eval()(x), rtol=1e-9, atol=1e-9)
-    expected, got = them.train()(x), us.train()(x)
+    expected, got = them.train()(x), us.train()(2 * x)
     torch.testing.assert_close(got, {"main": expected.logits, "4a": expected.aux_logits1, "4d": expected.aux_logits2},
                                rtol=1e-7, atol=1e-9)
 
@@ -51,10 +55,10 @@ def test_trunk_alone():
     with_heads, x = theirs(), torch.randn(1, 3, 96, 96, dtype=torch.float64)
     us = torchvision_googlenet(with_heads.state_dict(), build(googlenet_torchvision(classes=20, aux=()))
                                .double()).eval()
-    torch.testing.assert_close(us(x), with_heads.eval()(x), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(us(2 * x), with_heads.eval()(x), rtol=1e-9, atol=1e-9)
     bare = theirs(aux=False)
     us = torchvision_googlenet(bare.state_dict(), us)
-    torch.testing.assert_close(us(x), bare.eval()(x), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(us(2 * x), bare.eval()(x), rtol=1e-9, atol=1e-9)
 
 
 def test_every_tensor_of_theirs_is_used():
@@ -65,16 +69,16 @@ def test_every_tensor_of_theirs_is_used():
 
 def test_the_first_mismatch_is_named():
     with torch.device("meta"):
-        weights, bare = (torchvision.models.GoogLeNet(20, aux, init_weights=False).state_dict()
+        whole, bare = (torchvision.models.GoogLeNet(20, aux, init_weights=False).state_dict()
                          for aux in (True, False))
         narrow, heads, ours = (build(n) for n in (googlenet_torchvision(classes=10, aux=()),
                                                   googlenet_torchvision(classes=20), googlenet(classes=20)))
     with pytest.raises(BadInput, match=r"'fc.weight' is \(20, 1024\) and 'linear.weight' is \(10, 1024\)"):
-        torchvision_googlenet(weights, narrow)
+        torchvision_googlenet(whole, narrow)
     with pytest.raises(BadInput, match=r"no 'aux1.conv.conv.weight'"):
         torchvision_googlenet(bare, heads)
     with pytest.raises(BadInput, match=r"'conv1.bias' and torchvision's"):
-        torchvision_googlenet(weights, ours)
+        torchvision_googlenet(whole, ours)
 
 
 def test_torchvision_has_two_places():
@@ -105,9 +109,105 @@ def test_a_file_as_torchvision_saves_it(make, side, heads, aux, tmp_path):
         assert us.heads == ("main", *(heads if aux else ()))
         assert all(torch.equal(mine, them.state_dict()[names[name]]) for name, mine in us.state_dict().items())
     x = torch.randn(1, 3, side, side, dtype=torch.float64)
-    main = us.double().eval()(x)
+    main = us.double().eval()(2 * x)
     assert main.std() > 1e-3
     torch.testing.assert_close(main, them.double().eval()(x), rtol=1e-9, atol=1e-9)
+
+
+# -- scale ---------------------------------------------------------------------------------------------------------
+def as_torchvision_sees(pictures):
+    return transforms.functional.normalize(pictures.double() / 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
+
+@pytest.mark.parametrize("transform_input", [True, False])
+@pytest.mark.parametrize("given", ["network", "wrapped", "weights"])
+def test_the_same_picture_gives_the_same_logits(transform_input, given, tmp_path):
+    """Each by its own loader's normalisation; also once the weights have been in a file of ours."""
+    them = theirs(6, aux=False).eval()
+    them.transform_input = transform_input
+    said = {"transform_input": transform_input} if given == "weights" else {}
+    us = from_torchvision({"network": them, "wrapped": nn.DataParallel(them), "weights": them.state_dict()}[given],
+                          **said).double().eval()
+    pictures = torch.randint(256, (2, 3, 96, 96), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = them(as_torchvision_sees(pictures))
+        assert expected.std() > 1e-3
+        torch.testing.assert_close(us(normalise(pictures).double()), expected, rtol=1e-4, atol=1e-4)
+        if given == "network":
+            path = weights.save(us, tmp_path / "x.safetensors")
+            plain = weights.load(build(googlenet_torchvision(classes=6, aux=())), path)
+            for again in (plain, weights.rebuilt(path)):
+                got = again.double().eval()(normalise(pictures).double())
+                torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3)
+            for classes in (6, 3):
+                other = build(googlenet_torchvision(classes=classes, aux=()))
+                assert weights.load(other, path, classifier="new").network.rows[0] == us.network.rows[0]
+            ours = weights.save(build(googlenet_torchvision(classes=6, aux=())), tmp_path / "ours")
+            assert weights.load(plain, ours).rows == build(googlenet_torchvision(classes=6, aux=())).rows
+
+
+def test_published_weights_are_taken_to_expect_what_they_do():
+    with torch.device("meta"):
+        us = from_torchvision(torchvision.models.Inception3(num_classes=6, init_weights=False).state_dict())
+    assert us.network.rows[0].op == PUBLISHED
+    with pytest.raises(BadInput, match="transform_input='yes' is a str"):
+        from_torchvision(us.state_dict(), "yes")
+
+
+# -- what trainers put around them -----------------------------------------------------------------------------------
+def small():
+    with torch.device("meta"):
+        return torchvision.models.GoogLeNet(6, aux_logits=False, init_weights=False).state_dict()
+
+
+def prefixed(prefix, state):
+    return {f"{prefix}{name}": value for name, value in state.items()}
+
+
+@pytest.mark.parametrize("wrap", [
+    lambda s: {"epoch": 90, "arch": "googlenet", "state_dict": prefixed("module.", s), "best_acc1": torch.ones(()),
+               "optimizer": {"state": {0: {"momentum_buffer": torch.ones(1)}}, "param_groups": [{"lr": 0.1}]}},
+    lambda s: {"model": s, "epoch": 3}, lambda s: prefixed("module.", s), lambda s: prefixed("_orig_mod.", s),
+    lambda s: prefixed("module._orig_mod.", s), lambda s: prefixed("_orig_mod.module.", s),
+    lambda s: {name.replace("inception4a.", "inception4a._orig_mod."): value for name, value in s.items()},
+    lambda s: {"state_dict": {**prefixed("model.net.", s), "loss.weight": torch.ones(6)}, "hyper_parameters": {}},
+    lambda s: {name: value for name, value in s.items() if "num_batches_tracked" not in name},
+], ids=["pytorch/examples", "model", "DataParallel", "compiled", "both", "both, the other way", "compiled in part",
+        "Lightning", "older than counters"])
+def test_the_network_is_found_in_it(wrap):
+    state = small()
+    with torch.device("meta"):
+        us = from_torchvision(wrap(state))
+    assert us.heads == ("main",)
+    assert us.network.rows[-1].op.out == 6
+
+
+def test_a_checkpoint_in_a_file_is_the_network(tmp_path):
+    them = theirs(6, aux=False).float()
+    state = {name: value for name, value in them.state_dict().items() if "num_batches_tracked" not in name}
+    torch.save({"epoch": 1, "arch": "googlenet", "state_dict": prefixed("module.", state), "optimizer": {}},
+               tmp_path / "checkpoint.pth.tar")
+    save_file({name: value.contiguous() for name, value in state.items()}, tmp_path / "model.safetensors")
+    for name in ("checkpoint.pth.tar", "model.safetensors"):
+        us = from_torchvision(tmp_path / name).state_dict()
+        assert all(torch.equal(us[ours], state[name]) for ours, name in NAMES.items() if ours in us and name in state)
+        assert all(us[ours] == 0 for ours in us if ours.endswith("num_batches_tracked"))
+
+
+@pytest.mark.parametrize(("wrap", "sentence"), [
+    (lambda s: {"state_dict": s, "state_dict_ema": s}, "There are 2 networks in these weights, 'state_dict' and"),
+    (lambda s: prefixed("student.", s) | prefixed("teacher.", s), "2 networks .*, 'student' and 'teacher': give"),
+    (lambda s: s | {"conv2.bn.bias": None}, "'conv2.bn.bias' is a NoneType and no tensor"),
+])
+def test_what_is_not_one_network_is_told(wrap, sentence):
+    with pytest.raises(BadInput, match=sentence), torch.device("meta"):
+        from_torchvision(wrap(small()))
+
+
+def test_a_program_is_named(tmp_path):
+    torch.jit.script(nn.Linear(2, 2)).save(f"{tmp_path / 'x.pt'}")
+    with pytest.raises(BadInput, match=r"x\.pt is a TorchScript program; nothing in it was run"):
+        from_torchvision(tmp_path / "x.pt")
 
 
 class Runs:

@@ -101,6 +101,16 @@ def test_heads_that_are_not_there_are_left_out(tmp_path):
         weights.load(small(), weights.save(bare, tmp_path / "bare"))
 
 
+@pytest.mark.parametrize("change", [
+    lambda name: f"module.{name}", lambda name: f"_orig_mod.{name}", lambda name: f"module._orig_mod.{name}",
+    lambda name: None if name.endswith("num_batches_tracked") else name])
+def test_what_wraps_a_network_and_what_is_older(change, tmp_path):
+    net = normed()
+    save_file({change(name): tensor for name, tensor in state(net).items() if change(name)}, tmp_path / "x")
+    other = weights.load(normed(), tmp_path / "x")
+    assert same(other, state(net))
+
+
 # -- what may be wrong ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("left", [0, 4, 8, 500, -1])
 def test_a_truncated_file(left, tmp_path):

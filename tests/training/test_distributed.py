@@ -114,6 +114,13 @@ def share(place: Path) -> None:
         loop.train(made(batch=25), 0)
     except BadInput as problem:
         said["refused"] = str(problem)
+    one = made("bn", batch=2)
+    rows = tuple(row for row in one.network.rows if row.name != "3a")
+    late = ops.Row("late", ops.Conv(8))  # on a map that is averaged to 1×1
+    try:
+        loop.train(replace(one, network=replace(one.network, rows=(*rows[:2], late, *rows[2:]))), 0)
+    except BadInput as problem:
+        said["alone"] = str(problem)
     end = time.monotonic() + (-1 if distributed.rank() == 1 else 1000)
     torchrun.train([("one", made(), 0), ("two", made(), 1)], end)
     said["brought"] = [name for name in ("torchmetrics", "torchvision", "lightning") if name in sys.modules]
@@ -346,6 +353,11 @@ def test_only_the_first_writes(shared: Path) -> None:
 def test_a_batch_that_cannot_be_shared_is_refused_by_both(shared: Path) -> None:
     assert {one["refused"] for one in said(shared)} == {
         "batch=25 does not divide over 2 processes: use a multiple of 2, or another number of processes."}
+
+
+def test_one_image_each_is_too_few_for_normalisation(shared: Path) -> None:
+    assert {one["alone"].partition(" normalises")[0] for one in said(shared)} == {
+        "GoogLeNet cannot be trained on batch=2 over 2 processes: late"}
 
 
 @pytest.mark.usefixtures("out")

@@ -19,6 +19,7 @@ from trained import weights
 from replication import files
 from replication.data import spec
 from replication.errors import BadInput
+from replication.models import ops
 from replication.models.build import build
 from replication.runs import experiments, store
 from replication.training import evaluate, loop, optim
@@ -342,6 +343,19 @@ def test_a_divergence_is_a_result(tiny: Tiny) -> None:
 def test_a_batch_larger_than_the_data(tiny: Tiny) -> None:
     with pytest.raises(BadInput, match=r"batch=201 is more than the 200 training images"):
         loop.train(tiny(batch=201), 0)
+
+
+def test_one_image_at_a_time_where_normalisation_needs_two(tiny: Tiny, out: Path) -> None:
+    """Said before anything is trained; the last batch is never a smaller one."""
+    made = tiny("bn", aux=(), batch=1)
+    late = (ops.Row("late", ops.Conv(8)), made.network.rows[-1])  # on a map that is averaged to 1×1
+    made = replace(made, network=replace(made.network, rows=(*made.network.rows[:-1], *late)))
+    with pytest.raises(BadInput, match=r"GoogLeNet cannot be trained on batch=1: late normalises .* at least two"):
+        loop.train(made, 0)
+    assert not list(out.rglob("history.csv"))
+    assert not list(out.rglob("*.pt"))
+    recipe = replace(made.recipe, epochs=1, batch=199)  # one of 200 images is left over
+    assert loop.train(replace(made, recipe=recipe), 0).summary["steps"] == 1
 
 
 def test_a_gpu_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
