@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def _run_of(number: int) -> tuple[str, int]:
     return NAMES[number % len(NAMES)], number
 
 
+@cache
 def _address(number: int) -> str:
     name, seed = _run_of(number)
     return experiments.address(tiny.EXPERIMENTS[name], seed)
@@ -171,12 +173,11 @@ def _of_acts(acts: list[list[Any]], ended: list[forked.Ended]) -> list[Result]:
 def _judge(place: Path) -> None:
     """What is wrong with the store, as JSON on stdout."""
     committed: dict[str, int] = json.loads(os.environ["CROWD"])
-    begun = [n for n in range(100_000) if n < _open(place) + AHEAD]
-    stored = [n for n in begun if store.exists(_address(n))]
+    stored = [n for n in range(_open(place) + AHEAD) if store.exists(_address(n))]
     # a run that came by import was trained before it was packed
     wrong = {"double": [a for a, times in committed.items() if times > 1],
              "lost": [a for a in committed if not store.exists(a)], "unreadable": [], "other": [], "left": []}
-    for n in stored[:]:
+    for n in stored:
         try:
             store.read(store.folder(_address(n)))
         except ValueError as problem:

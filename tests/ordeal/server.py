@@ -13,7 +13,7 @@ from typing import Any
 
 from ordeal import forked
 
-STALL = 30.0  # seconds for which a server that stalls says nothing
+STALL = 100.0  # seconds for which a server that stalls says nothing
 
 
 class Server:
