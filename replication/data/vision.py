@@ -18,7 +18,8 @@ def cifar(data: Data) -> ByClass:
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[data.name]
 
     def part(train: bool) -> tuple[tuple[str, ...], list[list[Any]]]:
-        found = _fetched(data.name, lambda: kind(paths.data(), train=train, download=True))
+        found = _fetched(data.name, lambda: _with(kind.base_folder, kind.url, kind.tgz_md5,
+                                                  lambda: kind(paths.data(), train=train, download=True)))
         groups: list[list[Any]] = [[] for _ in found.classes]
         for image, label in zip(found.data, found.targets, strict=True):
             groups[label].append(image)
@@ -40,10 +41,17 @@ def imagenette(data: Data) -> ByClass:
     side = data.resolution
     size, name = next(((f"{s}px", f"imagenette2-{s}") for s in (160, 320) if side <= s), ("full", "imagenette2"))
     root = paths.data() / name
+<<<<<<< HEAD
     # Some versions of torchvision refuse `download` where the folder is there, and take a hidden one for a class.
     if not root.exists():
         _fetched(data.name, lambda: datasets.Imagenette(paths.data(), size=size, download=True))
         content.unpacked(name, folder.read(root).content)
+=======
+    # Some versions of torchvision refuse `download` where the folder is there.
+    archives = datasets.Imagenette._ARCHIVES
+    found = _fetched(data.name, lambda: _with(name, archives[size][0], archives[size][1], lambda: datasets.Imagenette(
+        paths.data(), size=size, download=not root.exists())))
+>>>>>>> ordeal
     listing = folder.read(root)
     names = datasets.Imagenette._WNID_TO_CLASS
     if odd := [wnid for wnid in listing.classes if wnid not in names]:
@@ -56,6 +64,16 @@ def imagenette(data: Data) -> ByClass:
     return tuple(names[wnid][0] for wnid in listing.classes), listing.train, listing.val
 
 
+def _with(folder: str, url: str, md5: str, make: Callable[[], Any]) -> Any:
+    """What torchvision makes of an archive that is fetched as those of other sets are: its own download begins anew
+    where it was cut, and waits for a server that says nothing."""
+    from replication.data import download  # what follows is not needed to name a set
+
+    if not (paths.data() / folder).exists():
+        download.fetch(url, paths.data() / url.rsplit("/", 1)[-1], md5)
+    return make()
+
+
 def _fetched(name: str, make: Callable[[], Any]) -> Any:
     from filelock import FileLock
 
@@ -64,6 +82,8 @@ def _fetched(name: str, make: Callable[[], Any]) -> Any:
         locks.mkdir(parents=True, exist_ok=True)
         with FileLock(locks / f"{name}.lock"):
             return make()
+    except BadInput:
+        raise
     except Exception as error:  # torchvision lets through what urllib, tarfile, pickle and its own checks raise
         raise BadInput(f"{name} is neither in {paths.data()} nor can it be downloaded ({error}); try again with a "
                        f"network and some space, or unpack it there by hand.") from error

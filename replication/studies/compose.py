@@ -25,12 +25,12 @@ TYPES = typing.get_type_hints(Recipe)
 RANGES: dict[str, tuple[float, float | None]] = {
     "epochs": (0, None), "batch": (1, None), "lr": (0, 10), "warmup": (0, 1), "clip": (0, None),
     "aux_weight": (0, None), "label_smoothing": (0, 0.999)}
-# Of what a recipe's parts are made of, by the names of their fields.
+# Of what a recipe's and a network's parts are made of, by the names of their fields.
 PARTS: dict[str, tuple[float, float | None]] = {
     "momentum": (0, 1), "weight_decay": (0, None), "bias_rate": (0, None), "decay": (0, 1), "epsilon": (0, None),
     "limit": (0, None), "power": (0, None), "gamma": (0, None), "epochs": (0, None), "rise": (0, 1), "start": (1, None),
     "end": (1, None), "size": (1, None), "pad": (0, None), "frames": (0, None), "low": (0, None), "high": (0, None),
-    "lighting": (0, None)}
+    "lighting": (0, None), "eps": (1e-12, None)}
 STRIDES = {8: (2, 2, 2), 4: (1, 2, 2), 2: (1, 1, 2)}  # of an Inception V3, by the total stride of its stem
 
 
@@ -129,6 +129,7 @@ def _network(name: str, setting: Setting, data: Data, side: int, asked: dict[str
             continue
         value = _scaled(own.get(field, known[field]), value, f"network.{field}")
         given[field] = listed(value) if isinstance(known[field], (tuple, list)) else read(value)
+        _parts(given[field])
         if field in ("classes", "resolution", "features", "frames") and given[field] != own.get(field, given[field]):
             raise BadInput(f"network.{field}={given[field]!r} does not fit the data, whose network has {own[field]}: "
                            f"leave it out, or change the data.")
@@ -235,8 +236,11 @@ def _fits(field: str, value: Any) -> None:
 
 
 def _parts(value: Any) -> None:
-    """Raises BadInput where a part of the recipe has a number out of range."""
+    """Raises BadInput where a part of a recipe or a network has a number out of range."""
     for each in fields(value) if is_dataclass(value) else ():
         number = getattr(value, each.name)
         if each.name in PARTS and isinstance(number, (int, float)):
             check(f"{type(value).__name__}({each.name}=...): {each.name}", number, (int, float), *PARTS[each.name])
+    low, high = getattr(value, "low", None), getattr(value, "high", None)
+    if low is not None and high is not None and low > high:
+        raise BadInput(f"{type(value).__name__}: low={low!r} is more than high={high!r}; give the lower one as low.")

@@ -18,7 +18,7 @@ from replication.__main__ import main
 from replication.models import registry, weights
 from replication.models import torchvision as port
 from replication.models.build import build
-from replication.runs import bundle
+from replication.runs import bundle, experiments, store
 from replication.studies import workers
 from replication.training import loop
 
@@ -39,8 +39,9 @@ def _command(line: str) -> int:
     def one_step(jobs: list[Any], *_: Any, **__: Any) -> None:
         workers.workers(len(jobs))
         for _, experiment, seed in jobs[:1]:
-            run = loop.Training(experiment, seed)
-            run.step(next(run.batches()))
+            with store.lease(experiments.address(experiment, seed)):
+                run = loop.Training(experiment, seed)
+                run.step(next(run.batches()))
 
     workers.train = one_step
     return main(shlex.split(line))
@@ -110,9 +111,9 @@ part=pilots
 precision=fp16
 network=googlenets
 set=3
-epoch=3
-recipe.lrs=0.1
-network.with=1
+epoch=3 epoch
+recipe.lrs=0.1 recipe.lrs
+network.with=1 network.with
 optimiser=Adam
 optimiser=3
 optimiser=SGD(momentums=0.9) momentums
