@@ -41,17 +41,12 @@ def imagenette(data: Data) -> ByClass:
     side = data.resolution
     size, name = next(((f"{s}px", f"imagenette2-{s}") for s in (160, 320) if side <= s), ("full", "imagenette2"))
     root = paths.data() / name
-<<<<<<< HEAD
     # Some versions of torchvision refuse `download` where the folder is there, and take a hidden one for a class.
     if not root.exists():
-        _fetched(data.name, lambda: datasets.Imagenette(paths.data(), size=size, download=True))
+        url, md5 = datasets.Imagenette._ARCHIVES[size]
+        _fetched(data.name, lambda: _with(name, url, md5, lambda: datasets.Imagenette(paths.data(), size=size,
+                                                                                      download=True)))
         content.unpacked(name, folder.read(root).content)
-=======
-    # Some versions of torchvision refuse `download` where the folder is there.
-    archives = datasets.Imagenette._ARCHIVES
-    found = _fetched(data.name, lambda: _with(name, archives[size][0], archives[size][1], lambda: datasets.Imagenette(
-        paths.data(), size=size, download=not root.exists())))
->>>>>>> ordeal
     listing = folder.read(root)
     names = datasets.Imagenette._WNID_TO_CLASS
     if odd := [wnid for wnid in listing.classes if wnid not in names]:
