@@ -12,7 +12,7 @@ from replication import paths
 from replication.studies.setting import given
 
 DECLARED = 'profile: str = "cpu"  # of profiles/\nepochs: int = 3\nclasses: "Optional[int]" = None\n'
-ASKED = "asked.append(given(globals()))"
+ASKED = "calls_.append(given(globals()))"
 OWN = ("parameters = given(globals())\nhead = len(parameters)\nfor seed in range(3):\n    table = [seed]\n"
        "left = table[0]\n")
 THREE = {"profile": "cpu", "epochs": 3, "classes": None}
@@ -22,7 +22,7 @@ class Kernel:
     """What IPython's keeps: the names of all cells, and their text."""
 
     def __init__(self, history: bool = True) -> None:
-        self.names: dict[str, Any] = {"given": given, "asked": [], "_oh": {}, "_i1": "x"}
+        self.names: dict[str, Any] = {"given": given, "calls_": [], "_oh": {}, "_i1": "x"}
         if history:
             self.names |= {"In": [""], "Out": {}}
 
@@ -30,7 +30,7 @@ class Kernel:
         for cell in cells:
             self.names.get("In", []).append(cell)
             exec(cell, self.names)
-        return {name: value for name, value in self.names["asked"][-1].items() if name != "asked"}
+        return {name: value for name, value in self.names["calls_"][-1].items() if name != "calls_"}
 
 
 @pytest.mark.parametrize("history", [True, False])
@@ -108,7 +108,7 @@ shell = InteractiveShell(config=Config(HistoryManager={{"enabled": False}}))
 cells = ["asked = []\\nfrom replication.studies.setting import given", {DECLARED!r}, {ASKED!r}, {OWN!r}]
 for cell in cells * 2:
     shell.run_cell(cell, store_history=True).raise_error()
-print(shell.user_ns["asked"][-1] == {THREE!r})
+print(shell.user_ns["calls_"][-1] == {THREE!r})
 """
     done = python(code, IPYTHONDIR=str(tmp_path))
     assert done.stdout.strip() == "True", done.stdout + done.stderr
