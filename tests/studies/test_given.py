@@ -105,7 +105,7 @@ def test_a_real_kernel_keeps_its_cells_so(python: Any, tmp_path: Path) -> None:
 from traitlets.config import Config
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell(config=Config(HistoryManager={{"enabled": False}}))
-cells = ["asked = []\\nfrom replication.studies.setting import given", {DECLARED!r}, {ASKED!r}, {OWN!r}]
+cells = ["calls_ = []\\nfrom replication.studies.setting import given", {DECLARED!r}, {ASKED!r}, {OWN!r}]
 for cell in cells * 2:
     shell.run_cell(cell, store_history=True).raise_error()
 print(shell.user_ns["calls_"][-1] == {THREE!r})
