@@ -452,7 +452,7 @@ WEIGHTS = [
     held("from_torchvision of a list", _torch([1, 2]), port.from_torchvision, "list"),
     held("from_torchvision of a whole module", _torch(torch.nn.Linear(1, 1)), port.from_torchvision),
     held("from_torchvision of another network", _torch({"a": torch.zeros(1)}), port.from_torchvision, "'a'"),
-    held("from_torchvision of nothing", _torch({}), port.from_torchvision),
+    held("from_torchvision of nothing", _torch({}), port.from_torchvision, "0 names"),
     held("from_torchvision, layers missing", _torch(_theirs()), port.from_torchvision, "conv1"),
     held("from_torchvision, a number for a tensor", _torch(_theirs(**{"conv1.conv.weight": 3})), port.from_torchvision,
          "conv1.conv.weight"),

@@ -24,9 +24,9 @@ class Result:
 
 
 def result(kind: str, case: str, wrong: str, said: str = "", seconds: float = 0.0) -> Result:
-    """Of a case in which `wrong` went wrong; nothing if it is empty."""
-    return Result(kind, case, FAILED if wrong else PASSED, f"{wrong}: {said}" if wrong and said else wrong or said,
-                  round(seconds, 2))
+    """Of a case in which `wrong` went wrong; nothing if it is empty. Where this checkout lies is nobody's business."""
+    words = f"{wrong}: {said}" if wrong and said else wrong or said
+    return Result(kind, case, FAILED if wrong else PASSED, words.replace(str(paths.ROOT), "."), round(seconds, 2))
 
 
 def kinds(results: Iterable[Result]) -> dict[str, list[Result]]:
