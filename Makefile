@@ -12,7 +12,7 @@ export REPLICATION_JOBS := $(JOBS)
 # read by the shell, since what a person writes may hold a space or an apostrophe
 export PROFILE BUDGET
 # cold every time: an incremental -W build forgets the warnings of the one before
-build    = rm -rf build/$(1)/_build && $(BIN)/python -m jupyter_book build build/$(1)/src --path-output build/$(1) -q -n -W --keep-going
+build    = rm -rf build/$(1)/_build && $(BIN)/python $(BIN)/jupyter-book build build/$(1)/src --path-output build/$(1) -q -n -W --keep-going
 
 # a lent box has torch and no time: its own Python will do where there is no .venv
 BARE    := $(if $(wildcard $(READY)),$(BIN)/python,$(PYTHON))
