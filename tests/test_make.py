@@ -70,8 +70,9 @@ def test_make_gpu_has_a_budget_of_its_own(checkout: Path) -> None:
 
 def test_programs_are_called_by_the_python_of_the_checkout(checkout: Path) -> None:
     """A moved .venv, or one of a long path, has programs whose first line leads nowhere."""
-    assert {call[2] for call in made(checkout, "lint", "book", REPLICATION_OUT="o") if call[1] == "-m"} == {
-        "ruff", "mypy", "jupyter_book"}
+    called = made(checkout, "lint", "book", REPLICATION_OUT="o")
+    assert {call[2] for call in called if call[1] == "-m"} == {"ruff", "mypy"}
+    assert any(call[1].endswith("/jupyter-book") for call in called)  # which has no -m
 
 
 @pytest.mark.parametrize("variable", ["REPLICATION_OUT", "REPLICATION_DATA"])
