@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import HANG
 
 from replication import __main__, paths
 from replication.__main__ import main
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("out")
 
 def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "replication", *arguments], capture_output=True, text=True,
-                          timeout=120)
+                          timeout=HANG)
 
 
 LIST = """
@@ -71,18 +72,26 @@ def test_count_at_another_resolution() -> None:
     (("list", "v1.auxx", "--profile", "cpu"), "Unknown study 'v1.auxx'. Did you mean 'v1.aux'?"),
     (("run", "v1.auxx", "--profile", "cpu"), "Unknown study 'v1.auxx'. Did you mean 'v1.aux'?"),
     (("count", "googlenets"), "Unknown network 'googlenets'. Did you mean 'googlenet'?"),
+    (("count", "INCEPTION-V3"), "Unknown network 'INCEPTION-V3'. Did you mean 'inception_v3'?"),
     (("count", "googlenet", "--resolution", "3"), "too small"),
     (("publish", "--profile", "cpus"), "Unknown profile 'cpus'."),
     (("publish", "--profile", "cpu"), "is not finished"),
     (("power", "--profile", "cpus"), "Unknown profile 'cpus'."),
     (("power", "--profile", "cpu"), "No pilot run is stored: python -m replication run --profile pilot"),
 ])
-def test_one_sentence_and_exit_code_2(arguments: tuple[str, ...], said: str) -> None:
-    done = cli(*arguments)
-    assert done.returncode == 2
-    assert said in done.stderr
+def test_one_sentence_and_exit_code_2(arguments: tuple[str, ...], said: str,
+                                      capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(list(arguments)) == 2
+    problem = capsys.readouterr().err
+    assert said in problem
+    assert problem.count("\n") == 1
+
+
+def test_what_main_returns_is_the_exit_code() -> None:
+    done = cli("list", "--profile", "cpus")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Unknown profile 'cpus'. Did you mean 'cpu'?")
     assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [("lists",), (), ("count",), ("count", "googlenet", "--resolution", "x")])
@@ -143,15 +152,15 @@ def test_help_says_what_every_verb_is_for() -> None:
 SMALL = ("epochs=1", "images=40", "val_images=20", "width=0.125", "batch=20")
 
 
-def test_one_network_on_one_set_is_trained_and_stored() -> None:
+def test_one_network_on_one_set_is_trained_and_stored(one_core: None, capsys: pytest.CaptureFixture[str]) -> None:
     """The run that a notebook would ask for, and nothing more the second time."""
     words = ["--network", "googlenet", "--dataset", "digits", *(part for each in (
         *SMALL, "recipe.label_smoothing=0.1", "optimiser=RMSProp(epsilon=0.1)", "aux=4a", "network.dropout=0")
         for part in ("--set", each))]
-    done = cli("run", *words)
-    assert done.returncode == 0, done.stderr
-    assert "googlenet: 0 of 1 runs are stored, 1 to train" in done.stdout
-    assert "1/1  googlenet seed 0: top-1 error " in done.stdout
+    assert main(["run", *words]) == 0
+    said = capsys.readouterr().out
+    assert "googlenet: 0 of 1 runs are stored, 1 to train" in said
+    assert "1/1  googlenet seed 0: top-1 error " in said
     cell, = study.single("googlenet", dataset="digits", epochs=1, images=40, val_images=20, width=0.125, batch=20,
                          label_smoothing=0.1, optimiser=RMSProp(epsilon=0.1), aux=("4a",), dropout=0, seeds=1).cells
     run, = store.everything(paths.mine())
@@ -194,6 +203,12 @@ def test_a_field_set_for_all_of_a_profile_s_runs(capsys: pytest.CaptureFixture[s
     (("run", "--network", "googlenet", "--set", "epoch=1"), "Unknown parameter 'epoch'. Did you mean 'epochs'?"),
     (("run", "--network", "googlenet", "--set", "recipe.clip=x"), "recipe.clip='x' is a str"),
     (("run", "--network", "googlenet", "--set", "=3"), "is no NAME=VALUE"),
+    (("list", "--network", "googlenet", "--only", "norm=bn"), "--only chooses arms of studies"),
+    (("list", "--network", ""), "Unknown network ''."),
+    (("list", "--dataset", "", "--profile", "cpu"), "Unknown data set ''."),
+    (("list", "--set", "lr=1", "--set", "lr=2"), "lr is said twice, '1' and '2': say it once."),
+    (("list", "v1.aux", "--profile", "cpu", "--only", "aux=4a", "--only", "aux=4d"), "aux is said twice"),
+    (("run", "--network", "googlenet", "--bundle", ""), "must name a file ending in .tar"),
     (("run", "--network", "googlenet", "--set", "schedule=Poly(2)"), "give the arguments of Poly by name"),
     (("run", "--network", "lenet5", "--dataset", "digits"), "images of one channel"),
 ])
@@ -225,7 +240,7 @@ def missing(own: str, capsys: pytest.CaptureFixture[str], *words: str) -> list[s
     return capsys.readouterr().out.splitlines()
 
 
-def test_addresses_are_listed_in_turn_and_trained_alone(own: str, tmp_path: Path,
+def test_addresses_are_listed_in_turn_and_trained_alone(own: str, tmp_path: Path, one_core: None,
                                                         capsys: pytest.CaptureFixture[str]) -> None:
     """A first look at all variants, then a second; what was begun before both."""
     parameters = profiles.profile(own).parameters
@@ -237,9 +252,8 @@ def test_addresses_are_listed_in_turn_and_trained_alone(own: str, tmp_path: Path
     assert missing(own, capsys) == [cells[1], cells[0], *cells[2:]]
     assert missing(own, capsys, cells[2], cells[0]) == [cells[0], cells[2]]
     store.checkpoint(cells[1]).unlink()
-    done = cli("run", cells[3], "--profile", own, "--bundle", str(tmp_path / "one.tar"))
-    assert done.returncode == 0, done.stderr
-    assert "profile tiny: 0 of 1 runs are stored, 1 to train" in done.stdout
+    assert main(["run", cells[3], "--profile", own, "--bundle", str(tmp_path / "one.tar")]) == 0
+    assert "profile tiny: 0 of 1 runs are stored, 1 to train" in capsys.readouterr().out
     assert [run.address for run in store.everything(paths.mine())] == [cells[3]]
     assert missing(own, capsys) == cells[:3]
     assert missing(own, capsys, cells[3]) == []
@@ -270,14 +284,87 @@ def test_a_closed_pipe_ends_it_quietly(verb: str, unbuffered: str) -> None:
     os.close(read)
     with os.fdopen(write, "w") as pipe:
         done = subprocess.run([sys.executable, "-m", "replication", *verb.split()], stdout=pipe, text=True,
-                              stderr=subprocess.PIPE, timeout=120, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+                              stderr=subprocess.PIPE, timeout=HANG, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
     assert done.stderr == ""
     assert done.returncode == 141 or (verb, unbuffered) == ("--help", "1")  # argparse itself minds no closed pipe
 
 
+def test_what_was_closed_before_it_began() -> None:
+    """It goes on, as where nobody listens: `run >&-` trains."""
+    done = subprocess.run(f"{sys.executable} -m replication zoo >&-; echo $?", shell=True, text=True,
+                          capture_output=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+    done = subprocess.run(f"{sys.executable} -m replication list --profile x >&- 2>&-; echo $?", shell=True, text=True,
+                          capture_output=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("2\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_onto_a_full_disk(unbuffered: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "replication", "zoo"], stdout=full, stderr=subprocess.PIPE,
+                              text=True, timeout=120, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    assert (done.returncode, done.stderr) == (2, "What it prints cannot be written (No space left on device).\n")
+
+
+@pytest.mark.parametrize("environment", [
+    {"PYTHONIOENCODING": "ascii", "TERM": "dumb", "COLUMNS": "20"},
+    {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}], ids=str)
+def test_a_terminal_that_knows_few_signs(environment: dict[str, str]) -> None:
+    """What it does not know is a question mark there."""
+    done = subprocess.run([sys.executable, "-m", "replication", "zoo"], capture_output=True, timeout=120,
+                          env={**os.environ, **environment})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert re.search(rb"^googlenet +6,998,552 .* 3\?224\?224 ", done.stdout, re.MULTILINE)
+
+
+STOPPED = """
+import os, signal, sys
+from replication import __main__
+__main__.VERBS["zoo"] = lambda _: os.kill(os.getpid(), signal.SIGINT)
+__main__.VERBS["import"] = __main__.VERBS["run"] = lambda _: (_ for _ in ()).throw(KeyboardInterrupt)
+sys.exit(__main__.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["zoo"], "Stopped.\n"), (["import", "x.tar"], "Stopped.\n"),
+    (["run"], "Stopped; the same command goes on from the last checkpoints.\n")])
+def test_ctrl_c_is_one_line(python: Any, words: list[str], said: str) -> None:
+    done = python(STOPPED, *words)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
+
+
+def test_ctrl_c_amid_the_imports_is_none() -> None:
+    """It meets the import of the first module that takes long."""
+    code = ("import os, runpy, signal, sys\n"
+            "class Finder:\n"
+            "    def find_spec(self, name, *_):\n"
+            "        if name == 'replication.runs':\n"
+            "            os.kill(os.getpid(), signal.SIGINT)\n"
+            "sys.meta_path.insert(0, Finder())\n"
+            "runpy.run_module('replication', run_name='__main__')\n")
+    done = subprocess.run([sys.executable, "-c", code, "zoo"], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (-2, "", "")
+
+
+@pytest.mark.parametrize("environment", [{"HOME": None}, {"HOME": "/nonexistent"}], ids=str)
+def test_without_a_home_and_from_another_folder(tmp_path: Path, environment: dict[str, str | None]) -> None:
+    """Nothing is looked for there, nothing left in the folder where it was started."""
+    rest = {name: value for name, value in os.environ.items() if name not in environment} | {
+        name: value for name, value in environment.items() if value is not None}
+    (tmp_path / "elsewhere").mkdir()
+    for words in (["list", "--profile", "cpu"], ["compare"]):
+        done = subprocess.run([sys.executable, "-m", "replication", *words], capture_output=True, text=True, env={
+            "PYTHONPATH": str(paths.ROOT), **rest}, cwd=tmp_path / "elsewhere", timeout=120)
+        assert done.returncode == 0, done.stderr
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_the_first_lines_of_a_table() -> None:
     done = subprocess.run(f"{sys.executable} -m replication count googlenet | head -3", shell=True, text=True,
-                          capture_output=True, timeout=120, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+                          capture_output=True, timeout=HANG, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["row", "conv1", "pool1"]
     assert done.stderr == ""
 

@@ -15,6 +15,7 @@ import nbformat
 import nbformat.v4 as nb
 import pytest
 from test_rooms import ROOMS
+from waiting import HANG
 
 from replication import paths
 
@@ -111,6 +112,9 @@ def test_the_rooms_are_named_in_their_order(file: str) -> None:
 
 
 # -- the recipes --------------------------------------------------------------------------------------------------
+pytestmark = pytest.mark.xdist_group("copy")
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy in which the first five recipes were followed; a profile of its own keeps it to seconds."""
@@ -157,7 +161,7 @@ def python(copy: Path, *words: str, fails: int = 0) -> str:
     mine = {"PYTHONPATH": str(copy), "REPLICATION_OUT": str(copy / "out"), "REPLICATION_DATA": str(copy / "data"),
             "REPLICATION_READ": "mine", "REPLICATION_JOBS": "1", "REPLICATION_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, *words], cwd=copy, env={**os.environ, **mine}, capture_output=True,
-                          text=True, timeout=300)
+                          text=True, timeout=HANG)
     assert done.returncode == fails, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr * bool(fails)
 
@@ -206,5 +210,5 @@ def test_a_study_is_listed_trained_settled_and_shown(copy: Path) -> None:
 
 def test_what_was_added_passes_the_tests_that_are_there(copy: Path) -> None:
     """Those that need no torch, which would take as long as all others here."""
-    python(copy, "-m", "pytest", "-p", "no:cacheprovider", "--noconftest", "tests/test_rooms.py",
+    python(copy, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", "--noconftest", "tests/test_rooms.py",
            "tests/pages/test_claims.py", "-k", "nobody or circle or import_only or ids_regions")

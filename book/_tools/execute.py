@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import re
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
@@ -117,6 +118,18 @@ def _execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
                 raise
 
 
+def home() -> tempfile.TemporaryDirectory[str] | None:
+    """Another place for what IPython, Jupyter and matplotlib keep at home, where there is none that can be written to;
+    it lasts as long as what is returned."""
+    try:
+        tempfile.TemporaryFile(dir=os.path.expanduser("~")).close()
+        return None
+    except OSError:
+        spare = tempfile.TemporaryDirectory()
+        os.environ["HOME"] = spare.name
+        return spare
+
+
 def main() -> int:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("profile", help="a file of profiles/, or auto: gpu where there is one, else cpu")
@@ -125,6 +138,7 @@ def main() -> int:
     ap.add_argument("--root", type=Path, default=paths.ROOT, help="folder that holds book/ and profiles/")
     a = ap.parse_args()
     os.environ["REPLICATION_OUT"] = str(paths.mine())  # whole, since the notebooks run in another folder
+    spare = home()
     os.environ["TQDM_DISABLE"] = "1"                    # a progress bar is no result: it goes to stderr, into the page
 
     book = a.root / "book"
@@ -151,6 +165,7 @@ def main() -> int:
                 seconds, error = future.result()
                 print(f"{running[future]}: {error or f'{seconds:.0f} s'}", flush=True)
                 failed |= bool(error)
+    del spare
     return int(failed)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from replication import files, paths, provenance
 from replication.runs import store
@@ -217,3 +217,21 @@ def forget(cuda: bool) -> None:
     gc.collect()
     if cuda:
         torch.cuda.empty_cache()
+
+
+def forward(module: nn.Module, maps: Tensor) -> Callable[[], object]:
+    """A call that is an inference."""
+    @torch.inference_mode()
+    def call() -> object:
+        return module(maps)
+    return call
+
+
+def both(module: nn.Module, maps: Tensor, gradient: Tensor) -> Callable[[], object]:
+    """Forward and back, to the input (where it wants a gradient) and to the parameters."""
+    wanted = [tensor for tensor in (maps, *module.parameters()) if tensor.requires_grad]
+
+    def call() -> object:
+        out = module(maps)
+        return torch.autograd.grad(out, wanted, gradient.view_as(out))
+    return call

@@ -22,7 +22,6 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 import torchvision
-from lightning.fabric import Fabric
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler
@@ -38,7 +37,7 @@ from replication.models.googlenet import googlenet, googlenet_bn, googlenet_torc
 from replication.models.inception_v3 import inception_v3
 from replication.pages import speed
 from replication.runs import experiments
-from replication.training import accelerate, lanes, loop, optim
+from replication.training import accelerate, distributed, lanes, loop, optim
 
 
 @dataclass(frozen=True)
@@ -375,7 +374,7 @@ def ours(entry: Entry, images: Tensor) -> harness.Program:
     size = entry.size
     recipe = experiments.Recipe(epochs=1, batch=size.batch, lr=0.01, precision=entry.precision,
                                 augment=(spec.RandomCrop(size.resolution), spec.Flip()))
-    fabric = Fabric(accelerator=entry.where.type, devices=1, precision=loop.PRECISION[entry.precision])  # type: ignore[arg-type]
+    fabric = distributed.fabric(entry.where.type, loop.PRECISION[entry.precision])
     bare = build(entry.table).to(fabric.device).to(memory_format=torch.channels_last)
     tricks = _tricks(entry)
     accelerate.prepare(bare, tricks)

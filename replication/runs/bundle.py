@@ -28,7 +28,7 @@ LIMIT = 16_000_000  # bytes of a file that is to be carried
 UNPACKED = 20 * LIMIT  # bytes that one may grow to; its text shrinks to less than a tenth
 FILES = ("experiment.json", "history.csv", "provenance.json", "summary.json")
 MEMBER = re.compile(rf"runs/([0-9a-f]{{12}})/({'|'.join(map(re.escape, FILES))})")
-TABLE = re.compile(r"tables/((?:smoke|bench|roofline|streaming)-[a-z0-9-]+\.csv)")
+TABLE = re.compile(r"tables/((?:smoke|bench|roofline|savings|sparsity|streaming)-[a-z0-9-]+\.csv)")
 CHECKPOINT = re.compile(r".*\.([0-9a-f]{12})(?:\.(\d+)of(\d+))?\.pt")
 
 

@@ -69,7 +69,7 @@ def compose(network: str, setting: Setting, *layers: Mapping[str, Any]) -> Exper
         sets |= layer
     name = setting.network or sets.pop("network", network)
     sets.pop("network", None)
-    if name not in registry.NETWORKS:
+    if name not in list(registry.NETWORKS):  # also what has no hash
         raise unknown("network", name, registry.NETWORKS)
     known = {"network": registry.arguments(name), "data": DATA, "recipe": RECIPE}
     asked: dict[str, dict[str, Any]] = {part: {} for part in known}
@@ -77,6 +77,9 @@ def compose(network: str, setting: Setting, *layers: Mapping[str, Any]) -> Exper
         part, _, field = path.partition(".")
         if part not in known or field not in known[part]:
             raise unknown("field", path, [f"{p}.{f}" for p, names in known.items() for f in names])
+        if any(isinstance(one, Mapping) for one in (value if isinstance(value, list | tuple) else [value])):
+            raise BadInput(f"{path}={value!r} holds names with values, as no field does: write a value, a list, or a "
+                           f"call like Step(gamma=0.96, epochs=8).")
         asked[part][field] = value
     data = _data(setting, asked["data"])
     crop = setting.crop if data.features is None else None  # sound has no crops

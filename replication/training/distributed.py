@@ -4,7 +4,9 @@ One process, which is the usual case, gets back from everything here what it gav
 """
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -42,20 +44,35 @@ def fabric(device: str, precision: Any = "32-true") -> Fabric:
     is kept of them is the first process's. Raises BadInput where a machine has fewer GPUs than processes, and where
     some have not come.
     """
-    from lightning.fabric import Fabric
+    lightning = _lightning()
     if world() == 1:
-        return Fabric(accelerator=device, devices=1, precision=precision)
+        return lightning.Fabric(accelerator=device, devices=1, precision=precision)
     import torch
-    from lightning.fabric.plugins.environments import TorchElasticEnvironment
     here = int(os.environ.get("LOCAL_WORLD_SIZE") or world())
     if device == "cuda" and torch.cuda.device_count() < here:
         raise BadInput(f"{here} processes train together on a machine with {torch.cuda.device_count()} GPUs: start as "
                        f"many as it has (torchrun --nproc_per_node).")
-    made = Fabric(accelerator=device, devices=here, num_nodes=world() // here, precision=precision,
-                  plugins=[TorchElasticEnvironment()], strategy="ddp")
+    made = lightning.Fabric(accelerator=device, devices=here, num_nodes=world() // here, precision=precision,
+                            plugins=[lightning.plugins.environments.TorchElasticEnvironment()], strategy="ddp")
     _meet("nccl" if device == "cuda" else "gloo")
     made.launch()
     return made
+
+
+def _lightning() -> Any:
+    """Fabric's package, by the name that does not bring the Trainer along, and without torchmetrics: to learn its
+    version Fabric would import all of that, with torchvision's networks, matplotlib and scipy.signal, which is more
+    than half of the time that a process takes to start."""
+    if not importlib.util.find_spec("lightning_fabric"):
+        return importlib.import_module("lightning.fabric")
+    unknown = "torchmetrics" not in sys.modules
+    if unknown:
+        sys.modules["torchmetrics"] = None  # type: ignore[assignment]  # so an import says that there is none
+    try:
+        return importlib.import_module("lightning_fabric")
+    finally:
+        if unknown:
+            del sys.modules["torchmetrics"]
 
 
 def _meet(backend: str) -> None:

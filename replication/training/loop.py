@@ -17,10 +17,9 @@ import traceback
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from replication import provenance
@@ -44,6 +43,9 @@ from replication.training import (
     views,
 )
 from replication.training.device import device, device_name, matmul_gflops
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 CHECKPOINT_EVERY = 20.0  # seconds

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from waiting import HANG, until
 
 from replication import paths
 from replication.__main__ import main
@@ -21,7 +22,7 @@ from replication.errors import BadInput
 from replication.runs import bundle, store
 from replication.studies import estimate, profiles, study
 
-pytestmark = pytest.mark.usefixtures("out", "one_thread")
+pytestmark = pytest.mark.usefixtures("out", "one_thread", "one_core")
 PROFILE = """about: a test
 parameters: {images: 60, val_images: 20, resolution: 32, width: 0.125, stem: 4, epochs: 3, batch: 20, seeds: 1}
 studies: [v1.start, v1.long]
@@ -61,7 +62,7 @@ if __name__ == "__main__":
     from replication.__main__ import main
     sys.exit(main(sys.argv[1:]))
 """
-ENDS = (("smoke", signal.SIGKILL), ("bench", signal.SIGTERM), ("runs", signal.SIGKILL), ("runs", signal.SIGTERM))
+Ends = tuple[tuple[str, int], ...]
 
 
 @pytest.fixture
@@ -87,13 +88,6 @@ def begin(out: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def until(true: Callable[[], Any], seconds: float = 400.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def alive(group: int) -> bool:
     """Whether a process of this session is left, but for those that are only to be waited for."""
     states = [stat.read_text().rpartition(") ")[2].split() for stat in Path("/proc").glob("[0-9]*/stat")
@@ -114,18 +108,24 @@ def stored() -> dict[str, Any]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-def test_ended_in_every_stage_it_goes_on(begin: Callable[..., subprocess.Popen[str]], out: Path, tmp_path: Path,
-                                         monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ended_it_goes_on(begin: Callable[..., subprocess.Popen[str]], out: Path, tmp_path: Path,
+                          monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every stage in tests/ordeal/slow."""
+    goes_on((("smoke", signal.SIGKILL), ("runs", signal.SIGTERM)), begin, out, tmp_path, monkeypatch)
+
+
+def goes_on(ends: Ends, begin: Callable[..., subprocess.Popen[str]], out: Path, tmp_path: Path,
+            monkeypatch: pytest.MonkeyPatch) -> None:
     known: dict[str, Any] = {}
-    for stage, number in ENDS:
+    for stage, number in ends:
         process = begin(stage)
         until((out / "waiting").exists)
         if stage == "runs":
             until(lambda: list((out / "checkpoints").glob("[!.]*.pt")))
         process.send_signal(number)
-        said, _ = process.communicate(timeout=200)
+        said, _ = process.communicate(timeout=HANG)
         assert process.returncode == (130 if number == signal.SIGTERM else -number), said
-        until(lambda: not alive(process.pid), 100)  # noqa: B023
+        until(lambda: not alive(process.pid))  # noqa: B023
         if number == signal.SIGTERM:
             assert "Stopped; the same command goes on" in said
             assert f"| {'runs of tiny' if stage == 'runs' else stage} |" in (out / "seen.md").read_text()
@@ -135,14 +135,14 @@ def test_ended_in_every_stage_it_goes_on(begin: Callable[..., subprocess.Popen[s
         known = now
     begun = {path.stem for path in (out / "checkpoints").glob("[!.]*.pt")}
     assert begun
-    said, _ = (process := begin()).communicate(timeout=500)
+    said, _ = (process := begin()).communicate(timeout=HANG)
     assert process.returncode == 0, said
     assert known.items() <= stored().items()
     asked = [cell.address for grid in study.of_profile(profiles.profile(str(tmp_path / "tiny.yaml")))
              for cell in grid.cells]
     assert {run.address for run in store.everything(paths.mine())} == set(asked)
     before = stored()
-    said, _ = (process := begin()).communicate(timeout=500)
+    said, _ = (process := begin()).communicate(timeout=HANG)
     assert process.returncode == 0, said
     assert stored() == before
     assert "0 runs finished, 0 are left" in (out / "seen.md").read_text()

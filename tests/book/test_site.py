@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from tinybook import build, notebook, stage, tool
 
+pytestmark = pytest.mark.xdist_group("book")  # which is executed and built once
+
 
 def test_every_page_is_there_with_its_number_and_its_footer(site: Path) -> None:
     assert '<span class="val">−0.25</span>' in (site / "index.html").read_text()

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from tinybook import notebook, stage, tool
 
+pytestmark = pytest.mark.xdist_group("book")  # which is executed and built once
+
 
 def outputs_in_source(root: Path) -> None:
     shutil.copy(root / "out/notebooks/chapter.ipynb", root / "book/chapter.ipynb")

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from waiting import HANG
 
 from replication.data import cache, decode
 from replication.data.load import load
@@ -126,7 +127,7 @@ def test_two_processes_at_once(data, root):
         print(int(loaded.train.images.long().sum()))
     """
     both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    words = [p.communicate(timeout=60)[0].split() for p in both]
+    words = [p.communicate(timeout=HANG)[0].split() for p in both]
     assert [p.returncode for p in both] == [0, 0]
     assert words[0][-1] == words[1][-1]
     assert sum(w.count("decodes") for w in words) == 2, "train and val, by one of them only"

@@ -5,14 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from waiting import HANG, until
 
 from replication import paths, provenance
 from replication.data import decode, loader, spec, streamed
@@ -160,8 +160,15 @@ ALONE = """
 import sys, time
 from replication.data.streamed import Reader
 print(Reader().process.pid, flush=True)
-time.sleep(60)
+time.sleep(1800)
 """
+
+
+def command(pid: int) -> bytes:
+    """Empty of a process that has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def test_readers_end_with_who_started_them() -> None:
@@ -173,11 +180,7 @@ def test_readers_end_with_who_started_them() -> None:
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    for _ in range(100):
-        if not Path(f"/proc/{pid}").exists() or b"replication" not in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return
-        time.sleep(0.1)
-    pytest.fail("still there")
+    until(lambda: b"replication" not in command(pid), "still there")
 
 
 # -- the run ------------------------------------------------------------------------------------------------------
@@ -239,7 +242,7 @@ def test_two_processes_share_what_streams(ilsvrc: Any, tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m",
              "replication", "run", "--network", "googlenet", "--dataset", "imagenet", *words],
-            capture_output=True, text=True, timeout=180, cwd=paths.ROOT, check=False,
+            capture_output=True, text=True, timeout=HANG, cwd=paths.ROOT, check=False,
             env={**os.environ, "REPLICATION_OUT": str(out), "REPLICATION_RESIDENT": resident, "OMP_NUM_THREADS": "1",
                  "REPLICATION_READ": "mine", "REPLICATION_DEVICE": "cpu"})
         assert done.returncode == 0, done.stderr

@@ -53,8 +53,8 @@ def test_no_network(monkeypatch, name, kind, error, root):
 
     fail.base_folder, fail.url, fail.tgz_md5 = ".", "", ""
     fail._ARCHIVES = datasets.Imagenette._ARCHIVES
-    (root / "imagenette2-160").mkdir()
     monkeypatch.setattr(datasets, kind, fail)
+    monkeypatch.setattr(download, "fetch", fail)
     with pytest.raises(BadInput, match=f"^{name}.* is neither in") as caught:
         load(resolve(name))
     assert str(root) in str(caught.value)

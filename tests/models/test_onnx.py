@@ -2,6 +2,7 @@
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,18 @@ def strong(network):
     return ops.Network(network.name, rows, network.resolution, network.aux, network.norm, network.init)
 
 
+AGAIN = {"GoogLeNet": ("3b", "4b", "4c", "4e", "5a"), "Inception V3": ("5c", "5d", "6c", "6d", "7c"),
+         "BN-Inception": ("3c", "4b", "4c", "4d", "4e")}
+
+
+def once(network):
+    """Without the modules that are like one before them; each takes a second to export."""
+    again, = (rows for name, rows in AGAIN.items() if network.name.startswith(name))
+    assert set(again) <= {row.name for row in network.rows}
+    return replace(network, rows=tuple(row for row in network.rows if row.name not in again),
+                   aux=tuple(head for head in network.aux if head.at not in again))
+
+
 def started(network):
     net = build(network)
     for m in net.modules():
@@ -47,11 +60,11 @@ def run(path, images):
 
 
 @pytest.mark.parametrize(("network", "side"), [
-    (googlenet(**SMALL), 56),
-    (strong(googlenet(**SMALL)), 71),
-    (ops.expecting(googlenet_bn(**SMALL), ops.Normalise((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))), 71),
-    (inception_v3(classes=7, width=0.125, resolution=96), 75),
-    (bn_inception(classes=7, width=0.125, resolution=64), 71),
+    (once(googlenet(**SMALL)), 56),
+    (strong(once(googlenet(**SMALL))), 71),
+    (ops.expecting(once(googlenet_bn(**SMALL)), ops.Normalise((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))), 71),
+    (once(inception_v3(classes=7, width=0.125, resolution=96)), 75),
+    (once(bn_inception(classes=7, width=0.125, resolution=64)), 71),
     (kws_inception(classes=7, features=30, frames=49), None),
 ], ids=["GoogLeNet", "strong LRN, odd", "BN, odd, of another scale", "V3, least", "BN-Inception, odd", "of sound"])
 def test_equal_logits_at_any_batch(network, side, tmp_path):
@@ -67,7 +80,7 @@ def test_equal_logits_at_any_batch(network, side, tmp_path):
 
 
 def test_what_the_file_says(tmp_path):
-    net = build(googlenet(**SMALL))
+    net = build(once(googlenet(**SMALL)))
     assert net.training
     path = save(net, tmp_path / "x.onnx", classes="abcdefg")
     assert net.training

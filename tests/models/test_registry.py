@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from waiting import HANG
 
 from replication.errors import BadInput
 from replication.models import cost, registry
@@ -70,7 +71,7 @@ sys.exit(f"imported {sorted(slow)}" if slow else code)
 
 
 def test_zoo_verb():
-    done = subprocess.run([sys.executable, "-c", VERB], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", VERB], capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
     lines = {line.split()[0]: line.split() for line in done.stdout.splitlines()[1:]}
     assert list(lines) == list(registry.NETWORKS)

@@ -286,7 +286,7 @@ def test_the_claims_table_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert by_id["V1-39"]["Verdict"] == "supportedclaimed: 0 to 7"
     assert by_id["V1-39"]["95 % interval"] == "0.42 to 0.44 (4 repeats)"
     assert by_id["V3-15"]["Verdict"] == "not yet runclaimed: at most 0.5"
-    assert by_id["V1-12"]["Verdict"] == "not yet runclaimed: at least 1awaits a timing of both products"
+    assert by_id["KWS-2"]["Verdict"] == "not yet runclaimed: at least 0awaits seven other networks of 30,000 weights"
     assert by_id["V1-38"]["Verdict"].startswith("out of reachclaimed: 43.85 to 43.95Detection needs")
 
 

@@ -73,7 +73,7 @@ def test_half_widths_add_by_their_squares() -> None:
 def test_it_covers_as_often_as_it_says() -> None:
     """Two samples of six from the same distribution differ in at most five of a hundred cases, both together miss in
     about as many; drawn and counted."""
-    draws = np.random.default_rng(0).normal(2.0, 3.0, (4000, 2, 6))
+    draws = np.random.default_rng(0).normal(2.0, 3.0, (1000, 2, 6))
     middle, half = draws.mean(2), 2.5706 * draws.std(2, ddof=1) / 6 ** 0.5  # t of 5 degrees of freedom
     made = [[measured(float(m), float(m - h), float(m + h), 6) for m, h in zip(a, b, strict=True)]
             for a, b in zip(middle, half, strict=True)]

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -273,13 +274,23 @@ def test_the_page_runs_on_a_folder(folder: Path, tmp_path: Path) -> None:
     ({"optimiser": "RMSprop()"}, "Did you mean 'RMSProp'?"),
     ({"set": {"recipe.clop": 1}}, "Did you mean 'recipe.clip'?"),
 ])
-def test_a_mistyped_parameter_is_refused_in_a_sentence(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                       parameters: dict[str, Any], sentence: str) -> None:
+def test_a_mistyped_parameter_is_refused_in_a_sentence(out: Path, parameters: dict[str, Any], sentence: str) -> None:
+    """By the first cell after the parameters."""
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    given, first, *_ = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    names: dict[str, Any] = {}
+    exec(given, names)
+    names |= parameters
+    with pytest.raises(BadInput, match=re.escape(sentence)):
+        exec(first, names)
+
+
+def test_papermill_shows_the_sentence(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(paths.ROOT))
     with pytest.raises(papermill.PapermillExecutionError) as refused:
-        papermill.execute_notebook(NOTEBOOK, tmp_path / "out.ipynb", parameters=parameters, progress_bar=False)
+        papermill.execute_notebook(NOTEBOOK, tmp_path / "out.ipynb", parameters={"epoch": 3}, progress_bar=False)
     assert refused.value.ename == "BadInput"
-    assert sentence in refused.value.evalue
+    assert "Unknown parameter 'epoch'. Did you mean 'epochs'?" in refused.value.evalue
 
 
 def test_the_notebook_keeps_to_the_rules() -> None:

@@ -303,7 +303,7 @@ def test_a_flipped_bit(packed: Path, at: float, capsys: pytest.CaptureFixture[st
     refused(capsys, packed)
 
 
-@pytest.mark.parametrize("content", [b"text", b"PK\x03\x04", gzip.compress(b"no tar"), b"\0" * 2000])
+@pytest.mark.parametrize("content", [b"text", b"PK\x03\x04", gzip.compress(b"no tar", mtime=0), b"\0" * 2000])
 def test_what_is_no_bundle(tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x.tar").write_bytes(content)
     refused(capsys, tmp_path / "x.tar")
@@ -388,7 +388,7 @@ def test_checkpoints_that_are_not_that_run_s(packed: Path, content: str, capsys:
 
 def test_a_run_in_training_is_left_alone(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hold = ("import sys, time\nfrom replication.runs import store\nwith store.lease(sys.argv[1]):\n"
-            "    print('held', flush=True)\n    time.sleep(60)\n")
+            "    print('held', flush=True)\n    time.sleep(1800)\n")
     address = next(iter(members(packed))).split("/")[1]
     process = subprocess.Popen([sys.executable, "-c", hold, address], stdout=subprocess.PIPE)
     try:

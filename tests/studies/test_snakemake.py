@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from waiting import HANG, until
 
 from replication import paths
 from replication.__main__ import main
@@ -71,13 +71,6 @@ def end(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def until(true: Callable[[], object], seconds: float = 100) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "nothing has happened"
-        time.sleep(0.02)
-
-
 def trainers(snakemake: subprocess.Popen[str]) -> list[int]:
     """The processes `replication run` of one Snakemake."""
     listed = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,args="], capture_output=True, text=True, check=True).stdout
@@ -111,7 +104,7 @@ def test_what_is_killed_goes_on_and_is_trained_once(snakemake: Make, profile: st
         until(checkpoint.exists)
         job, = trainers(first)
         os.kill(job, signal.SIGKILL)
-        said = first.communicate(timeout=60)[0]
+        said = first.communicate(timeout=HANG)[0]
         assert first.returncode == 1, said
         assert "Error in rule train" in said
         before = step()
@@ -124,7 +117,7 @@ def test_what_is_killed_goes_on_and_is_trained_once(snakemake: Make, profile: st
         assert checkpoint.exists(), "trained before the other came"
         end(two[0])
         assert step() > before
-        said = two[1].communicate(timeout=100)[0]
+        said = two[1].communicate(timeout=HANG)[0]
         assert two[1].returncode == 0, said
         assert "v1.long norm=bn seed 0: top-1 error" in said
         run = store.find(cell.address)
@@ -133,7 +126,7 @@ def test_what_is_killed_goes_on_and_is_trained_once(snakemake: Make, profile: st
 
         # Nothing is left, whatever else is asked of each job.
         again = snakemake(0, "budget=1h")
-        said = again.communicate(timeout=60)[0]
+        said = again.communicate(timeout=HANG)[0]
         assert again.returncode == 0, said
         assert "Nothing is left to train." in said
         assert "rule train" not in said
@@ -153,7 +146,7 @@ def test_what_is_killed_goes_on_and_is_trained_once(snakemake: Make, profile: st
 def test_an_unknown_profile_is_said_once(snakemake: Make, profile: str) -> None:
     Path(profile).unlink()
     one = snakemake()
-    said = one.communicate(timeout=60)[0]
+    said = one.communicate(timeout=HANG)[0]
     assert one.returncode != 0
     assert f"There is no file {profile}" in said
     assert "Traceback" not in said

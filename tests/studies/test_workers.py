@@ -17,6 +17,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 from trained import work
+from waiting import until
 
 from replication import paths, provenance
 from replication.data import spec
@@ -93,10 +94,7 @@ def test_a_killed_worker_is_a_sentence_and_what_is_finished_stays(tiny: Tiny, on
     short, long = tiny("bn", epochs=1), tiny("bn", epochs=500)
 
     def kill() -> None:
-        deadline = time.monotonic() + 100
-        while not (store.exists(experiments.address(short, 0)) or over.wait(0.02)) and time.monotonic() < deadline:
-            pass
-        over.wait(0.3)
+        until(lambda: store.begun(experiments.address(long, 0)) or over.is_set())
         for process in multiprocessing.active_children():
             if process.pid is not None:
                 os.kill(process.pid, signal.SIGKILL)
@@ -119,18 +117,13 @@ def test_a_killed_worker_is_a_sentence_and_what_is_finished_stays(tiny: Tiny, on
 
 def test_workers_end_with_their_parent(out: Path, parent: subprocess.Popen[bytes]) -> None:
     """Killed, it cannot end them itself; the run's lease is then free."""
-    deadline = time.monotonic() + 60
-    while not list(out.glob("leases/*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    address = next(out.glob("leases/*")).stem
-    time.sleep(0.2)
+    address = until(lambda: list(out.glob("checkpoints/[!.]*.pt")))[0].stem
     with store.lease(address, wait=False) as free:
         assert not free
     parent.kill()
     parent.wait()
     with store.lease(address) as free:  # waits for as long as the worker lives
         assert free
-    assert time.monotonic() < deadline + 30
 
 
 def test_a_refused_run_s_sentence_reaches_the_parent(tiny: Tiny, one_core: None) -> None:

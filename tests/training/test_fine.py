@@ -19,7 +19,7 @@ from replication.studies import profiles, study, workers
 from replication.studies.queue import starts
 from replication.training import loop, members
 
-pytestmark = pytest.mark.usefixtures("out", "one_thread")
+pytestmark = pytest.mark.usefixtures("out", "one_thread", "one_core")
 Tiny = Callable[..., experiments.Experiment]
 LAST = ("linear.weight", "linear.bias")
 

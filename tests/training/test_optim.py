@@ -16,7 +16,7 @@ from replication.errors import BadInput
 from replication.models.build import build
 from replication.models.googlenet import googlenet
 from replication.runs import experiments
-from replication.training import evaluate, optim
+from replication.training import distributed, evaluate, optim
 
 SHAPES = ((4, 3, 3, 3), (4,), (5, 4))
 
@@ -271,9 +271,8 @@ def test_clipping_by_norm_by_value_and_not_at_all() -> None:
 
 def test_clipping_is_fabric_s_to_the_bit() -> None:
     """What train.py called before there was a choice, so that stored runs can be trained again."""
-    from lightning.fabric import Fabric
     ours, theirs = small(), small()
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = distributed.fabric("cpu")
     wrapped, made = fabric.setup(theirs, optim.optimiser(theirs, recipe()))
     fabric.clip_gradients(wrapped, made, max_norm=0.01, error_if_nonfinite=False)
     groups = optim.optimiser(ours, recipe()).param_groups

@@ -116,19 +116,19 @@ def test_one_view_gives_the_logits_of_training(made: tuple[experiments.Experimen
         assert np.abs(found[head] - found["main"]).max() > 1e-3
 
 
-@pytest.mark.parametrize("batch", [2, 7])
-def test_several_views_are_averaged_image_by_image(made: tuple[experiments.Experiment, Net, Split], batch: int) -> None:
+def test_several_views_are_averaged_image_by_image(made: tuple[experiments.Experiment, Net, Split]) -> None:
     """All 144, though `several` looks at 48; each image alone, in double precision."""
     _, network, split = made
-    found = views.evaluate_heads(network, split, views.several(144, 32), batch=batch)
+    several = [views.evaluate_heads(network, split, views.several(144, 32), batch=batch) for batch in (2, 7)]
     for i in (0, 1, 6):
         chances = []
         for view in views.cut(split.images[i:i + 1], crops.views(144, 32, 32, 32), 32):
             with torch.no_grad():
                 chances.append(network.logits(view, ("4d",))["4d"].double().softmax(1))
         expected = torch.stack(chances).mean(0)[0]
-        np.testing.assert_allclose(np.exp(found["4d"][i]), expected.numpy(), rtol=1e-4)
-    assert found["main"].dtype == np.float32
+        for found in several:
+            np.testing.assert_allclose(np.exp(found["4d"][i]), expected.numpy(), rtol=1e-4)
+    assert several[0]["main"].dtype == np.float32
 
 
 def test_another_rule_may_combine_them(made: tuple[experiments.Experiment, Net, Split]) -> None:
