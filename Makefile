@@ -29,7 +29,7 @@ reproduce: $(READY)
 # nothing is trained: the book of the runs that are in out/, also those that came by import
 pages: export REPLICATION_READ := mine
 pages: $(READY)
-	@echo "Now the pages and the book: about two minutes on two cores."
+	@echo "Now the pages and the book: some minutes on two cores."
 	REPLICATION_TRAIN=none $(BIN)/python book/_tools/execute.py "$${PROFILE:-auto}"
 	$(BIN)/python book/_tools/stage.py --from out
 	@$(call build,reproduced)
