@@ -31,7 +31,7 @@ def check(name: str, value: object, kind: type | tuple[type, ...], low: float | 
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise BadInput(f"{name}={value!r} is {article(type(value).__name__)}; it must be {article(wanted)}.")
     if isinstance(value, float) and not math.isfinite(value):
-        raise BadInput(f"{name}={value!r} is no finite number.")
+        raise BadInput(f"{name}={value!r} is no finite number; it must be one.")
     if isinstance(value, (int, float)) and not (
         (low is None or value >= low) and (high is None or value <= high)
     ):

@@ -38,7 +38,7 @@ CLASSES, TRAIN, VAL = 1000, 1_281_167, 50_000
 VAL_BYTES = 6_744_924_160
 NAME = re.compile(r"ILSVRC2012_val_\d{8}|(n\d{8})_\d+")
 # Raised by hand when the same shards would give another index.
-FORM = 1
+FORM = 2
 
 Groups = tuple[tuple[Path | Member, ...], ...]
 
@@ -127,27 +127,41 @@ def _from_shards(top: Path, stamps: tuple[tuple[str, str, int, int, int], ...]) 
     from tqdm import tqdm
 
     known = digest([str(FORM), *(f"{stamp}" for stamp in stamps)])
-    index = next((there for place in paths.found("cache") if (there := place / f"imagenet-{known}.json").exists()),
-                 paths.kept("cache") / f"imagenet-{known}.json")
+    index = paths.kept("cache") / f"imagenet-{known}.json"
+    shards = next(filter(None, (_index(place / index.name) for place in paths.found("cache"))), None)
     try:
-        if not index.exists():
+        if shards is None:
             index.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(index.with_suffix(".lock")):
-                if not index.exists():
+                if (shards := _index(index)) is None:
                     bar = tqdm(stamps, unit="shard", desc="indexing", disable=None if len(stamps) > 10 else True)
-                    files.write(index, json.dumps([[name, part, list(_members(top / name))] for name, part, *_ in bar]))
+                    shards = [[name, part, list(_members(top / name))] for name, part, *_ in bar]
+                    files.write(index, json.dumps({"shards": shards, "seal": _seal(shards)}))
     except OSError as problem:
         raise BadInput(f"Where the images of {top} lie in its shards cannot be kept in {index.parent} "
                        f"({problem.strerror}): set REPLICATION_DATA to a folder of yours with a link to {top} in it."
                        ) from problem
     parts: dict[str, dict[int, list[Path | Member]]] = {"train": {}, "val": {}}
-    for name, part, members in json.loads(index.read_text(encoding="utf-8")):
+    for name, part, members in shards:
         for label, *member in members:
             parts[part].setdefault(label, []).append(Member(str(top / name), *member))
     names = {label: _class(label, some) for label, some in parts["train"].items()}
     train, val = ({names.get(label, f"{label:05}"): some for label, some in classes.items()}
                   for classes in parts.values())
     return _found(top, train, val)
+
+
+def _index(path: Path) -> list[Any] | None:
+    """What was found once in shards; None where it was not, or where what is kept of it is damaged."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        return list(held["shards"]) if held["seal"] == _seal(held["shards"]) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _seal(shards: list[Any]) -> str:
+    return digest([json.dumps(shards)])
 
 
 def _class(label: int, members: Iterable[Path | Member]) -> str:

@@ -112,7 +112,7 @@ class Net(nn.Module):
     def _fits(self, x: Tensor) -> bool:
         """All but how small it may be."""
         n = self.network
-        return x.ndim == 4 and x.shape[1] == n.channels and (
+        return x.ndim == 4 and x.is_floating_point() and x.shape[1] == n.channels and (
             isinstance(n.resolution, int) or x.shape[3] == n.resolution[1])
 
     def _side(self, x: Tensor) -> int:
@@ -122,7 +122,8 @@ class Net(nn.Module):
         n = self.network
         if not self._fits(x):
             takes = "height, width) images" if isinstance(n.resolution, int) else f"frames, {n.resolution[1]}) of sound"
-            return BadInput(f"{n.name} takes (N, {n.channels}, {takes}; these are {tuple(x.shape)}.")
+            kind = "" if x.is_floating_point() else f" of {x.dtype}: make them floats, scaled as in training"
+            return BadInput(f"{n.name} takes (N, {n.channels}, {takes}; these are {tuple(x.shape)}{kind}.")
         try:
             cost.costs(n, self._side(x), aux=names != ("main",))
         except BadInput as error:

@@ -56,7 +56,8 @@ def loaded(path: Path) -> Any:
         return yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except yaml.MarkedYAMLError as problem:
         line = f", line {problem.problem_mark.line + 1}" if problem.problem_mark else ""
-        raise BadInput(f"{path}{line}: {problem.problem}.") from None
+        raise BadInput(f"{path}{line}: {problem.problem}; mend that, or copy profiles/cpu.yaml and "
+                       f"change it.") from None
     except (UnicodeDecodeError, yaml.YAMLError):
         raise BadInput(f"{path} is no text of YAML: copy profiles/cpu.yaml and change it.") from None
     except OSError as problem:

@@ -143,6 +143,20 @@ def test_headers_are_read_once_until_a_shard_changes(ilsvrc, shards, monkeypatch
     assert sorted(opened) == sorted(2 * names)
 
 
+@pytest.mark.parametrize("damage", [lambda held: held[:-1], lambda held: b"", lambda held: held.replace(b"512", b"513")])
+def test_a_damaged_index_is_made_again(ilsvrc, shards, damage):
+    top = ilsvrc()
+    shards(top)
+    first = imagenet.read()
+    index, = (top.parent / "cache").glob("imagenet-*.json")
+    whole = index.read_bytes()
+    index.write_bytes(damage(whole))
+    assert index.read_bytes() != whole
+    imagenet._from_shards.cache_clear()  # another process
+    assert imagenet.read() == first
+    assert index.read_bytes() == whole
+
+
 def test_an_index_that_cannot_be_kept_is_said(ilsvrc, shards):
     top = ilsvrc()
     shards(top)

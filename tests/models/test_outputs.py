@@ -175,3 +175,9 @@ def test_one_image_where_normalisation_needs_two(table, at, monkeypatch):
 def test_one_image_of_more_width_than_height():
     net = build(googlenet_bn(**{**SMALL, "resolution": 16, "aux": ()}))
     net(torch.randn(1, 3, 16, 32))
+
+
+def test_images_of_bytes_are_refused_by_their_kind() -> None:
+    network = build(registry.NETWORKS["googlenet"](classes=4, width=0.125, aux=(), resolution=32, stem=4)).eval()
+    with pytest.raises(BadInput, match=r"of torch.uint8: make them floats"):
+        network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))

@@ -6,7 +6,7 @@ import re
 # How the product says what to do.
 WAY = re.compile(r"\b(must|valid|use|give|set|delete|remove|run|update|fetch|ask|free|try|unpack|name|put|train|copy|"
                  r"make|convert|leave|build|save|look|lay|did you mean|choose from|expected|rename|wait|move|instead|"
-                 r"resume|there (is|are)|download|load|starts again|install|takes?|prints|"
+                 r"resume|there (is|are)|download|load|starts again|install|takes?|prints|write|mend|"
                  r"one auxiliary head a row|are of sound)\b", re.IGNORECASE)
 
 

@@ -52,7 +52,7 @@ ONE = "about: x\nparameters: {epochs: 1}\n"
 
 @pytest.mark.parametrize(("text", "said"), [
     ("about: x\nparameters: {lr: 0.1,\n  epochs: 1,\n  lr: 0.2}\nstudies: [v1.long]", "yaml, line 4: 'lr' is said"),
-    (ONE + "studies: [v1.long]\nabout: y", "line 4: 'about' is said twice."),
+    (ONE + "studies: [v1.long]\nabout: y", "line 4: 'about' is said twice; mend that"),
     (ONE + "studies: [v1.aux, v1.aux: {lr: 0.1}]", "lists the study v1.aux twice"),
     (ONE + "studies:\n- {v1.aux: {}, v1.long: {}}", "in 'studies' is no study; write each as '- NAME'"),
     (ONE + "studies: [[v1.aux]]", "['v1.aux'] in 'studies' is no study"),
@@ -86,7 +86,7 @@ def test_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 def test_no_finite_number_is_none() -> None:
-    with pytest.raises(BadInput, match=r"^lr=inf is no finite number.$"):
+    with pytest.raises(BadInput, match=r"^lr=inf is no finite number; it must be one.$"):
         setting(lr=float("inf"))
 
 
