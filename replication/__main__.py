@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import os
 import re
@@ -9,9 +10,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C amid an import ends it without a traceback; then see _main
 
 from replication import paths
 from replication.errors import BadInput, unknown
@@ -22,30 +27,51 @@ from replication.training import distributed
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """What `python -m replication` ends with. Whoever reads its output may go at any time (`| head`)."""
+    """What `python -m replication` ends with. Whoever reads its output may go at any time (`| head`), may never have
+    been there, or know no × and no –."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started it
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.encoding.lower() != "utf-8":
+        sys.stdout.reconfigure(errors="replace")
+        os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:replace"  # of the processes it will start
     try:
         try:
             return _main(arguments)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:
-        try:
-            print(flush=True)
-        except BrokenPipeError:  # it was that pipe: what is still to be written at the end goes nowhere
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as problem:
+        if all(map(_takes, (sys.stdout, sys.stderr))):
+            raise
+        if isinstance(problem, BrokenPipeError):
             return 141  # as a shell says of what a closed pipe ended
-        raise
+        with suppress(OSError):
+            print(f"What it prints cannot be written ({problem.strerror}).", file=sys.stderr)
+        return 2
+
+
+def _takes(stream: IO[str]) -> bool:
+    """Whether it can be written to; what is still to be written at the end to one that cannot goes nowhere."""
+    try:
+        print(file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True
 
 
 def _main(arguments: list[str] | None) -> int:
     asked = _parser().parse_args(arguments)
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         VERBS[asked.verb](asked)
     except BadInput as problem:
         print(problem, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped; the same command goes on from the last checkpoints.", file=sys.stderr)
+        goes_on = "; the same command goes on from the last checkpoints" if asked.verb in ("run", "gpu") else ""
+        print(f"Stopped{goes_on}.", file=sys.stderr)
         return 130
     return 0
 
@@ -98,27 +124,32 @@ def _parser() -> argparse.ArgumentParser:
     bench = verbs.add_parser("bench", help="images per second beside torchvision")
     bench.add_argument("--quick", action="store_true", help="the smallest case alone")
     bench.add_argument("--budget", type=str, help="begin nothing after this long: 90s, 25m, 1.5h, or seconds")
-    bench.add_argument("--smoke", action="store_true", help="instead, whether each fast way of training works here")
-    bench.add_argument("--streaming", action="store_true", help="instead, how fast photographs are decoded")
-    bench.add_argument("--latency", action="store_true", help="instead, how long a spoken word takes on one core")
-    bench.add_argument("--roofline", action="store_true", help="instead, each row of Table 1 beside its bound")
+    kind = bench.add_mutually_exclusive_group()
+    kind.add_argument("--smoke", action="store_true", help="instead, whether each fast way of training works here")
+    kind.add_argument("--streaming", action="store_true", help="instead, how fast photographs are decoded")
+    kind.add_argument("--latency", action="store_true", help="instead, how long a spoken word takes on one core")
+    kind.add_argument("--savings", action="store_true", help="instead, how much of a promised saving arrives")
+    kind.add_argument("--sparsity", action="store_true", help="instead, sparse products beside dense ones")
+    kind.add_argument("--roofline", action="store_true", help="instead, each row of Table 1 beside its bound")
     return parser
 
 
 def _grids(asked: Any) -> tuple[str, list[study.Grid], bool]:
     """What is asked for, in a few words, and its grids, one network's or those of a profile's studies; and whether they
     are trained by seed (study.missing)."""
-    own = dict(_assigned(text) for text in asked.set)
-    own |= {"dataset": asked.dataset} if asked.dataset else {}
-    if asked.network:
+    own = {name: values.read(value) for name, value in _named(asked.set).items()}
+    own |= {"dataset": asked.dataset} if asked.dataset is not None else {}
+    if asked.network is not None:
         if asked.studies:
             raise BadInput("Name studies or --network, not both: --set changes any field of a study's runs, too.")
+        if asked.only:
+            raise BadInput("--only chooses arms of studies, and --network has none: leave it out.")
         given = profiles.profile(asked.profile).parameters if asked.profile else {"seeds": 1}
         return asked.network, [study.single(asked.network, **{**given, **own})], False
     profile, addresses = profiles.profile(asked.profile or "auto"), _addresses(asked)
-    names = list(profile.studies) if addresses else asked.studies or list(profile.studies)
+    names = list(dict.fromkeys((not addresses and asked.studies) or profile.studies))
     grids = [study.some(study.study(name, **{**profile.given(name), **own}), profile) for name in names]
-    chosen = {factor: tuple(keys.split(",")) for factor, keys in map(_named, asked.only)}
+    chosen = {factor: tuple(keys.split(",")) for factor, keys in _named(asked.only).items()}
     grids = study.only(grids, chosen)
     return f"profile {profile.name}", study.at(grids, addresses) if addresses else grids, profile.budget < math.inf
 
@@ -131,18 +162,17 @@ def _addresses(asked: Any) -> list[str]:
     return addresses
 
 
-def _assigned(text: str) -> tuple[str, Any]:
-    """`recipe.clip=1.0` as a name and a value."""
-    name, value = _named(text)
-    return name, values.read(value)
-
-
-def _named(text: str) -> tuple[str, str]:
-    """`rate=1,2` as a name and a text."""
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise BadInput(f"{text!r} is no NAME=VALUE, like recipe.label_smoothing=0.1.")
-    return name, value
+def _named(texts: list[str]) -> dict[str, str]:
+    """`recipe.clip=1.0` as a name and a text, each name once."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise BadInput(f"{text!r} is no NAME=VALUE, like recipe.label_smoothing=0.1.")
+        if name in found:
+            raise BadInput(f"{name} is said twice, {found[name]!r} and {value!r}: say it once.")
+        found[name] = value
+    return found
 
 
 def _list(asked: Any) -> None:
@@ -190,7 +220,7 @@ def _run(asked: Any) -> None:
     from replication.studies import torchrun, workers  # `list` must be instant
     with torchrun.crew():
         first = distributed.rank() == 0
-        if asked.bundle and first:
+        if asked.bundle is not None and first:
             bundle.check(Path(asked.bundle))
         about, grids, by_seed = _grids(asked)
         jobs = list(study.missing(grids, by_seed).values())
@@ -200,7 +230,7 @@ def _run(asked: Any) -> None:
         try:
             workers.train(jobs, until, asked=lambda: bool(heard))
         finally:
-            if asked.bundle and first:
+            if asked.bundle is not None and first:
                 bundle.pack(Path(asked.bundle), _addresses(asked))
 
 
@@ -280,10 +310,14 @@ def _publish(asked: Any) -> None:
 
 
 def _bench(asked: Any) -> None:
-    from replication.benchmarks import latency, roofline, smoke, streaming, throughput
+    from replication.benchmarks import latency, roofline, savings, smoke, sparsity, streaming, throughput
     until = math.inf if asked.budget is None else time.monotonic() + estimate.seconds(asked.budget)
     if asked.roofline:
         roofline.run(quick=asked.quick)
+    elif asked.savings:
+        savings.run(quick=asked.quick)
+    elif asked.sparsity:
+        sparsity.run(quick=asked.quick)
     elif asked.streaming:
         streaming.run()
     elif asked.latency:

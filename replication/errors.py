@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Iterable, Sequence
 
@@ -13,8 +14,9 @@ class BadInput(ValueError):
 def unknown(kind: str, given: object, valid: Iterable[object]) -> BadInput:
     """`unknown("data set", "shape", ["shapes", "digits"])`: lists what is valid and suggests a near miss."""
     names = [str(v) for v in valid]
-    near = difflib.get_close_matches(str(given), names, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    alike = {name.lower(): name for name in reversed(names)}
+    near = difflib.get_close_matches(str(given).lower(), alike, n=1)
+    hint = f" Did you mean '{alike[near[0]]}'?" if near else ""
     return BadInput(f"Unknown {kind} '{given}'.{hint} Valid: {', '.join(names)}.")
 
 
@@ -26,14 +28,20 @@ def check(name: str, value: object, kind: type | tuple[type, ...], low: float | 
     """
     kinds = kind if isinstance(kind, tuple) else (kind,)
     wanted = " or ".join(k.__name__ for k in kinds)
-    article = "an" if wanted[0] in "aeiou" else "a"
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise BadInput(f"{name}={value!r} is a {type(value).__name__}; it must be {article} {wanted}.")
+        raise BadInput(f"{name}={value!r} is {article(type(value).__name__)}; it must be {article(wanted)}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadInput(f"{name}={value!r} is no finite number.")
     if isinstance(value, (int, float)) and not (
         (low is None or value >= low) and (high is None or value <= high)
     ):
         bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
         raise BadInput(f"{name}={value!r} is out of range; it must be {bounds}.")
+
+
+def article(word: str) -> str:
+    """`an int`, `a str`."""
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 def count(variable: str) -> int | None:
@@ -53,7 +61,7 @@ def aux_rows(aux: Sequence[str], rows: Iterable[str], example: tuple[str, ...]) 
     Raises BadInput for what is no list, a row that is not in `rows`, and a row named twice.
     """
     if isinstance(aux, str) or not isinstance(aux, Sequence):
-        raise BadInput(f"aux={aux!r} is a {type(aux).__name__}; give a list of rows, e.g. aux={example}, or ().")
+        raise BadInput(f"aux={aux!r} is {article(type(aux).__name__)}; give a list of rows, e.g. aux={example}, or ().")
     rows = list(rows)
     for at in aux:
         if at not in rows:

@@ -1,9 +1,14 @@
 """Values as JSON, and files that are there whole or not at all."""
 from __future__ import annotations
 
+import glob
 import hashlib
+import io
 import json
 import os
+import platform
+import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -31,13 +36,37 @@ def digest(record: dict[str, Any]) -> str:
 def whole(path: Path) -> Iterator[Path]:
     """Another name to write a file under, which then appears at `path` by rename: a kill leaves the file before or the
     file after. Makes its folder. Raises OSError as writing does."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    host = re.sub(r"\W", "-", platform.node())
+    partial = path.with_name(f".{path.name}.{host}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.{host}.*"):
+            if not _alive(left.suffix[1:]):  # whoever wrote it was killed
+                left.unlink(missing_ok=True)
         yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _alive(pid: str) -> bool:
+    """Whether this machine has such a process; whatever is no number may be alive."""
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except (ValueError, OSError):
+        return True
+    return True
+
+
+def intact(content: bytes) -> bool:
+    """Whether a zip, as torch and numpy write them, is whole by its own checksums: their readers ask for none."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as held:
+            return held.testzip() is None
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError, OSError):
+        return False
 
 
 def write(path: Path, text: str) -> None:

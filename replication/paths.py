@@ -10,7 +10,7 @@ PUBLISHED = ROOT / "results"
 
 def mine() -> Path:
     """Your own store: REPLICATION_OUT, or `out/` of the checkout."""
-    return Path(os.environ.get("REPLICATION_OUT") or ROOT / "out").resolve()
+    return _place("REPLICATION_OUT", "out")
 
 
 def stores() -> tuple[Path, ...]:
@@ -28,4 +28,22 @@ def tables(kind: str) -> list[Path]:
 
 def data() -> Path:
     """Data sets and their decoded caches: REPLICATION_DATA, or `data/` of the checkout."""
-    return Path(os.environ.get("REPLICATION_DATA") or ROOT / "data").resolve()
+    return _place("REPLICATION_DATA", "data")
+
+
+def kept(name: str) -> Path:
+    """Where a kind of what is made of data sets is written, decoded images say: beside them, or, where that is not ours
+    to write, in your own store. Data that are all there can so lie in a place that is only read."""
+    place = data() / name
+    there = next(path for path in (place, *place.parents) if os.path.exists(path))
+    return place if os.access(there, os.W_OK) else mine() / "data" / name
+
+
+def found(name: str) -> tuple[Path, ...]:
+    """Where such things are read: where they are written, and beside the data."""
+    return kept(name), data() / name
+
+
+def _place(variable: str, default: str) -> Path:
+    """What an environment variable says, or a folder of the checkout. Not every shell has the ~ of `make NAME=~/x`."""
+    return Path(os.path.expanduser(os.environ.get(variable) or ROOT / default)).resolve()

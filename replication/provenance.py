@@ -12,6 +12,8 @@ from typing import Any
 from replication import paths
 
 CODE = ("replication", "book", "profiles")  # what a run or a page depends on; results and notes do not make it dirty
+OWN = "replication/provenance.py"
+ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "pandas", "seaborn")
 CPUINFO = Path("/proc/cpuinfo")
 # A flag of that file, and what it stands for; the widest first.
@@ -23,11 +25,13 @@ NUMBERS = {"cpu family": "family", "model": "model", "CPU implementer": "impleme
 def collect(**more: Any) -> dict[str, Any]:
     """Commit (and whether the code differs from it), Python, package versions, processor, UTC time; plus `more`.
 
-    A box that has the files and not git is told the commit by REPLICATION_COMMIT.
+    Where REPLICATION_COMMIT is set, it says which commit the files are of: a box that has them and not git is told so.
+    Else a commit is None that nobody knows.
     """
+    head = _head()
     return {
-        "commit": _git("rev-parse", "HEAD") or os.environ.get("REPLICATION_COMMIT"),
-        "dirty": bool(_git("status", "--porcelain", "--", *CODE)),
+        "commit": os.environ.get("REPLICATION_COMMIT", "").strip() or head,
+        "dirty": head is not None and bool(_git("status", "--porcelain", "--", *CODE)),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
@@ -73,14 +77,25 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _head() -> str | None:
+    """The commit that is checked out, where this folder is the top of a repository and its commit holds this file: in
+    somebody else's, or a zip unpacked in a new one, the last commit says nothing of this code."""
+    if _git("rev-parse", "--show-prefix") != "" or _git("cat-file", "-e", f"HEAD:{OWN}") is None:
+        return None
+    return _git("rev-parse", "HEAD")
+
+
 def _git(*command: str) -> str | None:
-    return _said("git", "-C", str(paths.ROOT), *command)
+    """Of this folder's own repository: a hook of another one says by the environment where that lies. Who else owns the
+    files (a container's, a mounted disk's) does not matter to a program that already runs them."""
+    others = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    return _said("git", "-c", f"safe.directory={paths.ROOT}", "-C", str(paths.ROOT), *command, env=others)
 
 
-def _said(*command: str) -> str | None:
+def _said(*command: str, env: dict[str, str] | None = None) -> str | None:
     """What a program prints; None where there is no such program, or it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=True, env=env)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

@@ -72,6 +72,7 @@ def test_count_at_another_resolution() -> None:
     (("list", "v1.auxx", "--profile", "cpu"), "Unknown study 'v1.auxx'. Did you mean 'v1.aux'?"),
     (("run", "v1.auxx", "--profile", "cpu"), "Unknown study 'v1.auxx'. Did you mean 'v1.aux'?"),
     (("count", "googlenets"), "Unknown network 'googlenets'. Did you mean 'googlenet'?"),
+    (("count", "INCEPTION-V3"), "Unknown network 'INCEPTION-V3'. Did you mean 'inception_v3'?"),
     (("count", "googlenet", "--resolution", "3"), "too small"),
     (("publish", "--profile", "cpus"), "Unknown profile 'cpus'."),
     (("publish", "--profile", "cpu"), "is not finished"),
@@ -202,6 +203,12 @@ def test_a_field_set_for_all_of_a_profile_s_runs(capsys: pytest.CaptureFixture[s
     (("run", "--network", "googlenet", "--set", "epoch=1"), "Unknown parameter 'epoch'. Did you mean 'epochs'?"),
     (("run", "--network", "googlenet", "--set", "recipe.clip=x"), "recipe.clip='x' is a str"),
     (("run", "--network", "googlenet", "--set", "=3"), "is no NAME=VALUE"),
+    (("list", "--network", "googlenet", "--only", "norm=bn"), "--only chooses arms of studies"),
+    (("list", "--network", ""), "Unknown network ''."),
+    (("list", "--dataset", "", "--profile", "cpu"), "Unknown data set ''."),
+    (("list", "--set", "lr=1", "--set", "lr=2"), "lr is said twice, '1' and '2': say it once."),
+    (("list", "v1.aux", "--profile", "cpu", "--only", "aux=4a", "--only", "aux=4d"), "aux is said twice"),
+    (("run", "--network", "googlenet", "--bundle", ""), "must name a file ending in .tar"),
     (("run", "--network", "googlenet", "--set", "schedule=Poly(2)"), "give the arguments of Poly by name"),
     (("run", "--network", "lenet5", "--dataset", "digits"), "images of one channel"),
 ])
@@ -280,6 +287,79 @@ def test_a_closed_pipe_ends_it_quietly(verb: str, unbuffered: str) -> None:
                               stderr=subprocess.PIPE, timeout=HANG, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
     assert done.stderr == ""
     assert done.returncode == 141 or (verb, unbuffered) == ("--help", "1")  # argparse itself minds no closed pipe
+
+
+def test_what_was_closed_before_it_began() -> None:
+    """It goes on, as where nobody listens: `run >&-` trains."""
+    done = subprocess.run(f"{sys.executable} -m replication zoo >&-; echo $?", shell=True, text=True,
+                          capture_output=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+    done = subprocess.run(f"{sys.executable} -m replication list --profile x >&- 2>&-; echo $?", shell=True, text=True,
+                          capture_output=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("2\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_onto_a_full_disk(unbuffered: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "replication", "zoo"], stdout=full, stderr=subprocess.PIPE,
+                              text=True, timeout=120, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    assert (done.returncode, done.stderr) == (2, "What it prints cannot be written (No space left on device).\n")
+
+
+@pytest.mark.parametrize("environment", [
+    {"PYTHONIOENCODING": "ascii", "TERM": "dumb", "COLUMNS": "20"},
+    {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}], ids=str)
+def test_a_terminal_that_knows_few_signs(environment: dict[str, str]) -> None:
+    """What it does not know is a question mark there."""
+    done = subprocess.run([sys.executable, "-m", "replication", "zoo"], capture_output=True, timeout=120,
+                          env={**os.environ, **environment})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert re.search(rb"^googlenet +6,998,552 .* 3\?224\?224 ", done.stdout, re.MULTILINE)
+
+
+STOPPED = """
+import os, signal, sys
+from replication import __main__
+__main__.VERBS["zoo"] = lambda _: os.kill(os.getpid(), signal.SIGINT)
+__main__.VERBS["import"] = __main__.VERBS["run"] = lambda _: (_ for _ in ()).throw(KeyboardInterrupt)
+sys.exit(__main__.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["zoo"], "Stopped.\n"), (["import", "x.tar"], "Stopped.\n"),
+    (["run"], "Stopped; the same command goes on from the last checkpoints.\n")])
+def test_ctrl_c_is_one_line(python: Any, words: list[str], said: str) -> None:
+    done = python(STOPPED, *words)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
+
+
+def test_ctrl_c_amid_the_imports_is_none() -> None:
+    """It meets the import of the first module that takes long."""
+    code = ("import os, runpy, signal, sys\n"
+            "class Finder:\n"
+            "    def find_spec(self, name, *_):\n"
+            "        if name == 'replication.runs':\n"
+            "            os.kill(os.getpid(), signal.SIGINT)\n"
+            "sys.meta_path.insert(0, Finder())\n"
+            "runpy.run_module('replication', run_name='__main__')\n")
+    done = subprocess.run([sys.executable, "-c", code, "zoo"], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (-2, "", "")
+
+
+@pytest.mark.parametrize("environment", [{"HOME": None}, {"HOME": "/nonexistent"}], ids=str)
+def test_without_a_home_and_from_another_folder(tmp_path: Path, environment: dict[str, str | None]) -> None:
+    """Nothing is looked for there, nothing left in the folder where it was started."""
+    rest = {name: value for name, value in os.environ.items() if name not in environment} | {
+        name: value for name, value in environment.items() if value is not None}
+    (tmp_path / "elsewhere").mkdir()
+    for words in (["list", "--profile", "cpu"], ["compare"]):
+        done = subprocess.run([sys.executable, "-m", "replication", *words], capture_output=True, text=True, env={
+            "PYTHONPATH": str(paths.ROOT), **rest}, cwd=tmp_path / "elsewhere", timeout=120)
+        assert done.returncode == 0, done.stderr
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_the_first_lines_of_a_table() -> None:

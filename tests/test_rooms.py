@@ -26,7 +26,7 @@ LATER: dict[tuple[str, str], str] = {}
 INSTANT = {"errors", "paths", "files", "provenance", "__main__",
            *(f"models.{name}" for name in ("ops", "cost", "googlenet", "inception_v3", "bn_inception", "factorised",
                                            "baselines", "kws", "registry")),
-           *(f"data.{name}" for name in ("spec", "registry", "subset", "listing", "folder", "speech",
+           *(f"data.{name}" for name in ("spec", "registry", "subset", "listing", "content", "folder", "speech",
                                          "tiny_imagenet", "imagenet")),
            "runs.experiments", "runs.store", "runs.bundle", "training.distributed", "training.crops",
            *(f"studies.{name}" for name in ("grid", "compose", "setting", "values", "study", "profiles", "estimate",

@@ -2,7 +2,7 @@
 
     python book/_tools/check_links.py build/published/_build/html
 
-Links for a reader to click (Colab, a paper's DOI) may lead anywhere: nothing is asked of them until then.
+Links for a reader to click (Binder, a paper's DOI) may lead anywhere: nothing is asked of them until then.
 """
 from __future__ import annotations
 

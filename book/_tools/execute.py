@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import re
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
@@ -29,6 +30,7 @@ import toc
 
 from replication import paths
 from replication.errors import BadInput, unknown
+from replication.runs import store
 from replication.studies import profiles
 from replication.studies.setting import Setting
 
@@ -87,16 +89,18 @@ def run(source: Path, parameters: dict[str, Any]) -> tuple[float, str]:
     """Seconds, and what went wrong if something did."""
     started = time.monotonic()
     done, failed = (paths.mine() / folder / source.name for folder in ("notebooks", "failed"))
-    for path in (done, failed):
-        path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        for path in (done, failed):
+            path.parent.mkdir(parents=True, exist_ok=True)
         _execute(source, failed, parameters)
         nbformat.write(normalise(nbformat.read(failed, 4)), failed)
         os.replace(failed, done)  # at once: the destination holds a whole notebook or the one before
         error = ""
     except papermill.PapermillExecutionError as e:
         error = f"{e.ename}: {(e.evalue.strip().splitlines() or [''])[-1]} (see {failed})"
-    except Exception as e:  # the kernel died, the disk is full: the others shall still run
+    except OSError as e:  # the others shall still run
+        error = str(store.full(Path(e.filename or failed), e))
+    except Exception as e:  # the kernel died
         error = f"{type(e).__name__}: {(str(e).strip().splitlines() or [''])[-1]} (see {failed})"
     return time.monotonic() - started, error
 
@@ -114,6 +118,18 @@ def _execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
                 raise
 
 
+def home() -> tempfile.TemporaryDirectory[str] | None:
+    """Another place for what IPython, Jupyter and matplotlib keep at home, where there is none that can be written to;
+    it lasts as long as what is returned."""
+    try:
+        tempfile.TemporaryFile(dir=os.path.expanduser("~")).close()
+        return None
+    except OSError:
+        spare = tempfile.TemporaryDirectory()
+        os.environ["HOME"] = spare.name
+        return spare
+
+
 def main() -> int:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("profile", help="a file of profiles/, or auto: gpu where there is one, else cpu")
@@ -122,6 +138,7 @@ def main() -> int:
     ap.add_argument("--root", type=Path, default=paths.ROOT, help="folder that holds book/ and profiles/")
     a = ap.parse_args()
     os.environ["REPLICATION_OUT"] = str(paths.mine())  # whole, since the notebooks run in another folder
+    spare = home()
     os.environ["TQDM_DISABLE"] = "1"                    # a progress bar is no result: it goes to stderr, into the page
 
     book = a.root / "book"
@@ -148,6 +165,7 @@ def main() -> int:
                 seconds, error = future.result()
                 print(f"{running[future]}: {error or f'{seconds:.0f} s'}", flush=True)
                 failed |= bool(error)
+    del spare
     return int(failed)
 
 

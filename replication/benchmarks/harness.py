@@ -17,9 +17,10 @@ from typing import Any
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from replication import files, paths, provenance
+from replication.runs import store
 from replication.training import accelerate
 from replication.training.device import device
 
@@ -47,7 +48,10 @@ def begin(kind: str, quick: bool, of: str | None = None) -> tuple[torch.device, 
 def write(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
     """The table so far, as a file that is there whole or not at all; given back as a frame."""
     frame = pd.DataFrame(rows, columns=list(columns))
-    files.write(path, frame.to_csv(index=False, float_format="%.6g"))
+    try:
+        files.write(path, frame.to_csv(index=False, float_format="%.6g"))
+    except OSError as problem:
+        raise store.full(path, problem) from problem
     return frame
 
 
@@ -213,3 +217,21 @@ def forget(cuda: bool) -> None:
     gc.collect()
     if cuda:
         torch.cuda.empty_cache()
+
+
+def forward(module: nn.Module, maps: Tensor) -> Callable[[], object]:
+    """A call that is an inference."""
+    @torch.inference_mode()
+    def call() -> object:
+        return module(maps)
+    return call
+
+
+def both(module: nn.Module, maps: Tensor, gradient: Tensor) -> Callable[[], object]:
+    """Forward and back, to the input (where it wants a gradient) and to the parameters."""
+    wanted = [tensor for tensor in (maps, *module.parameters()) if tensor.requires_grad]
+
+    def call() -> object:
+        out = module(maps)
+        return torch.autograd.grad(out, wanted, gradient.view_as(out))
+    return call

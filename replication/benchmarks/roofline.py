@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from replication.benchmarks import harness
 from replication.models import cost, ops
@@ -159,23 +158,6 @@ def _calls(network: ops.Network, batch: int, where: torch.device,
             maps, gradient = (torch.randn(batch, *size, device=where, dtype=dtype).to(memory_format=torch.channels_last)
                               for size in (shape, after))
             row = getattr(built, name)
-            yield name, "infer", _forward(row, maps)
-            yield name, "train", _both(row, maps.requires_grad_(i > 0), gradient)
+            yield name, "infer", harness.forward(row, maps)
+            yield name, "train", harness.both(row, maps.requires_grad_(i > 0), gradient)
         shape = after
-
-
-def _forward(row: nn.Module, maps: Tensor) -> Callable[[], object]:
-    @torch.inference_mode()
-    def call() -> object:
-        return row(maps)
-    return call
-
-
-def _both(row: nn.Module, maps: Tensor, gradient: Tensor) -> Callable[[], object]:
-    """Forward and back, to the input (where it wants a gradient) and to the parameters."""
-    wanted = [tensor for tensor in (maps, *row.parameters()) if tensor.requires_grad]
-
-    def call() -> object:
-        out = row(maps)
-        return torch.autograd.grad(out, wanted, gradient.view_as(out))
-    return call

@@ -32,6 +32,7 @@ from replication.studies import profiles, study, workers
 Work = Callable[[float, Callable[[], bool]], str]
 CLOSE = 5.0         # seconds for the last bundle and page
 GRACE = 20.0        # seconds a stage has beyond its time, or once asked to stop, to write what it has and go
+UNREAD = "stopped: nobody reads what it prints"
 PACK_EVERY = 60.0   # seconds: whoever takes the machine away may not ask first
 
 
@@ -110,6 +111,8 @@ def _stage(stage: Stage, work: Work, until: float, asked: Callable[[], bool], sa
                         "time was up; what it had measured stays" if time.monotonic() > last else
                         f"failed: its process ended with status {process.exitcode}")
     save()
+    if stage.status == UNREAD:
+        raise BrokenPipeError
 
 
 def _alone(work: Work, until: float, says: Connection) -> None:
@@ -120,6 +123,8 @@ def _alone(work: Work, until: float, says: Connection) -> None:
         says.send(work(until, _asked(signal.SIGTERM)))
     except KeyboardInterrupt:
         says.send("stopped; the same command goes on")
+    except BrokenPipeError:
+        says.send(UNREAD)
     except BadInput as problem:
         says.send(f"left out: {problem}")
     except Exception as problem:

@@ -1,4 +1,4 @@
-"""A set is decoded once, into `cache/<digest of the value>/` beside the data, and mapped from there ever after.
+"""A set is decoded once, into `cache/<digest of the value>/` where `paths.kept` says, and mapped from there ever after.
 
 The folder is written under another name and renamed when whole, under a lock: it is there entirely or not at all, and
 two processes that want the same set decode it once. What is there is checked against the value and its own file sizes
@@ -30,10 +30,12 @@ FORM = 2
 
 @dataclass(frozen=True)
 class Source:
-    """One split of a set before decoding: files, or images (h, w, 3); extras have one row an image."""
+    """One split of a set before decoding: files, or images (h, w, 3); extras have one row an image. `left` counts files
+    that lie among them and are no images."""
     images: Sequence[decode.Item]
     labels: Sequence[int]
     extra: dict[str, NDArray[Any]] = field(default_factory=dict)
+    left: int = 0
 
 
 Part = tuple[NDArray[Any], NDArray[np.int64], dict[str, NDArray[Any]]]
@@ -56,9 +58,11 @@ def keep(data: spec.Data, source: Callable[[spec.Data], tuple[tuple[str, ...], S
     """
     skip = os.environ.get("REPLICATION_SKIP_BAD") == "1"
     value = {"form": FORM, **files.plain(data)}
-    folder = paths.data() / "cache" / digest([json.dumps(value, sort_keys=True)])
-    if kept := _open(folder, value, skip):
-        return kept
+    name = digest([json.dumps(value, sort_keys=True)])
+    for place in paths.found("cache"):
+        if kept := _open(place / name, value, skip):
+            return kept
+    folder = paths.kept("cache") / name
     partial = folder.with_suffix(".partial")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +76,8 @@ def keep(data: spec.Data, source: Callable[[spec.Data], tuple[tuple[str, ...], S
                 skipped = sum(_write(partial, name, part, data.resolution, skip)
                               for name, part in (("train", train), ("val", val)))
                 sizes = {p.name: p.stat().st_size for p in partial.iterdir()}
-                about = {"value": value, "classes": classes, "skipped": skipped, "sizes": sizes}
+                about = {"value": value, "classes": classes, "skipped": skipped, "left": train.left + val.left,
+                         "sizes": sizes}
                 (partial / "about.json").write_text(json.dumps(about))
                 shutil.rmtree(folder, ignore_errors=True)
                 partial.rename(folder)
@@ -101,7 +106,7 @@ def _open(folder: Path, value: dict[str, Any], skip: bool) -> Kept | None:
         for images, labels, _ in parts:
             if images.dtype != np.uint8 or images.shape != (len(labels), side, side, 3):
                 return None
-        return Kept(tuple(about["classes"]), parts[0], parts[1], about["skipped"])
+        return Kept(tuple(about["classes"]), parts[0], parts[1], about["skipped"] + about.get("left", 0))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

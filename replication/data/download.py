@@ -144,6 +144,8 @@ def _entries(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as held:
             for info in tqdm(held.infolist(), unit="file", desc=archive.name, disable=None):
+                if not info.filename:
+                    raise BadInput(f"{archive} holds a file without a name; do not trust it.")
                 if not info.is_dir():
                     yield info.filename, info.file_size, held.open(info)
     else:

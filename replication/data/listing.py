@@ -2,13 +2,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 # The names of the classes, and for each class the images to train on and those to validate: files, or uint8 (h, w, 3).
 ByClass = tuple[Sequence[str], Sequence[Sequence[Any]], Sequence[Sequence[Any]]]
+
+# What desktops, archives and file servers leave in folders, besides what begins with a dot.
+LITTER = frozenset(("$recycle.bin", "@eadir", "__macosx", "desktop.ini", "ehthumbs.db", "icon\r", "lost+found",
+                    "thumbs.db"))
 
 
 class Member(NamedTuple):
@@ -24,16 +31,48 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True)
 class Listing:
-    """`train[c]` and `val[c]` are the files of class c, in the order in which a smaller set takes them."""
+    """`train[c]` and `val[c]` are the files of class c, in the order in which a smaller set takes them. `content` says
+    which files, and what is in them. `left` counts what lies among them and is no image."""
     root: Path
     classes: tuple[str, ...]
     train: tuple[tuple[Path, ...], ...]
     val: tuple[tuple[Path, ...], ...]
     content: str
+    left: int = 0
 
     @property
     def by_class(self) -> ByClass:
         return self.classes, self.train, self.val
+
+
+def hidden(name: str) -> bool:
+    """Whether a file or folder of this name is nobody's image or class, and is passed over in every set."""
+    return name.startswith(".") or name.lower() in LITTER
+
+
+def visible(folder: str | Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder and is not hidden, by name. Raises OSError."""
+    return sorted((e for e in os.scandir(folder) if not hidden(e.name)), key=lambda e: e.name)
+
+
+def below(folder: str | Path, way: tuple[str, ...] = ()) -> Iterator[os.DirEntry[str]]:
+    """Every visible entry of a folder and of the folders in it that is no folder. A link back to a folder on the `way`
+    is not followed. Raises OSError."""
+    way = (*way, os.path.realpath(folder))
+    for entry in visible(folder):
+        if not entry.is_dir():
+            yield entry
+        elif os.path.realpath(entry) not in way:
+            yield from below(entry.path, way)
+
+
+def tell_left(root: Path, left: Sequence[str]) -> None:
+    """One sentence about files of a set that are not read, so that nobody is left to think that they are."""
+    if left:
+        kinds = Counter(os.path.splitext(path)[1].lower() or "without a suffix" for path in left)
+        said = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(5))
+        warnings.warn(f"{root} holds {len(left)} file{'s' * (len(left) > 1)} of no kind that is read there, left out: "
+                      f"{said}; e.g. {os.path.relpath(left[0], root)}.", stacklevel=2)
 
 
 def digest(lines: Iterable[str]) -> str:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import torch
 
 from replication.data import (
     cache,
+    content,
     digits,
     folder,
     imagenet,
@@ -47,7 +48,8 @@ class Split:
 
 @dataclass(frozen=True)
 class Loaded:
-    """`skipped` counts images that could not be decoded, where REPLICATION_SKIP_BAD=1 asked to go on without them."""
+    """`skipped` counts files that lie among the images of a folder and are none, and images that could not be decoded,
+    where REPLICATION_SKIP_BAD=1 asked to go on without them."""
     classes: tuple[str, ...]
     train: Split
     val: Split
@@ -58,12 +60,13 @@ def load(data: spec.Data) -> Loaded:
     """The images of a resolved value, downloaded and decoded first where they are not here yet.
 
     Images are resized to `data.resolution` px a side, and grey ones become RGB: once, where decoded sets are kept,
-    memory-mapped, under `paths.data()/cache`, or each time they are asked for, where they would be too many
+    memory-mapped, under `paths.kept("cache")`, or each time they are asked for, where they would be too many
     (`streamed.wanted`). Shapes, digits and sound are made anew in every process. Treat the tensors as read-only. Raises
     BadInput with one sentence for whatever cannot be had.
     """
     if data.name not in NAMES:
         raise unknown("data set", data.name, VALID)
+    content.forget()
     if None in (data.classes, data.train_images, data.val_images):
         data = resolve(data.name, data.resolution, data.classes, data.train_images, data.val_images, data.features,
                        data.held, data.part)
@@ -72,7 +75,7 @@ def load(data: spec.Data) -> Loaded:
         classes, *sources = _source(data)(data)
         train, val = (Split(Streamed(source.images, data.resolution), torch.tensor(source.labels), {
             name: torch.from_numpy(rows) for name, rows in source.extra.items()}) for source in sources)
-        return Loaded(classes, train, val)
+        return Loaded(classes, train, val, sum(source.left for source in sources))
 
     def split(part: Part) -> Split:
         images, labels, extra = part
@@ -159,9 +162,9 @@ def _tiny(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
 
     def boxed(source: Source) -> Source:
         boxes = tiny_imagenet.boxes([f for f in source.images if isinstance(f, Path)], data.resolution)
-        return Source(source.images, source.labels, {"box": np.asarray(boxes, np.int64)})
+        return replace(source, extra={"box": np.asarray(boxes, np.int64)})
 
-    return classes, boxed(train), boxed(val)
+    return classes, replace(boxed(train), left=listing.left), boxed(val)
 
 
 def _imagenet(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
@@ -174,7 +177,9 @@ def _imagenet(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
 
 
 def _folder(data: spec.Data) -> tuple[tuple[str, ...], Source, Source]:
-    return _by_class(data, folder.find(data.content or "").by_class)
+    listing = folder.find(data.content or "")
+    classes, train, val = _by_class(data, listing.by_class)
+    return classes, replace(train, left=listing.left), val
 
 
 def _by_class(data: spec.Data, whole: ByClass) -> tuple[tuple[str, ...], Source, Source]:
@@ -197,6 +202,6 @@ def _chosen(data: spec.Data, n: int) -> list[int]:
 def _shared(data: spec.Data, groups: Sequence[Sequence[subset.T]], n: int | None) -> tuple[list[subset.T], list[int]]:
     images, labels = subset.interleave(groups, n)
     if n is not None and len(images) < n:
-        raise BadInput(f"{data.name} holds {len(images)} images where {n} are asked for; ask for fewer, or remove what "
-                       f"is there to have it downloaded again.")
+        raise BadInput(f"{data.name} holds {len(images)} images where {n} are asked for; ask for fewer, or unpack "
+                       f"the set again.")
     return images, labels

@@ -29,8 +29,7 @@ KNOWN = {
     "tiny-imagenet-200": Known(64, (tiny_imagenet.TRAIN,) * 200, (tiny_imagenet.VAL,) * 200),
     "cifar10": Known(32, (5000,) * 10, (1000,) * 10, read=vision.cifar),
     "cifar100": Known(32, (500,) * 100, (100,) * 100, read=vision.cifar),
-    "imagenette": Known(160, (963, 955, 993, 858, 941, 956, 961, 931, 951, 960),
-                        (387, 395, 357, 386, 409, 394, 389, 419, 399, 390), read=vision.imagenette),
+    "imagenette": Known(160, *vision.IMAGENETTE, read=vision.imagenette),
     # Its classes have 732 to 1,300 training images; how many each, the images say once they are here.
     "imagenet": Known(256, (1282,) * 167 + (1281,) * 833, (imagenet.VAL // imagenet.CLASSES,) * imagenet.CLASSES),
 }
@@ -47,11 +46,11 @@ def resolve(name: str, resolution: int | None = None, classes: int | None = None
 
     `classes` are evenly spaced in the sorted list; images are an equal share of every class. Of a Tiny-ImageNet or an
     ImageNet that is only partly there, `None` is what is there, and `content` tells it from the whole. Of
-    `folder:PATH`, `content` is a digest of the relative paths and sizes, and the path itself is remembered beside the
-    data, not in the value (see `folder.remember`). Of sound, `features` say what is heard, and the frames they give are
-    the resolution; `held` is what is held out for validation: speakers of fsdd, or "mixed", recordings of every one of
-    them; "validation" or "testing" of speech-commands. `part="pilot"` is training images alone, to choose settings by;
-    of shapes it is others than are ever drawn without it.
+    `folder:PATH`, `content` is a digest of what its images are called and hold, and the path itself is remembered
+    beside the data, not in the value (see `folder.remember`). Of sound, `features` say what is heard, and the frames
+    they give are the resolution; `held` is what is held out for validation: speakers of fsdd, or "mixed", recordings of
+    every one of them; "validation" or "testing" of speech-commands. `part="pilot"` is training images alone, to choose
+    settings by; of shapes it is others than are ever drawn without it.
     Raises BadInput for unknown names and for numbers of the wrong type or out of range.
     """
     check("dataset", name, str)

@@ -13,10 +13,13 @@ words, *unknown* and *silence*, each of these two a tenth of the words' number, 
 Silence is a second of noise as recorded, where TensorFlow mixes it quietly into zeros and into words; one of the six
 noises is validation's alone. Nothing is drawn: wherever some of many are taken, they are the first by a digest of their
 names.
+
+A whole set has no digest in its value: its name says it all. FSDD is told by what its recordings hold. What those of
+Speech Commands hold nobody publishes: it is told by its archive's checksum where it was unpacked from it here, and
+otherwise by the numbers of its recordings, as long as it stays what it was when it was first read here.
 """
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,12 +27,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from replication import paths
-from replication.data.listing import digest
+from replication.data import content
+from replication.data.listing import digest, tell_left, visible
 from replication.data.spec import LogMel
 from replication.errors import BadInput
 
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 PER_DIGIT = 50  # recordings of every digit by every speaker
+FSDD = "f4360af40513"  # its recordings' identity, of release 1.0.10
 MIXED, TESTED = "mixed", 5  # of these its readme sets the first aside, of every digit and speaker, to test by
 
 # As split by its lists: training, validation, testing. A row adds up to the paper's number of recordings of that word.
@@ -52,12 +57,15 @@ Groups = tuple[tuple[Clip, ...], ...]
 
 
 class Recordings(NamedTuple):
-    """`train[c]` and `val[c]` are the recordings of class c, in the order in which a smaller set takes them. `content`
-    is None of the whole set, whose name says it all; of a part of it, which part."""
+    """`train[c]` and `val[c]` are the recordings of class c, in the order in which a smaller set takes them; `files`
+    are all that it is made of. `whole`: whether there are as many as there should be. `content` is None of the whole
+    set, whose name says it all; of a part of it, or of another one, what is in it."""
     classes: tuple[str, ...]
     train: Groups
     val: Groups
-    content: str | None
+    files: tuple[Path, ...]
+    whole: bool
+    content: str | None = None
 
 
 Counts = tuple[tuple[int, ...], tuple[int, ...]]
@@ -66,12 +74,14 @@ Counts = tuple[tuple[int, ...], tuple[int, ...]]
 @dataclass(frozen=True)
 class Layout:
     """A set: where it is from (`inside`: its folder in the archive, "" for all of it), what it sounds like unless said
-    otherwise, what may be held out of training, and how its recordings are found or, where it is not here, counted."""
+    otherwise, what may be held out of training, what is in all of it where that is known, and how its recordings are
+    found or, where it is not here, counted."""
     url: str
     md5: str | None
     inside: str
     features: LogMel
     held: tuple[str, ...]
+    content: str | None
     find: Callable[[Path, tuple[str, ...]], Recordings]
     count: Callable[[tuple[str, ...]], Counts]
 
@@ -86,6 +96,8 @@ def obtain(name: str) -> None:
         from replication.data import download  # what follows is not needed to name a set
 
         download.obtain(SETS[name].url, SETS[name].md5, root(name), SETS[name].inside)
+        if SETS[name].md5:
+            content.unpacked(name, _identity(root(name), read(name, SETS[name].held)))
 
 
 def read(name: str, held: tuple[str, ...]) -> Recordings:
@@ -93,11 +105,27 @@ def read(name: str, held: tuple[str, ...]) -> Recordings:
     to train or none to validate, and for something to hold out that there is not."""
     top = root(name)
     try:
-        folders = [top, *(Path(e.path) for e in sorted(os.scandir(top), key=lambda e: e.name) if e.is_dir())]
+        folders = [top, *(Path(e.path) for e in visible(top) if e.is_dir())]
         # A folder's time changes when a file comes or goes.
-        return _read(name, top, held, tuple(f.stat().st_mtime_ns for f in folders))
+        found = _read(name, top, held, tuple(f.stat().st_mtime_ns for f in folders), _lists(top))
     except OSError as error:
         raise BadInput(f"{top} cannot be read ({error}); unpack {SETS[name].url} again.") from error
+    of = _identity(top, found)
+    if found.whole:
+        known = SETS[name].content
+        if of == known if known else content.official(name, of):
+            return found
+        content.tell_other(top)
+    return found._replace(content=of)
+
+
+def _identity(top: Path, found: Recordings) -> str:
+    return content.identity(top, ((found.files,),), lambda path: path.relative_to(top).as_posix())
+
+
+def _lists(top: Path) -> tuple[bytes, ...]:
+    """The lists of what is held out, which may be changed while their folder's time is not."""
+    return tuple(path.read_bytes() for name in LISTS if (path := top / f"{name}_list.txt").is_file())
 
 
 def numbers(name: str, held: tuple[str, ...]) -> tuple[Counts, str | None]:
@@ -109,7 +137,8 @@ def numbers(name: str, held: tuple[str, ...]) -> tuple[Counts, str | None]:
 
 
 @lru_cache(maxsize=4)
-def _read(name: str, top: Path, held: tuple[str, ...], stamp: tuple[int, ...]) -> Recordings:
+def _read(name: str, top: Path, held: tuple[str, ...], stamp: tuple[int, ...], lists: tuple[bytes, ...]) -> Recordings:
+    """Without its content."""
     found = SETS[name].find(top, held)
     for part, groups in (("train", found.train), ("validate", found.val)):
         empty = [c for c, group in zip(found.classes, groups, strict=True) if not group]
@@ -138,7 +167,9 @@ def _mixed(held: tuple[str, ...], speakers: Iterable[str]) -> bool:
 
 def _digits(top: Path, held: tuple[str, ...]) -> Recordings:
     clips: dict[tuple[str, int, str], Clip] = {}
-    for file in (top / "recordings").iterdir():
+    entries = visible(top / "recordings")
+    tell_left(top, [e.path for e in entries if not e.name.endswith(".wav")])
+    for file in (Path(e.path) for e in entries):
         digit, _, rest = file.stem.partition("_")
         speaker, _, number = rest.rpartition("_")
         if file.suffix == ".wav":
@@ -156,8 +187,8 @@ def _digits(top: Path, held: tuple[str, ...]) -> Recordings:
                            and (n < TESTED if mixed else speaker in held) == in_val) for c in classes)
 
     whole = {(str(d), n, s) for d in range(10) for n in range(PER_DIGIT) for s in SPEAKERS}
-    content = None if clips.keys() == whole else digest(clip.path.name for clip in sorted(clips.values()))
-    return Recordings(classes, part(False), part(True), content)
+    return Recordings(classes, part(False), part(True), tuple(sorted(clip.path for clip in clips.values())),
+                      clips.keys() == whole)
 
 
 def _count_digits(held: tuple[str, ...]) -> Counts:
@@ -170,11 +201,13 @@ def _count_digits(held: tuple[str, ...]) -> Counts:
 def _commands(top: Path, held: tuple[str, ...]) -> Recordings:
     _chosen(held, LISTS, "list")
     lists = {name: set((top / f"{name}_list.txt").read_text().split()) for name in LISTS}
-    folders = sorted(e.name for e in os.scandir(top) if e.is_dir() and not e.name.startswith(("_", ".")))
-    files = {word: [f"{word}/{e.name}" for e in os.scandir(top / word) if e.name.endswith(".wav")] for word in folders}
+    folders = [e.name for e in visible(top) if e.is_dir() and not e.name.startswith("_")]
+    there = {name: visible(top / name) for name in (*folders, NOISE)}
+    tell_left(top, [e.path for word in folders for e in there[word] if not e.name.endswith(".wav")])
+    files = {word: [f"{word}/{e.name}" for e in there[word] if e.name.endswith(".wav")] for word in folders}
     if missing := [word for word in WORDS if word not in files]:
         raise BadInput(f"{top} has no folder '{missing[0]}'; unpack {SETS['speech-commands'].url} there.")
-    noises = sorted(e.name for e in os.scandir(top / NOISE) if e.name.endswith(".wav"))
+    noises = [e.name for e in there[NOISE] if e.name.endswith(".wav")]
     listed, val = set().union(*lists.values()), set().union(*(lists[name] for name in held))
 
     def part(keep: Callable[[str], bool], noises: list[str]) -> Groups:
@@ -188,9 +221,10 @@ def _commands(top: Path, held: tuple[str, ...]) -> Recordings:
     train = part(lambda name: name not in listed, [n for n in noises if n != VAL_NOISE])
     held_out = part(lambda name: name in val, [n for n in noises if n == VAL_NOISE])
     counts = tuple(map(len, train)), tuple(map(len, held_out))
-    names = (clip.path.relative_to(top).as_posix() for groups in (train, held_out) for g in groups for clip in g)
-    content = None if counts == _count_commands(held) else digest(names)
-    return Recordings((*WORDS, "unknown", "silence"), train, held_out, content)
+    every = (*(f"{name}_list.txt" for name in LISTS), *(name for names in files.values() for name in sorted(names)),
+             *(f"{NOISE}/{name}" for name in noises))
+    return Recordings((*WORDS, "unknown", "silence"), train, held_out, tuple(top / name for name in every),
+                      counts == _count_commands(held))
 
 
 def _silence(noises: list[Path], n: int) -> tuple[Clip, ...]:
@@ -216,14 +250,14 @@ def _tenth(n: int) -> int:
 SETS = {
     # GitHub makes the archive anew at will, so it has no checksum to rely on; a zip checks its own entries. Two of the
     # six speakers were recorded 15 dB below the others: hence `peak`.
-    "fsdd": Layout("https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.9.zip", None,
-                   "free-spoken-digit-dataset-1.0.9",
-                   LogMel(rate=8000, mels=40, mfcc=30, high=3800.0, peak=True), ("theo", "yweweler"), _digits,
-                   _count_digits),
+    "fsdd": Layout("https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.zip", None,
+                   "free-spoken-digit-dataset-1.0.10",
+                   LogMel(rate=8000, mels=40, mfcc=30, high=3800.0, peak=True), ("theo", "yweweler"), FSDD,
+                   _digits, _count_digits),
     # The published accuracies are on the testing list, held=("testing",); the validation list is for choosing settings.
     # Neither list is ever trained on.
     "speech-commands": Layout(
         "https://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v0.02.tar.gz",
-        "6b74f3901214cb2c2934e98196829835", "", LogMel(rate=16000, mels=80, mfcc=30), ("validation",), _commands,
-        _count_commands),
+        "6b74f3901214cb2c2934e98196829835", "", LogMel(rate=16000, mels=80, mfcc=30), ("validation",), None,
+        _commands, _count_commands),
 }

@@ -85,8 +85,19 @@ def linear(module: Inception) -> Inception:
     return replace(module, linear=True)
 
 
+def only(kernel: int) -> Callable[[Inception], Split]:
+    """One size of kernel in place of three: as many filters, behind one reduction as wide as both where they are large;
+    the pool and its projection stay. What V1 §4's several scales at once bring is told by what is without them."""
+    def form(module: Inception) -> Split:
+        seen = (Conv(module.n3x3_reduce + module.n5x5_reduce),) if kernel > 1 else ()
+        return Split(((*seen, Conv(module.n1x1 + module.n3x3 + module.n5x5, kernel)),
+                      (MaxPool(3, 1, pad=1), Conv(module.pool_proj))))
+    return form
+
+
 MODULES: dict[str, Callable[[Inception], Inception | Split]] = {
     "reduced": lambda module: module, "linear": linear, "unreduced": unreduced, "naive": naive,
+    "only 1x1": only(1), "only 3x3": only(3), "only 5x5": only(5),
 }
 
 
@@ -112,8 +123,9 @@ def googlenet(
     dropout:    before the last linear layer; 0 is none. The auxiliary heads have their own 0.7.
     resolution: input side in px; the auxiliary heads' pools and the fc head's size follow from it.
     large:      side of the 5×5 branch's kernel, odd.
-    module:     "reduced" (V1 Fig. 2(b)), "naive" (Fig. 2(a)), "unreduced" (in between: no reductions, but projections)
-                or "linear" (no ReLU after 1×1 reductions, the one before conv2 among them).
+    module:     "reduced" (V1 Fig. 2(b)), "naive" (Fig. 2(a)), "unreduced" (in between: no reductions, but projections),
+                "linear" (no ReLU after 1×1 reductions, the one before conv2 among them), or "only 1x1", "only 3x3",
+                "only 5x5" (`only`).
     separable:  the first convolution's depth multiplier; None is a plain 7×7. 8 gives what Table 1 prints for the row.
     pool1:      whether the first pool is there. None: as `stem` says. With stem=4 it may be, after a stride-1 7×7.
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,9 @@ def from_torchvision(weights: str | Path | Mapping[str, Any] | nn.Module, transf
     if classes and MARKS[1] in held:
         aux = ["6e"] if "AuxLogits.fc.weight" in held else []
         return torchvision_inception_v3(held, build(inception_v3(classes=classes, aux=aux)), scale)
+    first = ", ".join(map(repr, list(held)[:2])) or "none"
     raise BadInput(f"These are the weights of neither torchvision's googlenet nor its inception_v3, the two that have "
-                   f"a table here; the first of their {len(held)} names: {', '.join(map(repr, list(held)[:2]))}.")
+                   f"a table here; the first of their {len(held)} names: {first}. Give the state_dict() of one.")
 
 
 def torchvision_googlenet(weights: Mapping[str, Any], net: Net, scale: Normalise = PUBLISHED) -> Net:
@@ -172,7 +174,8 @@ def _state_dict(path: Path) -> Mapping[str, Any]:
         with path.open("rb") as file:
             if file.read(9)[8:] == b"{":  # safetensors': the length of a header, and its JSON
                 return read(path)[0]
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of a pickle's age
+            held = torch.load(path, map_location="cpu", weights_only=True)
     except BadInput:
         raise
     except (FileNotFoundError, IsADirectoryError, PermissionError) as problem:

@@ -152,7 +152,8 @@ def description(network: Net, classes: Sequence[str] = ()) -> str:
     """What a file says of a network, as JSON."""
     number = list(cost.shapes(network.network))[-1][1][0]
     if classes and len(classes) != number:
-        raise BadInput(f"{len(classes)} names were given for the {number} classes of {network.network.name}.")
+        raise BadInput(f"{len(classes)} names were given for the {number} classes of {network.network.name}: "
+                       f"give one a class.")
     made = provenance.collect()
     pixels = {"pixels": {"mean": ops.MEAN, "std": ops.STD}} if isinstance(network.network.resolution, int) else {}
     return json.dumps({"network": files.plain(network.network), "computes": _computes(network.network), **pixels,
@@ -180,7 +181,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return held, said if ours else {}
     except OSError as problem:
         raise BadInput(f"Could not read {path} ({problem}): give the path of a safetensors file.") from problem
-    except (SafetensorError, json.JSONDecodeError) as problem:
+    except (SafetensorError, json.JSONDecodeError, RecursionError) as problem:
         with path.open("rb") as raw:
             start = raw.read(4)
         if start == b"PK\3\4" or start[:1] == b"\x80":  # torch.save's, of today and of before

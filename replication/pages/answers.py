@@ -23,6 +23,8 @@ CHANGES = {
     "V1-22": ("On shapes", "the extra linear layer after the average"),
     "V1-25a": ("In the published network", "a pair of auxiliary heads"),
     "V1-25b": ("In the published network", "the second auxiliary head"),
+    "V1-40a": ("At equal multiply-adds", "three sizes of kernel in each module in place of one size"),
+    "V1-40b": ("Beside 3×3 alone", "three sizes of kernel"),
     "V3-14": ("With batch normalisation", "a pair of auxiliary heads"),
     "V3-14b": ("On photographs", "a pair of auxiliary heads"),
     "V3-15": ("With batch normalisation", "the lower auxiliary head beside the upper one"),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from replication.errors import unknown
-from replication.pages import afterwards, counted, out_of_reach, trained
+from replication.pages import afterwards, arora, counted, out_of_reach, trained
 from replication.pages.claim import Claim, Settled
 from replication.studies.study import Grid
 
@@ -24,7 +24,7 @@ def _place(claim: Claim) -> tuple[int, list[tuple[int, str]]]:
 
 
 CLAIMS = {claim.id: claim for claim in sorted(
-    (*counted.CLAIMS, *trained.CLAIMS, *afterwards.CLAIMS, *out_of_reach.CLAIMS), key=_place)}
+    (*counted.CLAIMS, *trained.CLAIMS, *afterwards.CLAIMS, *arora.CLAIMS, *out_of_reach.CLAIMS), key=_place)}
 
 
 def settle(ids: Sequence[str], grids: Sequence[Grid] = ()) -> list[Settled]:

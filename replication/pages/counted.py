@@ -1,4 +1,5 @@
-"""The claims that arithmetic settles: on the networks' tables, or on numbers that a paper prints itself."""
+"""The claims that arithmetic settles, on the networks' tables or on numbers that a paper prints itself, and those that
+`bench` does."""
 from __future__ import annotations
 
 import math
@@ -16,7 +17,7 @@ from replication.models.googlenet import INCEPTION, googlenet, googlenet_naive, 
 from replication.models.inception_v3 import inception_v2, inception_v3, inception_v3_paper
 from replication.models.kws import kws_inception
 from replication.models.ops import Conv, Network
-from replication.pages import speed
+from replication.pages import sparsity, speed
 from replication.pages.claim import Claim
 from replication.pages.googlenet_row_by_row import table1
 from replication.pages.network_in_network import Branch, factorisations, per_position, saving, widened
@@ -130,6 +131,14 @@ CLAIMS = (
     Claim("V1-09b", "Table 1 follows the rule that the share of 3×3 and 5×5 grows with depth.", "V1 §4, Table 1",
           "no number", "of 8 steps from module to module, those where their ratio to 1×1 grows", "steps", (8, 8), None,
           lambda: stats.exact(float(_rises()))),
+    Claim("V1-12", "Sparse arithmetic does not pay even where it does a hundredth of the operations.", "V1 §3", "100×",
+          "time of four products of GoogLeNet's sizes with 1 % of the weights, in the sparse format that is fastest "
+          "for each, over that of the dense ones; one thread, geometric mean", "×", sparsity.SLOWER, None,
+          lambda: sparsity.hundredth(sparsity.tables())),
+    Claim("V1-12b", "Sparse matrices clustered into dense blocks are multiplied fastest.", "V1 §3", "no number",
+          "time of those products with 2 to 32 hidden blocks, in the sparse format that is fastest for each, over that "
+          "of their dense blocks, permuted there and back; one thread, geometric mean", "×", sparsity.SLOWER, None,
+          lambda: sparsity.clustered(sparsity.tables())),
     Claim("V1-33c", "Seven networks and 144 crops lower the top-5 error by 3.45 points.", "V1 Table 3", "3.45 points",
           "the error printed for one network and one crop, 10.07 %, less the one printed for them, 6.67 %", "points",
           (3.445, 3.455), None, lambda: stats.exact(round(10.07 - 6.67, 2))),

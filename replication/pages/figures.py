@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from replication import stats
 from replication.models.ops import Conv
-from replication.pages import speed
+from replication.pages import sparsity, speed
+from replication.pages.blocks import Hidden, Labels, together
 from replication.pages.measures import ERROR, Of
 from replication.pages.network_in_network import Branch
 from replication.pages.roofline import WAYS
+from replication.pages.savings import NAMES
 from replication.studies.study import Grid
 
 WIDTH = 5.6  # inches: a phone shrinks it to 60 %, and its letters must stay legible
@@ -358,6 +360,96 @@ def probes(table: pd.DataFrame) -> Figure | Nothing:
     return _legend_below(figure, axis)
 
 
+def recovered(table: pd.DataFrame) -> Figure | Nothing:
+    """Edges of a random sparse layer found, by samples, a line a width: the positive ones, and the negative ones.
+    Dotted: 99 %. `table`: of pages.arora, "recovery"."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    figure, axes = _canvas(3.4, 1, 2, sharey=True)
+    for axis, column in zip(axes, ("positive", "negative"), strict=True):
+        axis.axhline(99, **DOTTED)
+        _marked(axis, table, "samples", column, {width: f"{width:,} units" for width in table.width.unique()}, "width")
+        axis.set(xscale="log", xlabel="samples", ylabel="edges found, %", title=column, ylim=(0, 103))
+        axis.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}k" if x >= 1000 else f"{x:g}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    return _legend_below(figure, axes[0])
+
+
+def by_degree(table: pd.DataFrame) -> Figure | Nothing:
+    """Positive edges of a random sparse layer found, by the edges of a hidden unit, a line a width."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    figure, (axis,) = _canvas(3.2)
+    _marked(axis, table, "degree", "positive", {width: f"{width:,} units" for width in table.width.unique()}, "width")
+    axis.set(xlabel="edges of a hidden unit", ylabel="positive edges found, %", ylim=(0, 103))
+    return _legend_below(figure, axis)
+
+
+def denoised(table: pd.DataFrame) -> Figure | Nothing:
+    """Hidden units found again, by the noise on the outputs, a line a degree."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    figure, (axis,) = _canvas(3.2)
+    _marked(axis, table, "noise", "units", {degree: f"{degree} edges" for degree in table.degree.unique()}, "degree")
+    axis.set(xlabel="firing outputs lost, and as many added, %", ylabel="units found again, %", ylim=(0, 103))
+    return _legend_below(figure, axis)
+
+
+def collapsed(table: pd.DataFrame) -> Figure | Nothing:
+    """Outputs that one fitted layer gives right, by how many top units are on, a line a kind of generator."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    figure, (axis,) = _canvas(3.2)
+    _marked(axis, table, "active", "right", {name: f"given by {name}" for name in table.generator.unique()},
+            "generator")
+    axis.set(xscale="log", xlabel="units of the top layer that are on", ylabel="right by one layer, %",
+             ylim=(None, 101))
+    axis.set_xticks(sorted(table.active.unique()), labels=[str(number) for number in sorted(table.active.unique())])
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    return _legend_below(figure, axis)
+
+
+def correlated(table: pd.DataFrame) -> Figure | Nothing:
+    """Pairs of units that correlate, by how far apart they are, a line a module: the first of all and the last of each
+    grid, in trained networks and in the same untrained. `table`: of studies.correlations, "rings"."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    shown = list(dict.fromkeys([table.row.iloc[0], *table.groupby("side", sort=False).row.last()]))[:len(LOOKS)]
+    figure, axes = _canvas(3.4, 1, 2, sharey=True)
+    for axis, (trained, title) in zip(axes, ((True, "trained"), (False, "untrained")), strict=True):
+        part = table[table.trained == trained].assign(percent=lambda of: 100 * of.strong)
+        _marked(axis, part, "ring", "percent", {row: row for row in shown}, "row")
+        axis.set(xlabel="positions apart", ylabel="pairs with |r| above 0.3, %", title=title, ylim=(0, None))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return _legend_below(figure, axes[0])
+
+
+def wide_groups(table: pd.DataFrame, printed: dict[str, float]) -> Figure | Nothing:
+    """Share of the groups of units wider than one position, module by module, trained and untrained, beside that of
+    the filters in `printed`. `table`: of pages.arora, `proposed`."""
+    if table.empty:
+        return Nothing(NOT_MEASURED)
+    paper = pd.DataFrame([{"row": row, "share": share, "of": "Table 1"} for row, share in printed.items()
+                          if row in set(table.row)])
+    named = table.assign(of=table.trained.map({True: "trained", False: "untrained"}))
+    shown = pd.concat([named[["row", "share", "of"]], *([paper] if len(paper) else [])])
+    figure, (axis,) = _canvas(3.2)
+    _marked(axis, shown, "row", "share", {word: word for word in shown.of.unique()}, "of")
+    axis.set(xlabel="module", ylabel="wider than one position, %", ylim=(0, 103))
+    return _legend_below(figure, axis)
+
+
+def _marked(axis: Axes, table: pd.DataFrame, x: str, y: str, lines: dict[Any, str], by: str) -> None:
+    """Means over networks, a line each with dashes and a mark of its own, and each network as a small mark."""
+    for (key, label), (colour, dashes), marker in zip(lines.items(), LOOKS, "osD^v", strict=False):
+        part = table[table[by] == key]
+        mean = part.groupby(x, sort=False)[y].mean()
+        axis.plot(part[x], part[y], marker, color=colour, markersize=2.5, alpha=0.4, markeredgewidth=0)
+        axis.plot(mean.index, mean, color=colour, dashes=dashes or (None, None), marker=marker, markersize=5,
+                  linewidth=1.5, label=label)
+    axis.grid(axis="y")
+
+
 def rates(grid: Grid, by: str) -> Figure | Nothing:
     """The learning rate at the end of every epoch, a line an arm of a factor; of the first seed, for all have one."""
     history = grid.history()
@@ -454,6 +546,136 @@ def over_bound(tables: speed.Tables) -> Figure | Nothing:
         _plain(axis.xaxis)
         axis.grid(axis="x")
     return _legend_below(figure, axes[-1])
+
+
+def savings(tables: speed.Tables) -> Figure | Nothing:
+    """How many times as fast what replaces a convolution is, forward and with the way back, beside what multiply-adds
+    promise; a panel a device."""
+    if not tables:
+        return Nothing(NOT_MEASURED)
+    figure, axes = _canvas(2.4 * len(tables) + 0.8, len(tables), 1)
+    for axis, (device, table) in zip(axes, tables.items(), strict=True):
+        names = [NAMES[name] for name in table.saving.unique()]
+        for (phase, words), colour, marker, shift in zip(WAYS.items(), PALETTE, "os", (-0.12, 0.12), strict=False):
+            part = table[table.phase == phase]
+            axis.errorbar(part.times, [names.index(NAMES[name]) + shift for name in part.saving],
+                          xerr=(part.times - part.times_low, part.times_high - part.times), fmt=marker, color=colour,
+                          markersize=5, label=words)
+        once = table.drop_duplicates("saving")
+        axis.plot(once.promised, range(len(once)), "D", color=INK, fillstyle="none", markersize=7, label="promised")
+        axis.axvline(1, **DOTTED)
+        axis.set(title=device, xscale="log", xlabel="times as fast", yticks=range(len(names)), yticklabels=names,
+                 ylim=(len(names) - 0.5, -0.5))
+        _plain(axis.xaxis)
+        axis.grid(axis="x")
+    return _legend_below(figure, axes[-1])
+
+
+# colour, marker and line of a way to multiply: the colour is the library's, the marker the format's
+WAYS_TO_MULTIPLY = {
+    ("scipy DOK", sparsity.SCATTERED): (PALETTE[0], "v", "-"),
+    ("scipy LIL", sparsity.SCATTERED): (PALETTE[0], "^", "-"),
+    ("scipy COO", sparsity.SCATTERED): (PALETTE[0], "o", "-"),
+    ("scipy CSR", sparsity.SCATTERED): (PALETTE[0], "s", "-"),
+    ("torch COO", sparsity.SCATTERED): (PALETTE[1], "o", "--"),
+    ("torch CSR", sparsity.SCATTERED): (PALETTE[1], "s", "--"),
+    ("torch CSR", sparsity.TILED): (PALETTE[2], "s", ":"), ("scipy BSR", sparsity.TILED): (PALETTE[2], "D", "-"),
+    ("torch BSR", sparsity.TILED): (PALETTE[2], "P", "--"),
+}
+PRODUCT_MARKERS = "osD^"
+IN_BLOCKS = {"scipy CSR": (PALETTE[0], "s", "-"), "torch CSR": (PALETTE[1], "s", "--"),
+             sparsity.PERMUTED: (PALETTE[2], "D", "-"), sparsity.NUMBERED: (PALETTE[3], "P", "--")}
+
+
+def over_dense(tables: speed.Tables) -> Figure | Nothing:
+    """Time over the dense product's against the density, a panel a product, a line a way to multiply; one thread.
+    Dotted: the dense product, and what arithmetic promises."""
+    if not tables:
+        return Nothing(NOT_MEASURED)
+    return _over_dense(sparsity.main(tables), WAYS_TO_MULTIPLY, "weights that are not zero, %", 100)
+
+
+def as_blocks(tables: speed.Tables) -> Figure | Nothing:
+    """The same for matrices of hidden blocks, by their number."""
+    if not tables:
+        return Nothing(NOT_MEASURED)
+    table = sparsity.main(tables)
+    some = table[table.pattern == sparsity.HIDDEN]
+    return _over_dense(some, {(kind, sparsity.HIDDEN): look for kind, look in IN_BLOCKS.items()}, "blocks", None)
+
+
+def _over_dense(table: pd.DataFrame, looks: dict[tuple[str, str], tuple[str, str, str]], xlabel: str,
+                percent: float | None) -> Figure:
+    """`percent`: the density is shown as such; else as one over it, the number of blocks."""
+    one = table[(table.threads == 1) & (table.status == sparsity.OK)]
+    names = list(dict.fromkeys(one["product"]))
+    figure, axes = _canvas(2.4 * ((len(names) + 1) // 2) + 1.1, (len(names) + 1) // 2, 2, sharex=True, sharey=True)
+    for axis, name in zip(axes, names, strict=False):
+        for (kind, pattern), (colour, marker, dashes) in looks.items():
+            part = one[(one["product"] == name) & (one.kind == kind) & (one.pattern == pattern)]
+            x = percent * part.density if percent else 1 / part.density
+            axis.plot(x, part.ratio, dashes, marker=marker, color=colour, markersize=4, linewidth=1.2,
+                      label=sparsity.label(kind, pattern) if percent else kind)
+        ends = sorted(percent * each if percent else 1 / each for each in (one.density.min(), one.density.max()))
+        axis.plot(ends, [each / 100 for each in ends] if percent else [1 / each for each in ends], **DOTTED)
+        axis.axhline(1, **DOTTED)
+        axis.set(title=name, xscale="log", yscale="log", xlabel=xlabel, ylabel="time ÷ dense")
+        if percent:
+            axis.xaxis.set_major_locator(LogLocator())
+            axis.xaxis.set_major_formatter("{x:g}")
+        else:
+            axis.set_xticks(sorted(round(each) for each in {*(1 / one.density)}))
+            axis.xaxis.set_major_formatter("{x:.0f}")
+            axis.minorticks_off()
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.yaxis.set_major_locator(LogLocator())
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.label_outer()
+        axis.grid()
+    return _legend_below(figure, axes[0], columns=2)
+
+
+def where_it_pays(tables: speed.Tables) -> Figure | Nothing:
+    """The density at which each way begins to pay, with the lowest and the highest turn: a panel a number of threads, a
+    marker a product; a cross is the guess. What is off to the left never pays, off to the right always."""
+    if not tables:
+        return Nothing(NOT_MEASURED)
+    found = sparsity.breaks(sparsity.main(tables))
+    ways = [way for way in WAYS_TO_MULTIPLY if ((found.kind == way[0]) & (found.pattern == way[1])).any()]
+    threads, products = list(found.threads.unique()), list(found["product"].unique())
+    figure, axes = _canvas(0.42 * len(ways) + 1.5, 1, len(threads), sharey=True)
+    left, right = 0.06, 150
+    for axis, number in zip(axes, threads, strict=True):
+        for n, (product, marker, colour) in enumerate(zip(products, PRODUCT_MARKERS, PALETTE, strict=False)):
+            part = found[(found.threads == number) & (found["product"] == product)]
+            y = [ways.index((row.kind, row.pattern)) + 0.18 * (n - 1.5) for row in part.itertuples()]
+            x, low, high = (part[end].clip(left, right) for end in ("density", "low", "high"))
+            axis.errorbar(x, y, xerr=(x - low, high - x), fmt=marker, color=colour, markersize=4, linewidth=1.2,
+                          label=product)
+        guesses = [(percent, ways.index(way)) for way, percent in sparsity.GUESSED.items() if way in ways]
+        axis.plot(*zip(*guesses, strict=True), "x", color=INK, markersize=8, label="guessed")
+        axis.set(title="one thread" if number == 1 else f"{number} threads", xscale="log", xlim=(left, right),
+                 xlabel="pays below, % of the weights", ylim=(len(ways) - 0.5, -0.5))
+        axis.set_yticks(range(len(ways)), [textwrap.fill(sparsity.label(*way), 12) for way in ways])
+        axis.xaxis.set_major_locator(LogLocator())
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.grid(axis="x")
+    return _legend_below(figure, axes[0], columns=3)
+
+
+def sorted_blocks(planted: Hidden, rows: Labels, columns: Labels) -> Figure:
+    """Where a matrix has entries: as it stands, and with rows and columns that belong together side by side."""
+    figure, axes = _canvas(2.6, 1, 2, sharey=True)
+    shown = (planted.matrix, planted.matrix[together(rows)][:, together(columns)])
+    for axis, title, matrix in zip(axes, ("as it stands", "sorted"), shown, strict=True):
+        full = matrix != 0
+        y, x = full.nonzero()
+        axis.plot(x, y, "s", color=INK, markersize=1.2, markeredgewidth=0)
+        axis.set(title=title, xlabel="column", aspect="equal", xlim=(-1, full.shape[1]), ylim=(full.shape[0], -1))
+    axes[0].set(ylabel="row")
+    return figure
 
 
 def _canvas(height: float, rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, NDArray[Any]]:

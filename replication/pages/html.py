@@ -52,8 +52,10 @@ def word(verdict: str, kind: str | None = None) -> str:
 
 # -- tables -------------------------------------------------------------------------------------------------------
 def neat(frame: pd.DataFrame, digits: int = 2) -> Styler:
-    """The frame with thousands separated and `digits` decimals; the same HTML every time."""
-    return (frame.style.hide(axis="index").format(precision=digits, thousands=",", na_rep="–")
+    """The frame with thousands separated and `digits` decimals; the same HTML every time. Words stay words: a class
+    may be called anything."""
+    return (frame.style.hide(axis="index").format(precision=digits, thousands=",", na_rep="–", escape="html")
+            .format_index(escape="html", axis="columns")
             .set_uuid("t").set_table_attributes('class="dataframe"'))
 
 

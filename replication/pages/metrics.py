@@ -40,10 +40,13 @@ def write_page(page: str, ids: Sequence[str] = (), grids: Sequence[Grid] = (), m
                  "run_commits": sorted({commit for commit in runs.commit if commit}),
                  "addresses": sorted(set(runs.address))}
     path = paths.mine() / "metrics" / f"{page}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     studies = {grid.study.name: grid for grid in grids}
     records = {s.claim.id: record(s, studies.get(s.claim.study or "")) for s in settled}
-    files.write(path, files.as_json({"provenance": provenance.collect(**more), "claims": records, **_plain(numbers)}))
+    found = {"provenance": provenance.collect(**more), "claims": records, **_plain(numbers)}
+    try:
+        files.write(path, files.as_json({**found, "seal": _seal(found)}))
+    except OSError as problem:
+        raise store.full(path, problem) from problem
     return html.claims_table((s.claim, records[s.claim.id]) for s in settled) if ids else html.Html("")
 
 
@@ -61,10 +64,21 @@ def read(page: str) -> Record | None:
 def read_in(place: Path, page: str) -> Record | None:
     """A page's numbers in one store."""
     path = place / "metrics" / f"{page}.json"
+    if not path.exists():
+        return None
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
-    except (ValueError, TypeError) as problem:
+        found = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as problem:
         raise BadInput(f"{path} is truncated or no JSON: delete it and run the page again.") from problem
+    seal = found.pop("seal", None)
+    if not found or (seal is not None and seal != _seal(found)):
+        raise BadInput(f"{path} holds other numbers than were written there, by its seal: delete it and run the page "
+                       f"again.")
+    return found
+
+
+def _seal(found: Record) -> str:
+    return files.digest(json.loads(files.as_json(found)))
 
 
 def _given(grid: Grid) -> Record:

@@ -32,6 +32,9 @@ HEADS = ("aux_heads", "Do auxiliary heads help?")
 FINE = ("fine_tuning", "How much must be trained again for other classes?")
 PRICE = ("network_in_network", "Network in Network and the price of a convolution")
 CODE = ("differences", "Differences")
+SPARSE = ("sparsity", "Sparse against dense")
+ARORA = ("arora", "Arora's construction")
+SCALES = ("scales", "Several scales at once")
 
 
 def notes() -> tuple[Note, ...]:
@@ -55,20 +58,23 @@ def notes() -> tuple[Note, ...]:
              "How much depends on how their weights start, and on normalisation.", OPEN, ("V1-23a", "V1-23b"), HEADS),
         Note("S0-4", "The theorem of Arora et al. justifies the architecture.",
              "GoogLeNet's authors call it an inspiration and leave open whether quality comes from it.", HALF,
-             ("AR-4",)),
+             ("AR-4",), ARORA),
         Note("S0-5", "The naive module approximates the best local sparse structure.",
-             "Nobody has shown it; what correlates in a trained network can be measured.", OPEN, ("V1-10", "AR-4")),
+             "Nobody has shown it; what correlates in a trained network can be measured.", OPEN, ("V1-10", "AR-4"),
+             ARORA),
         Note("S1-1", "GoogLeNet has 22 layers, average pooling worth 0.6 points, dropout, heads on 4a and 4d.",
              "As in the paper. What is often left out: the heads pool 5×5 with stride 3 first, and weigh 0.3.", RIGHT,
              ("V1-04a", "V1-20", "V1-21", "V1-26"), ROWS),
         Note("S1-2", "The extra linear layer eases fine-tuning.", "The paper says convenience, and no major effect.",
              OPEN, ("V1-22", "V1-22b"), FINE),
         Note("S1-3", "The network's receptive field is 224×224.",
-             "224×224 is the size of the input, though the paper uses the word.", HALF, (), ROWS),
+             "224×224 is the size of the input, though the paper uses the word; from 4b on a unit can see more.", HALF,
+              (), SCALES),
         Note("S1-4", "1×1 convolutions cover units that correlate nearby, and larger ones take over with depth.",
-             "It is the paper's rule; its own table does not follow it.", HALF, ("V1-09", "V1-09b", "V1-10"), ROWS),
+             "It is the paper's rule; its own table does not follow it.", HALF, ("V1-09", "V1-09b", "V1-09c", "V1-10"),
+             ARORA),
         Note("S1-5", "Sparse arithmetic loses to dense even with a hundredth of the operations.",
-             "The paper says so of the hardware of 2014.", OPEN, ("V1-12",)),
+             "The paper says so of the hardware of 2014.", OPEN, ("V1-12",), SPARSE),
         Note("S2-1", "A 5×5 with 32 filters on 28×28×192 takes about 120 million multiplications.",
              f"{direct:,}.", RIGHT, ("V1-07",), PRICE),
         Note("S2-2", "With a reduction to 16 maps it takes 12.4 million, a tenth.",

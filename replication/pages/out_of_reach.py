@@ -14,18 +14,11 @@ IMAGENET = ("It is a number on ImageNet's images, which are not free to be had, 
 
 CLAIMS = (
     # -- the first paper
-    Claim("V1-10", "What correlates lies close together in early layers and further apart in late ones.", "V1 §4",
-          "no number", "share of the map's side over which a channel's correlation with itself halves, last module "
-          "over first; trained network", "×", (1, INF), None, None, awaits="correlations over positions, measured in a "
-          "trained network"),
     Claim("V1-11a", "Networks of such modules are 2 to 3 times faster than others that do as well.", "V1 (arXiv) §4",
           "2 to 3×", "images a second, GoogLeNet over a plain stack of convolutions with the same error", "×", (2, 3),
           None, None, awaits="a plain network trained to GoogLeNet's error"),
     Claim("V1-11b", "They are 3 to 10 times faster.", "V1 (CVPR) §4", "3 to 10×", "the same", "×", (3, 10), None, None,
           awaits="a plain network trained to GoogLeNet's error"),
-    Claim("V1-12", "Sparse arithmetic does not pay even where it does a hundredth of the operations.", "V1 §3", "100×",
-          "time of a matrix product with 1 % of the weights, stored sparsely, over that of the dense one", "×",
-          (1, INF), None, None, awaits="a timing of both products"),
     Claim("V1-38", "Six networks detect objects with 43.9 % mean average precision.", "V1 §8", "43.9 %", "mean average "
           "precision", "%", (43.85, 43.95), None, None, why="Detection needs its own images of ImageNet, region "
           "proposals and networks trained on all of ImageNet before."),
@@ -54,19 +47,6 @@ CLAIMS = (
     Claim("NIN-4", "The averaged maps show where the object of their class is.", "NIN §4.6", "no number",
           "validation images whose map of the right class is largest inside the object", "%", (50, 100), None, None,
           awaits="the class maps of a trained network"),
-    Claim("AR-1", "A random sparse network can be learnt layer by layer from correlations.", "Arora et al., abstract",
-          "no number", "edges of a random layer found again from pairwise correlations of what it gives", "%",
-          (95, 100), None, None, awaits="random sparse layers and their correlations"),
-    Claim("AR-2", "Two neighbouring layers form a denoising autoencoder.", "Arora et al., abstract", "no number",
-          "units of the hidden layer found again by the transposed weights and a threshold", "%", (95, 100), None, None,
-          awaits="random sparse layers and their correlations"),
-    Claim("AR-3", "Such a network cannot in general be replaced by one of fewer layers.", "Arora et al., abstract",
-          "no number", "outputs of two random layers that one layer, fitted to them, gives right", "%", (0, 95), None,
-          None, awaits="random sparse layers and their correlations"),
-    Claim("AR-4", "Inception approximates the sparse structure that such a construction finds (V1 calls this "
-          "speculative).", "V1 §3", "no number", "adjusted Rand index of a module's branches and of its channels, "
-          "clustered by correlation", "index", (0.2, 1), None, None, awaits="correlations of channels in a trained "
-          "network"),
     Claim("BN-4b", "Images in fresh company in every batch bring about one point.", "BN §4.2.1", "about 1 %",
           "error with the same batches in every epoch less error with fresh ones; GoogLeNet-BN", "points", (0, INF),
           None, None, awaits="a study of how batches are drawn"),

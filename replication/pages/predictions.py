@@ -26,13 +26,13 @@ def inputs(grid: Grid, examples: Callable[[Experiment, int, int], Any], number: 
 def outputs(grid: Grid, look: Callable[[Experiment, int], Any], **keys: str) -> Figure | Nothing:
     """The surest mistakes, the worst first, and some of what is right (`train_any.telling`), of the first run of some
     arms whose weights are here (`inspect.look`)."""
-    for cell in _here(grid, keys):
+    for cell in here(grid, keys):
         seen = look(cell.experiment, cell.seed)
         telling = train_any.telling(seen.logits["main"], seen.labels, seen.classes)
         return pictures.sheet(seen.pictures(telling.image), train_any.captions(telling), list(telling.right))
     return Nothing(ELSEWHERE)
 
 
-def _here(grid: Grid, keys: dict[str, str]) -> list[Cell]:
+def here(grid: Grid, keys: dict[str, str]) -> list[Cell]:
     return [cell for cell in grid.cells if keys.items() <= cell.keys.items() and store.exists(cell.address)
             and store.weights(cell.address).exists()]

@@ -1,14 +1,14 @@
 """The maintainers' command: finished work goes over from `out/` to `results/`, checked; nothing else writes there."""
 from __future__ import annotations
 
-import shutil
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from replication import paths, provenance
+from replication import files, paths, provenance
 from replication.errors import BadInput
 from replication.pages import figures, metrics
-from replication.runs import store
+from replication.runs import bundle, store
 from replication.studies import study
 from replication.studies.profiles import Profile
 from replication.studies.profiles import profile as profile_of
@@ -42,19 +42,28 @@ def publish(profile: Profile) -> None:
         if run.provenance.get("dirty") or not run.provenance.get("commit"):
             raise BadInput(f"Run {run.address} was trained by code that was not committed, or does not say: delete "
                            f"{here}, and reproduce again.")
-        if there.exists() and store.read(there).summary != run.summary:
+        if (there / "summary.json").exists() and store.read(there).summary != run.summary:
             raise BadInput(f"Run {run.address} is published with another result: delete one of {there} and {here}, "
                            f"whichever is wrong.")
-    for _, here, there in taken:
-        if not there.exists():
-            shutil.copytree(here, there)
-    for kind, names in KINDS:
-        for path in sorted((paths.mine() / kind).glob(names)):
-            if path.stem != OWN:
-                (paths.PUBLISHED / kind).mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, paths.PUBLISHED / kind / path.name)
     figures.style()
     picture = figures.learning_curves(study.stored("v1.aux", profile.name))
-    if isinstance(picture, Figure):
-        (paths.PUBLISHED / "figure.svg").write_text(figures.svg(picture), encoding="utf-8")
+    try:
+        for _, here, there in taken:
+            if not (there / "summary.json").exists():
+                for name in bundle.FILES:  # the last of them is the commit
+                    _copy(here / name, there / name)
+        for kind, names in KINDS:
+            for path in sorted((paths.mine() / kind).glob(names)):
+                if path.stem != OWN:
+                    _copy(path, paths.PUBLISHED / kind / path.name)
+        if isinstance(picture, Figure):
+            files.write(paths.PUBLISHED / "figure.svg", figures.svg(picture))
+    except OSError as problem:
+        raise BadInput(f"Could not write to {paths.PUBLISHED} ({problem.strerror}): free some space, then publish "
+                       f"again; what was taken over stays.") from problem
     print(f"Published {len(taken)} runs of {paths.mine()} to {paths.PUBLISHED}; look at git diff, then commit.")
+
+
+def _copy(path: Path, there: Path) -> None:
+    with files.whole(there) as partial:
+        partial.write_bytes(path.read_bytes())

@@ -62,11 +62,12 @@ def tables_of(kind: str, reader: Callable[[Path], pd.DataFrame] = pd.read_csv) -
 
 def read(path: Path) -> pd.DataFrame:
     """A table that bench wrote. Raises BadInput for another."""
-    with suppress(ValueError):  # pandas' own complaints are such
-        table = pd.read_csv(path)
-        if len(table) and {"device", "phase", "precision", "status", "versions", "threads", "matmul_tflops",
-                           "copy_gb_per_s"} <= set(table.columns):
+    with suppress(ValueError, OSError):  # pandas' own complaints are such
+        table, whole = pd.read_csv(path), path.read_bytes().endswith(b"\n")
+        if whole and len(table) and {"device", "phase", "precision", "status", "versions", "threads", "matmul_tflops",
+                                     "copy_gb_per_s"} <= set(table.columns):
             absent = {name: math.nan for name in NORMALISED if name not in table}  # in tables of before
+            table = table.astype(dict.fromkeys(("threads", "matmul_tflops", "copy_gb_per_s"), float))
             runs, width = (table[name].fillna(1) if name in table else 1 for name in ("runs", "width"))
             return table.assign(**absent, runs=runs, width=width).astype({"runs": int, "width": float})
     raise BadInput(f"{path} is no table that bench wrote: delete it and measure again.")

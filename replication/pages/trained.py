@@ -14,6 +14,7 @@ from replication.pages.measures import Difference, Louder, Mean, Ratio, Share, S
 INF = math.inf
 BN_HEADS = {"norm": "bn", "aux": "4a+4d"}
 DRAWN = ("drawn 1", "drawn 2", "drawn 3")
+SINGLE = ("only 1x1", "only 3x3", "only 5x5")
 AVERAGE = {"norm": "bn", "head": "average", "dropout": "0.4"}
 
 CLAIMS = (
@@ -32,6 +33,13 @@ CLAIMS = (
     Claim("V1-08c", "The same where only the reductions are left out.", "V1 §4 (implied)",
           "no number", "error without reductions less error with them; BN, equal multiply-adds", "points", (0, INF),
           "v1.module", Difference({"module": "unreduced"}, {"module": "reduced"})),
+    Claim("V1-40a", "Objects of several sizes are seen best at several scales at once.", "V1 §4", "no number",
+          "mean error of three networks with kernels of one size each less error with all three in each module; BN, "
+          "equal multiply-adds, shapes of several sizes", "points", (0, INF), "v1.scales",
+          Difference({"kernels": SINGLE}, {"kernels": "mixed"})),
+    Claim("V1-40b", "The same beside 3×3 alone.", "V1 §4", "no number", "error with 3×3 alone less error with all "
+          "three; the rest likewise", "points", (0, INF), "v1.scales",
+          Difference({"kernels": "only 3x3"}, {"kernels": "mixed"})),
     # -- the head
     Claim("V1-20", "Average pooling in place of a fully connected layer lowers the top-1 error, by about 0.6 points.",
           "V1 §5", "0.6 points", "error with a hidden layer of 1024 in its place less error with the average; BN, "

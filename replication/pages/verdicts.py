@@ -49,14 +49,15 @@ def tally() -> pd.DataFrame:
 
 
 def counts(pages: Sequence[str]) -> dict[str, Any]:
-    """How many claims there are, how many were measured, and of which verdicts; `counted`: those measured
-    without training; `trained`: by training, with `by_chance`, how many of them would be decided if all true values lay
-    on the edges of their regions."""
+    """How many claims there are, how many were measured, and of which verdicts; `counted`: those that arithmetic
+    settled; `trained`: by training, with `by_chance`, how many of them would be decided if all true values lay on the
+    edges of their regions."""
     found = records(pages)
     trained = [record for name, record in found.items() if CLAIMS[name].study is not None and "value" in record]
     return {"total": len(found), "settled": sum(record["verdict"] not in (NOT_RUN, OUT_OF_REACH)
                                                  for record in found.values()),
             **{kind: sum(record["verdict"] == word for record in found.values()) for kind, word in KINDS.items()},
-            "counted": sum(CLAIMS[name].study is None and "value" in record for name, record in found.items()),
+            "counted": sum(CLAIMS[name].study is None and "value" in record and record["low"] == record["high"]
+                           for name, record in found.items()),
             "trained": {"measured": len(trained), "by_chance": ERRONEOUS * len(trained),
                         "decided": sum(record["verdict"] in (SUPPORTED, CONTRADICTED) for record in trained)}}

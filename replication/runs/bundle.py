@@ -28,7 +28,7 @@ LIMIT = 16_000_000  # bytes of a file that is to be carried
 UNPACKED = 20 * LIMIT  # bytes that one may grow to; its text shrinks to less than a tenth
 FILES = ("experiment.json", "history.csv", "provenance.json", "summary.json")
 MEMBER = re.compile(rf"runs/([0-9a-f]{{12}})/({'|'.join(map(re.escape, FILES))})")
-TABLE = re.compile(r"tables/((?:smoke|bench|roofline|streaming)-[a-z0-9-]+\.csv)")
+TABLE = re.compile(r"tables/((?:smoke|bench|roofline|savings|sparsity|streaming)-[a-z0-9-]+\.csv)")
 CHECKPOINT = re.compile(r".*\.([0-9a-f]{12})(?:\.(\d+)of(\d+))?\.pt")
 
 
@@ -99,8 +99,11 @@ def unpack(packed: list[Path]) -> None:
     mine = paths.mine()
     try:
         mine.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".import", dir=mine) as temporary, ExitStack() as leases:
-            here = Path(temporary)
+        with ExitStack() as leases:
+            leases.enter_context(store.lease("import"))
+            for left in mine.glob(".import*"):  # of an import that was killed: there is no other now
+                shutil.rmtree(left, ignore_errors=True)
+            here = Path(leases.enter_context(tempfile.TemporaryDirectory(prefix=".import", dir=mine)))
             for path in packed:
                 if not CHECKPOINT.fullmatch(path.name):
                     _records(path, here)
@@ -113,6 +116,7 @@ def unpack(packed: list[Path]) -> None:
             for path in (*runs, *checkpoints):
                 if not leases.enter_context(store.lease(path.stem, wait=False)):
                     raise _nothing(f"run {path.stem} is being trained by another process: wait for it, or end it")
+            runs = [folder for folder in runs if _new(folder, store.folder(folder.name))]  # one may have ended just now
             for folder in runs:
                 there = store.folder(folder.name)
                 shutil.rmtree(there, ignore_errors=True)  # without a summary, or it would not be new
@@ -197,7 +201,7 @@ def _members(path: Path) -> list[tuple[str, bytes]]:
     except (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError) as problem:
         raise _nothing(f"{path} is truncated or no bundle: fetch it again") from problem
     except OSError as problem:
-        raise _nothing(f"{path} cannot be read ({problem.strerror})") from problem
+        raise _nothing(f"{path} cannot be read ({problem.strerror}): name a bundle, as --bundle wrote it") from problem
 
 
 def _content(tar: tarfile.TarFile, one: tarfile.TarInfo) -> bytes:
@@ -223,7 +227,7 @@ def _whole(paths: list[Path]) -> list[tuple[str, list[Path]]]:
     held: dict[tuple[Path, str, str], dict[int, Path]] = {}
     for path in paths:
         if not path.exists():
-            raise _nothing(f"{path} is not there")
+            raise _nothing(f"{path} is not there: name a checkpoint that was packed beside a bundle")
         match = CHECKPOINT.fullmatch(path.name)
         assert match is not None
         kept = held.setdefault((path.parent, match[1], match[3] or "1"), {})
@@ -253,7 +257,9 @@ def _step(path: Path) -> int:
         return -1
     import torch
     try:
-        held: Any = torch.load(path, map_location="cpu", weights_only=True)
+        if not files.intact(content := path.read_bytes()):
+            return -1
+        held: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return int(held["state"]["step"]) if held["record"] == path.stem else -1
     except Exception:  # torch's readers raise whatever foreign bytes happen to mean
         return -1

@@ -1,8 +1,9 @@
 """Finished runs as small text files, found by address. No torch: the book and a cluster's head node read them too.
 
 A run's folder `<store>/runs/<address>/` holds `experiment.json` (what was asked, hashed to the address), `history.csv`
-(a line per epoch), `provenance.json` (who, when, on what) and `summary.json`, written last and by rename: its existence
-is the commit. Whatever lacks it is a run that was begun; its checkpoint lies beside the runs and stays out of git.
+(a line per epoch), `provenance.json` (who, when, on what, and a seal: a digest of all four) and `summary.json`, written
+last and by rename: its existence is the commit. Whatever lacks it is a run that was begun; its checkpoint lies beside
+the runs and stays out of git.
 
 A run that was trained again, on another machine say, has the same address and perhaps another result: its twin. Twins
 lie in stores of their own, `<store>/twins/<label>/`.
@@ -93,7 +94,12 @@ def read(path: Path) -> Run:
     if files.digest(record) != path.name:
         raise BadInput(f"{path / 'experiment.json'} does not belong to that address (it hashes to "
                        f"{files.digest(record)}): delete the folder to train the run again.")
-    return Run(path.name, record, _history(path / "history.csv"), summary, _json(path / "provenance.json"))
+    history, provenance = _history(path / "history.csv"), _json(path / "provenance.json")
+    texts = [(path / name).read_text(encoding="utf-8") for name in ("experiment.json", "history.csv", "summary.json")]
+    if (seal := provenance.pop("seal", None)) is not None and seal != _seal(texts, provenance):
+        raise BadInput(f"{path} holds another record than was written there, by its seal: delete that folder to train "
+                       f"the run again.")
+    return Run(path.name, record, history, summary, provenance)
 
 
 def everything(store: Path) -> list[Run]:
@@ -142,11 +148,18 @@ def commit(address: str, record: dict[str, Any], history: list[Epoch], summary: 
         path.mkdir(parents=True, exist_ok=True)
         files.write(path / "experiment.json", files.as_json(record))
         files.write(path / "history.csv", _csv(history))
-        files.write(path / "provenance.json", files.as_json(provenance))
-        files.write(path / "summary.json", files.as_json({"format": FORMAT, **summary}))
+        last = files.as_json({"format": FORMAT, **summary})
+        seal = _seal([files.as_json(record), _csv(history), last], provenance)
+        files.write(path / "provenance.json", files.as_json({**provenance, "seal": seal}))
+        files.write(path / "summary.json", last)
     except OSError as problem:
         raise full(path, problem) from problem
     return read(path)
+
+
+def _seal(texts: list[str], provenance: dict[str, Any]) -> str:
+    """Over the files of a run, in this order, and its provenance without it; runs of before have none."""
+    return files.digest({"files": texts, "provenance": json.loads(files.as_json(provenance))})
 
 
 def full(path: Path, problem: OSError) -> BadInput:

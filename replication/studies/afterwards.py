@@ -258,4 +258,8 @@ def _write(tables: dict[str, pd.DataFrame]) -> None:
                               for name, value in where.items()})  # what was kept says itself where it was made
         if not part and len(before := _stored(part)):
             new = pd.concat([before[~before.id.isin(new.id)], new])
-        files.write(_path(paths.mine(), part), new.to_csv(index=False))
+        path = _path(paths.mine(), part)
+        try:
+            files.write(path, new.to_csv(index=False))
+        except OSError as problem:
+            raise store.full(path, problem) from problem

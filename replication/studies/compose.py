@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from replication.data import registry as sets_of_data
@@ -25,6 +25,12 @@ TYPES = typing.get_type_hints(Recipe)
 RANGES: dict[str, tuple[float, float | None]] = {
     "epochs": (0, None), "batch": (1, None), "lr": (0, 10), "warmup": (0, 1), "clip": (0, None),
     "aux_weight": (0, None), "label_smoothing": (0, 0.999)}
+# Of what a recipe's and a network's parts are made of, by the names of their fields.
+PARTS: dict[str, tuple[float, float | None]] = {
+    "momentum": (0, 1), "weight_decay": (0, None), "bias_rate": (0, None), "decay": (0, 1), "epsilon": (0, None),
+    "limit": (0, None), "power": (0, None), "gamma": (0, None), "epochs": (0, None), "rise": (0, 1), "start": (1, None),
+    "end": (1, None), "size": (1, None), "pad": (0, None), "frames": (0, None), "low": (0, None), "high": (0, None),
+    "lighting": (0, None), "eps": (1e-12, None)}
 STRIDES = {8: (2, 2, 2), 4: (1, 2, 2), 2: (1, 1, 2)}  # of an Inception V3, by the total stride of its stem
 
 
@@ -63,7 +69,7 @@ def compose(network: str, setting: Setting, *layers: Mapping[str, Any]) -> Exper
         sets |= layer
     name = setting.network or sets.pop("network", network)
     sets.pop("network", None)
-    if name not in registry.NETWORKS:
+    if name not in list(registry.NETWORKS):  # also what has no hash
         raise unknown("network", name, registry.NETWORKS)
     known = {"network": registry.arguments(name), "data": DATA, "recipe": RECIPE}
     asked: dict[str, dict[str, Any]] = {part: {} for part in known}
@@ -71,6 +77,9 @@ def compose(network: str, setting: Setting, *layers: Mapping[str, Any]) -> Exper
         part, _, field = path.partition(".")
         if part not in known or field not in known[part]:
             raise unknown("field", path, [f"{p}.{f}" for p, names in known.items() for f in names])
+        if any(isinstance(one, Mapping) for one in (value if isinstance(value, list | tuple) else [value])):
+            raise BadInput(f"{path}={value!r} holds names with values, as no field does: write a value, a list, or a "
+                           f"call like Step(gamma=0.96, epochs=8).")
         asked[part][field] = value
     data = _data(setting, asked["data"])
     crop = setting.crop if data.features is None else None  # sound has no crops
@@ -120,6 +129,7 @@ def _network(name: str, setting: Setting, data: Data, side: int, asked: dict[str
             continue
         value = _scaled(own.get(field, known[field]), value, f"network.{field}")
         given[field] = listed(value) if isinstance(known[field], (tuple, list)) else read(value)
+        _parts(given[field])
         if field in ("classes", "resolution", "features", "frames") and given[field] != own.get(field, given[field]):
             raise BadInput(f"network.{field}={given[field]!r} does not fit the data, whose network has {own[field]}: "
                            f"leave it out, or change the data.")
@@ -159,6 +169,8 @@ def _recipe(setting: Setting, table: Network, data: Data, side: int, asked: dict
         value = _scaled(own.get(field, defaults[field]), value, f"recipe.{field}")
         if field == "augment":
             own[field] = tuple(_augmentation(part, data, side) for part in listed(value))
+            for part in own[field]:
+                _parts(part)
             continue
         own[field] = read(value) if field != "trained" or value is None else _rows(table, listed(value))
         _fits(field, own[field])
@@ -220,3 +232,15 @@ def _fits(field: str, value: Any) -> None:
     fits(f"recipe.{field}", value, TYPES[field])
     if isinstance(value, (int, float)) and field in RANGES:
         check(f"recipe.{field}", value, (int, float), *RANGES[field])
+    _parts(value)
+
+
+def _parts(value: Any) -> None:
+    """Raises BadInput where a part of a recipe or a network has a number out of range."""
+    for each in fields(value) if is_dataclass(value) else ():
+        number = getattr(value, each.name)
+        if each.name in PARTS and isinstance(number, (int, float)):
+            check(f"{type(value).__name__}({each.name}=...): {each.name}", number, (int, float), *PARTS[each.name])
+    low, high = getattr(value, "low", None), getattr(value, "high", None)
+    if low is not None and high is not None and low > high:
+        raise BadInput(f"{type(value).__name__}: low={low!r} is more than high={high!r}; give the lower one as low.")

@@ -118,6 +118,10 @@ STUDIES = {study.name: study for study in (
         "reduced": Arm("reduced"),
         "unreduced": Arm("no reductions", {"network.module": "unreduced", **ALIKE}),
         "naive": Arm("naive", {"network.module": "naive", **ALIKE})}}, BN),
+    Study("v1.scales", "Do kernels of several sizes do better than kernels of one?", "googlenet", {"kernels": {
+        "mixed": Arm("1×1, 3×3 and 5×5"),
+        **{f"only {side}": Arm(f"{side.replace('x', '×')} alone", {"network.module": f"only {side}", **ALIKE})
+           for side in ("1x1", "3x3", "5x5")}}}, BN),
     Study("v1.mix", "At equal multiply-adds, does it matter how many filters of each size a module has?", "googlenet",
           {"mix": {"table": Arm("Table 1"), **each("network.mix", *MIXES)}}, BN),
     Study("v1.schedule", "What do the schedule of the rate and the average of the weights bring?", "googlenet", {

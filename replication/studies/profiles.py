@@ -2,18 +2,18 @@
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from replication import paths
 from replication.errors import BadInput, check, unknown
 from replication.studies import estimate
 from replication.studies.grid import STUDIES
 from replication.studies.setting import Setting, setting
+from replication.studies.values import loaded
+
+PARTS = ("about", "budget", "parameters", "studies")
 
 
 @dataclass(frozen=True)
@@ -43,33 +43,29 @@ class Profile:
 
 
 def profile(name: str, folder: Path = paths.ROOT / "profiles") -> Profile:
-    """Reads a profile by its name, or from a file anywhere, "mine/tiny.yaml"; "auto" is gpu where the machine has one.
-    Raises BadInput for one that is not there."""
+    """Reads a profile by its name, or from a file anywhere, "mine/tiny.yaml"; "auto" is gpu where training would choose
+    one. Raises BadInput for one that is not there, or that does not say what it seems to."""
     if name == "auto":
-        name = "gpu" if (folder / "gpu.yaml").exists() and shutil.which("nvidia-smi") else "cpu"
+        name = "gpu" if (folder / "gpu.yaml").exists() and _trains_on_gpu() else "cpu"
     path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
     if not path.is_file():
         if path == Path(name):
             raise BadInput(f"There is no file {path}: give the path of a profile, or the name of one of {folder}.")
         raise unknown("profile", name, ["auto", *sorted(p.stem for p in folder.glob("*.yaml"))])
-    try:
-        held = yaml.safe_load(path.read_text(encoding="utf-8"))
-        studies = dict(next(iter(item.items())) if isinstance(item, dict) else (item, {}) for item in held["studies"])
-        parts = isinstance(held["about"], str) and isinstance(held["studies"], list) and all(
-            isinstance(each, dict) for each in (held["parameters"], *studies.values()))
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, StopIteration):
-        parts = False
-    if not parts:
+    held = loaded(path)
+    if not (isinstance(held, dict) and isinstance(held.get("about"), str) and isinstance(held.get("studies"), list)
+            and isinstance(held.get("parameters"), dict)):
         raise BadInput(f"{path} is no profile: it must hold 'about' (a line), 'parameters' (names and values) and "
                        f"'studies' (a list of names, each perhaps with parameters of its own); copy profiles/cpu.yaml "
                        f"and change it.")
-    for study in studies:
-        if study not in STUDIES:
-            raise unknown("study", study, STUDIES)
-    only = {study: tuple({factor: tuple(map(str, keys if isinstance(keys, list) else [keys]))
-                          for factor, keys in choice.items()}
-                         for choice in (given["only"] if isinstance(given["only"], list) else [given["only"]]))
-            for study, given in studies.items() if given.get("only")}
+    for part in held:
+        if part not in PARTS:
+            raise unknown(f"part of {path}:", part, PARTS)
+    studies = _studies(path, held["studies"])
+    for name in {key for given in (held["parameters"], *studies.values()) for key in given}:
+        if not isinstance(name, str):
+            raise BadInput(f"{path}: {name!r} is no parameter's name.")
+    only = {study: _choices(path, study, given["only"]) for study, given in studies.items() if given.get("only")}
     own = {study: {key: value for key, value in given.items() if key not in ("only", "turn")}
            for study, given in studies.items()}
     turns = {study: given["turn"] for study, given in studies.items() if "turn" in given}
@@ -77,3 +73,43 @@ def profile(name: str, folder: Path = paths.ROOT / "profiles") -> Profile:
         check("turn", turn, int, 1)
     budget = estimate.seconds(str(held["budget"])) if "budget" in held else math.inf
     return Profile(path.stem, held["about"], held["parameters"], own, only, budget, turns)
+
+
+def _trains_on_gpu() -> bool:
+    """As training decides: a driver's program may be there and no GPU that works. Waits for torch; where there is none
+    to train with, there is no GPU either."""
+    try:
+        from replication.training.device import device
+    except ModuleNotFoundError:
+        return False
+    return device() == "cuda"
+
+
+def _studies(path: Path, listed: list[Any]) -> dict[str, dict[str, Any]]:
+    """The studies a profile lists, each with its own parameters. Raises BadInput for what is none, or none of ours."""
+    found: dict[str, dict[str, Any]] = {}
+    for item in listed:
+        pairs = {item: {}} if isinstance(item, str) else item
+        if not isinstance(pairs, dict) or [isinstance(given, dict | None) for given in pairs.values()] != [True]:
+            raise BadInput(f"{path}: {item!r} in 'studies' is no study; write each as '- NAME', or as '- NAME: "
+                           f"{{PARAMETER: VALUE}}'.")
+        (name, given), = pairs.items()
+        if name not in STUDIES:
+            raise unknown("study", name, STUDIES)
+        if name in found:
+            raise BadInput(f"{path} lists the study {name} twice: leave one, with what both say.")
+        found[name] = given or {}
+    return found
+
+
+def _choices(path: Path, study: str, only: Any) -> tuple[dict[str, tuple[str, ...]], ...]:
+    """The arms a profile trains of a study. Raises BadInput for what chooses none."""
+    found = []
+    for choice in only if isinstance(only, list) else [only]:
+        if not isinstance(choice, dict):
+            raise BadInput(f"{path}: {choice!r} in 'only' of {study} chooses no arms; write {{FACTOR: [ARM, ARM]}}.")
+        if "seeds" in choice:
+            check(f"{path}: seeds in 'only' of {study}", choice["seeds"], int, 1)
+        found.append({factor: tuple(map(str, keys if isinstance(keys, list) else [keys]))
+                      for factor, keys in choice.items()})
+    return tuple(found)

@@ -1,13 +1,15 @@
 """What a profile, a notebook's parameters or a command fix for all runs of a study. No torch."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from replication.errors import check, unknown
 from replication.models import registry
 from replication.runs.experiments import Recipe
+from replication.studies.values import read
 
 RECIPE = tuple(each.name for each in fields(Recipe))
 
@@ -43,22 +45,26 @@ class Setting:
         for name in ("classes", "images", "val_images", "resolution", "crop", "epochs_bn"):
             if getattr(self, name) is not None:
                 check(name, getattr(self, name), int, low=1)
-        for name in ("epochs", "batch", "seeds"):
+        for name in ("epochs", "batch"):
             check(name, getattr(self, name), int, low=1)
+        check("seeds", self.seeds, int, low=1, high=10_000)
         check("first_seed", self.first_seed, int, low=0)
         for name in ("lr", "lr_bn"):
             check(name, getattr(self, name), (int, float), low=0, high=10)
         check("width", self.width, (int, float), low=0.01)
-        if isinstance(self.stem, bool) or self.stem not in (2, 4, 8):
+        if type(self.stem) is not int or self.stem not in (2, 4, 8):
             raise unknown("stem", self.stem, (8, 4, 2))
         if self.precision not in ("fp32", "bf16"):
             raise unknown("precision", self.precision, ("fp32", "bf16"))
-        if self.network is not None and self.network not in registry.NETWORKS:
+        if self.network is not None and self.network not in list(registry.NETWORKS):
             raise unknown("network", self.network, registry.NETWORKS)
         check("set", self.set, (dict, Mapping))
+        for name in self.set:
+            check("a name in set", name, str)
 
 
 NAMES = tuple(each.name for each in fields(Setting))
+NUMBERS = tuple(each.name for each in fields(Setting) if "int" in each.type or "float" in each.type)
 
 
 def setting(**parameters: Any) -> Setting:
@@ -72,7 +78,8 @@ def setting(**parameters: Any) -> Setting:
     arguments = sorted({name for network in registry.NETWORKS for name in registry.arguments(network)})
     for name, value in parameters.items():
         if name in NAMES:
-            own[name] = value
+            exponent = name in NUMBERS and "e" in str(value).lower()  # YAML 1.1, and so -y, takes 1e-3 for a text
+            own[name] = read(value) if exponent else value
         elif "." in name:
             paths[name] = value
         elif name in RECIPE:
@@ -89,8 +96,41 @@ def setting(**parameters: Any) -> Setting:
 def given(names: dict[str, Any]) -> dict[str, Any]:
     """A notebook's parameters out of its globals(), so that a mistyped `-p epoch 10` is refused and not ignored.
 
-    Whatever is a plain value and not private counts as a parameter; papermill itself takes any name without a word.
+    Whatever is a plain value, not private, and was written down or declared counts; papermill itself takes any name
+    without a word. What cells have computed and left there does not, so that all of them may be run again.
     """
-    return {name: value for name, value in names.items()
-            if not name.startswith("_") and (value is None or isinstance(value, (str, int, float, list, tuple, dict)))
-            and name not in ("In", "Out")}
+    plain = {name: value for name, value in names.items()
+             if not name.startswith("_") and (value is None or isinstance(value, (str, int, float, list, tuple, dict)))
+             and name not in ("In", "Out")}
+    if "In" in names:
+        said = _said(names["In"])
+    else:  # no kernel: what is there at first, and what is declared
+        said = {*names.setdefault("_said", set(plain)), *names.get("__annotations__", ())}
+    return {name: value for name, value in plain.items() if name in said}
+
+
+def _said(cells: Iterable[str]) -> set[str]:
+    """The names that a kernel's cells declare (`epochs: int = 3`) or set to what is written there (`epochs = 3`), and
+    not to what was computed. A cell that declares what one before it did is that cell, run again, perhaps changed: what
+    was said until then is past."""
+    said: set[str] = set()
+    declared: set[str] = set()
+    for cell in cells:
+        try:
+            parts = ast.parse(cell).body
+        except (SyntaxError, ValueError):
+            continue
+        here = {part.target.id for part in parts
+                if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)}
+        if here & declared:
+            said, declared = set(), set()
+        declared |= here
+        said |= here | {name.id for part in parts if isinstance(part, ast.Assign) and _written(part.value)
+                        for target in part.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return said
+
+
+def _written(value: ast.expr) -> bool:
+    """papermill writes float('nan')."""
+    return not any(isinstance(part, ast.Attribute | ast.Subscript) or
+                   (isinstance(part, ast.Call) and ast.unparse(part.func) != "float") for part in ast.walk(value))

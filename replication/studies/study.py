@@ -181,11 +181,17 @@ def some(whole: Grid, profile: profiles.Profile) -> Grid:
     choices, setting = profile.only.get(whole.study.name, ({},)), whole.setting
     chosen: set[int] = set()
     for choice in choices:
-        seeds = int(choice.get("seeds", (str(setting.seeds),))[0])
+        seeds = _seeds(choice["seeds"]) if "seeds" in choice else setting.seeds
         arms = only([whole], {factor: keys for factor, keys in choice.items() if factor != "seeds"})[0]
         chosen |= {id(cell) for cell in arms.cells if cell.seed < setting.first_seed + seeds}
     return replace(whole, cells=tuple(cell for cell in whole.cells if id(cell) in chosen),
                    turn=profile.turns.get(whole.study.name, Grid.turn))
+
+
+def _seeds(given: tuple[str, ...]) -> int:
+    if len(given) != 1 or not given[0].isdecimal() or int(given[0]) < 1:
+        raise BadInput(f"only: seeds={', '.join(given)} must be a whole number of at least 1.")
+    return int(given[0])
 
 
 def of_profile(profile: profiles.Profile) -> list[Grid]:

@@ -2,15 +2,21 @@
 from __future__ import annotations
 
 import ast
+import re
 import types
 import typing
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
+import yaml
+
 from replication.data import spec as of_data
-from replication.errors import BadInput, unknown
+from replication.errors import BadInput, article, unknown
 from replication.models import ops
 from replication.runs import experiments as of_runs
+
+NUMBER = re.compile(r"[-+]?(?:0x[\da-fA-F]+|(?:(?:0|[1-9]\d*(?:_\d+)*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)$")
 
 # What may be called by name; a name alone is a call without arguments.
 VOCABULARY: dict[str, type] = {kind.__name__: kind for kind in (
@@ -18,6 +24,43 @@ VOCABULARY: dict[str, type] = {kind.__name__: kind for kind in (
     of_data.RandomCrop, of_data.Flip, of_data.AreaCrop, of_data.Photometric, of_data.TimeShift, of_data.LogMel,
     of_runs.SGD, of_runs.RMSProp, of_runs.TorchRMSProp, of_runs.ClipValue, of_runs.Average,
     of_runs.Constant, of_runs.Poly, of_runs.Cosine, of_runs.Step, of_runs.OneCycle)}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's numbers as everybody writes them, `1e-3`, `.5`, `1_000`, and as words what YAML 1.1 takes for something
+    else: no, on (truths), 010 (eight), 1:30 (ninety), 2026-01-31 (a day). A name stands once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for name, _ in node.value:
+            if isinstance(name, yaml.ScalarNode) and name.value != "<<":
+                if name.value in seen:
+                    raise yaml.constructor.ConstructorError(problem=f"'{name.value}' is said twice",
+                                                            problem_mark=name.start_mark)
+                seen.add(name.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if tag in ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_Loader.add_implicit_resolver("bool", re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver("number", NUMBER, list("-+.0123456789"))
+_Loader.add_constructor("bool", lambda _, node: node.value.lower() == "true")
+_Loader.add_constructor("number", lambda _, node: ast.literal_eval(node.value))
+
+
+def loaded(path: Path) -> Any:
+    """What a YAML file holds. Raises BadInput, with the line, for what is none."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except yaml.MarkedYAMLError as problem:
+        line = f", line {problem.problem_mark.line + 1}" if problem.problem_mark else ""
+        raise BadInput(f"{path}{line}: {problem.problem}.") from None
+    except (UnicodeDecodeError, yaml.YAMLError):
+        raise BadInput(f"{path} is no text of YAML: copy profiles/cpu.yaml and change it.") from None
+    except OSError as problem:
+        raise BadInput(f"{path} cannot be read ({problem.strerror}).") from None
 
 
 def read(text: Any) -> Any:
@@ -45,8 +88,8 @@ def _value(node: ast.expr, text: str) -> Any:
     match node:
         case ast.Constant(value):
             return value
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-            return -value
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=int() | float() as value)):
+            return -value if isinstance(sign, ast.USub) else value
         case ast.Tuple(elts=parts) | ast.List(elts=parts):
             return tuple(_value(part, text) for part in parts)
         case ast.Name(id=name) if name in VOCABULARY:
@@ -83,7 +126,7 @@ def fits(name: str, value: Any, wanted: Any) -> None:
     kinds += [int] if float in kinds else []
     if not isinstance(value, tuple(kinds)) or (isinstance(value, bool) and bool not in kinds):
         names = [kind.__name__ for kind in kinds if kind is not type(None)]
-        raise BadInput(f"{name}={value!r} is a {type(value).__name__}; it must be one of {', '.join(names)}.")
+        raise BadInput(f"{name}={value!r} is {article(type(value).__name__)}; it must be one of {', '.join(names)}.")
 
 
 def listed(value: Any) -> Any:

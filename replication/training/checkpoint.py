@@ -35,12 +35,14 @@ def resume(address: str, network: nn.Module, optimiser: torch.optim.Optimizer, a
            where: torch.device) -> State:
     """Loads a run's checkpoint into its network, optimiser and average; a new state where there is none of this run."""
     path = store.checkpoint(address)
-    written = distributed.told(lambda: path.read_bytes() if path.exists() else None)
+    written = distributed.told(lambda: path.read_bytes() if path.is_file() else None)
     if written is None:
         return State()
     # A checkpoint that half fits leaves traces.
     fresh = copy.deepcopy((network.state_dict(), optimiser.state_dict(), average.state_dict()))
     try:
+        if not files.intact(written):
+            raise ValueError("it is truncated or damaged")
         held = torch.load(io.BytesIO(written), map_location=where, weights_only=True)
         if not isinstance(held, dict) or held.get("record") != address:
             raise ValueError("it names another run")
@@ -49,7 +51,8 @@ def resume(address: str, network: nn.Module, optimiser: torch.optim.Optimizer, a
         average.load_state_dict(held["average"])
         network.load_state_dict(held["model"])
     except Exception as problem:  # torch's readers raise whatever foreign bytes happen to mean
-        warnings.warn(f"{path} is not this run's checkpoint ({problem}); the run starts again.", stacklevel=2)
+        why = str(problem).strip().split("\n")[0]
+        warnings.warn(f"{path} is not this run's checkpoint ({why}); the run starts again.", stacklevel=2)
         network.load_state_dict(fresh[0])
         optimiser.load_state_dict(fresh[1])
         average.load_state_dict(fresh[2])

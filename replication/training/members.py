@@ -1,11 +1,13 @@
 """Finished runs as networks again, and as members of an ensemble."""
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from replication import files
 from replication.data.load import Split, load
 from replication.errors import BadInput
 from replication.models.build import Net, build
@@ -16,13 +18,21 @@ from replication.training.device import device
 
 def network(experiment: experiments.Experiment, seed: int) -> Net:
     """The trained network of a finished run, on the CPU in eval mode. Raises BadInput where its weights are not here:
-    they stay on the machine that trained."""
+    they stay on the machine that trained, or are damaged."""
     path = store.weights(experiments.address(experiment, seed))
     if not path.exists():
         raise BadInput(f"There are no weights at {path}; look on the machine that trained the run, or train it again "
                        f"with REPLICATION_READ=mine.")
     found = build(experiment.network)
-    found.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    try:
+        content = path.read_bytes()
+        if not files.intact(content):
+            raise ValueError("it is truncated or damaged")
+        found.load_state_dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+    except Exception as problem:  # torch's readers raise whatever foreign bytes happen to mean
+        why = str(problem).strip().split("\n")[0]
+        raise BadInput(f"{path} does not hold the weights of that run ({why}): delete it, and train the run again with "
+                       f"REPLICATION_READ=mine.") from problem
     return found.eval()
 
 

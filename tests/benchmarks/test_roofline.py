@@ -106,7 +106,7 @@ def test_a_row_is_given_what_it_gets_in_the_network(small: None, monkeypatch: py
         row.register_forward_hook(lambda _, given, out, name=name: seen.__setitem__(name, (given[0].shape, out.shape)))
     built(torch.zeros(2, 3, 32, 32))
     alone: dict[str, tuple[Any, ...]] = {}
-    monkeypatch.setattr(roofline, "_forward", lambda row, maps: lambda: (maps.shape, row(maps).shape))
+    monkeypatch.setattr(harness, "forward", lambda row, maps: lambda: (maps.shape, row(maps).shape))
     calls = list(roofline._calls(network, 2, torch.device("cpu"), dtype))
     alone |= {name: call() for name, phase, call in calls if phase == "infer"}
     assert alone == {name: shapes for name, shapes in seen.items() if name != "dropout"}
@@ -124,7 +124,7 @@ def test_a_failure_is_a_line(small: None, monkeypatch: pytest.MonkeyPatch) -> No
             if isinstance(row, torch.nn.MaxPool2d):
                 raise torch.OutOfMemoryError("Tried to allocate 9 TiB\nand more")
         return call
-    monkeypatch.setattr(roofline, "_both", broken)
+    monkeypatch.setattr(harness, "both", broken)
     table = pd.read_csv(roofline.run(quick=True)).set_index(["row", "phase"])
     assert table.status["pool2", "train"] == "failed: OutOfMemoryError: Tried to allocate 9 TiB"
     assert math.isnan(table.ms["pool2", "train"])

@@ -129,3 +129,16 @@ def test_any_other_failure_is_not_tried_again(execute: Any, monkeypatch: pytest.
     with pytest.raises(RuntimeError):
         execute._execute(tmp_path / "a.ipynb", tmp_path / "b.ipynb", {})
     assert len(tried) == 1
+
+
+def test_a_home_that_cannot_be_written_to_gets_a_stand_in(execute: Any, tmp_path: Path,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    """IPython and Jupyter keep things there, as every kernel starts."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert execute.home() is None
+    assert Path.home() == tmp_path
+    monkeypatch.setenv("HOME", "/proc/none")
+    spare = execute.home()
+    assert Path.home() == Path(spare.name)
+    (Path.home() / "x").touch()
+    spare.cleanup()

@@ -30,6 +30,9 @@ def real_tiny(root, monkeypatch) -> Path | None:
     if not official.is_dir():
         return None
     (root / "tiny-imagenet-200").symlink_to(official.resolve())
+    if (notes := official.parent / "content/official.json").is_file():  # or its pixels are compared for every test
+        (root / "content").mkdir()
+        shutil.copy(notes, root / "content")
     return root / "tiny-imagenet-200"
 
 

@@ -211,6 +211,13 @@ def test_a_link_in_a_tar(tmp_path):
         download.unpack(tmp_path / "set.tar", tmp_path / "set")
 
 
+def test_a_file_without_a_name_in_a_zip(tmp_path):
+    held = archive(tmp_path / "set.zip", {"set/1.txt": b"one", "": b"bad"})
+    with pytest.raises(BadInput, match="without a name"):
+        download.unpack(held, tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+
+
 def test_damaged_and_unexpected_archives(tmp_path):
     (tmp_path / "noise.zip").write_bytes(b"noise" * 100)
     with pytest.raises(BadInput, match="is damaged"):

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 
 import pytest
+from PIL import Image
 
 from replication.data import folder
 from replication.data.load import load
@@ -145,3 +147,114 @@ def test_nothing_decodable(flowers, monkeypatch):
     monkeypatch.setenv("REPLICATION_SKIP_BAD", "1")
     with pytest.raises(BadInput, match="None of the 16 train images"):
         load(resolve(f"folder:{flowers}"))
+
+
+# -- what is in a class -------------------------------------------------------------------------------------------
+def test_images_in_folders_of_a_class_are_its_own(flowers, picture):
+    for k in range(40):
+        picture(flowers / "daisy/more" / ("" if k < 30 else "deep") / f"{k}.png", (0, k, 50), (8, 8))
+    (flowers / "daisy/more/again").symlink_to(flowers / "daisy", target_is_directory=True)
+    data = resolve(f"folder:{flowers}", 8)
+    assert (data.train_images, data.val_images) == (40 + 8, 10 + 2)
+    loaded = load(data)
+    assert (loaded.skipped, loaded.train.labels.bincount().tolist()) == (0, [40, 8])
+
+
+def test_nested_images_of_two_names_are_two(tmp_path, picture):
+    for name in "ab":
+        for k in range(2):
+            picture(tmp_path / "set" / name / f"{k}/same.png", (100 * k, 0, 0), (8, 8))
+    loaded = load(resolve(f"folder:{tmp_path / 'set'}", 8))
+    assert sorted(loaded.train.images[:, 0, 0, 0].tolist() + loaded.val.images[:, 0, 0, 0].tolist()) == [0, 0, 100, 100]
+
+
+@pytest.mark.parametrize("suffix", [".jpe", ".jp2", ".avif", ".JPE", ".j2k", ".tga", ".pbm", ".qoi", ".ico", ".pcx"])
+def test_every_kind_that_pillow_writes_is_read(tmp_path, suffix):
+    for name in "ab":
+        for k in range(2):
+            path = tmp_path / "set" / name / f"{k}{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("1" if suffix == ".pbm" else "RGB", (16, 16), 1).save(path)
+        Image.new("RGB", (16, 16)).save(path.with_name("x.png"))
+    assert resolve(f"folder:{tmp_path / 'set'}").train_images == 4
+
+
+def test_the_kinds_are_pillows():
+    """Whatever it opens is read, but for vectors, films and tables, and what no one has as a picture."""
+    Image.init()
+    opened = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    known = set(folder.SUFFIXES) | set(folder.OTHERS)
+    assert opened - known <= {".bufr", ".grib", ".h5", ".hdf", ".iim", ".mpeg", ".mpg"}
+    assert set(folder.SUFFIXES) - opened <= {".mpo", ".avif", ".avifs"}
+    assert not set(folder.SUFFIXES) & set(folder.OTHERS)
+
+
+def test_what_is_no_image_is_counted_and_said_in_a_sentence(flowers, root):
+    for k in range(3):
+        (flowers / "rose" / f"{k}.txt").write_text("a rose")
+    (flowers / "daisy/sizes.csv").write_text("1,2")
+    (flowers / "daisy/LICENSE").write_text("free")
+    Image.new("RGB", (8, 8)).save(flowers / "nobodys.png")
+    with pytest.warns(UserWarning, match=r"holds 6 files of no kind that is read there, left out: 3 \.txt, 1 ") as told:
+        data = resolve(f"folder:{flowers}")
+    assert "\n" not in str(told[0].message)
+    with warnings.catch_warnings(action="ignore"):
+        assert [load(data).skipped for _ in range(2)] == [6, 6]  # decoded, then from the cache
+    assert data.train_images == 16
+    with warnings.catch_warnings(action="ignore"):
+        (flowers / "rose/0.txt").unlink()
+        assert resolve(f"folder:{flowers}") == data, "it is the same set without them"
+
+
+def test_what_is_left_out_is_counted_of_streamed_images_too(flowers, monkeypatch):
+    (flowers / "daisy/notes.txt").touch()
+    monkeypatch.setenv("REPLICATION_RESIDENT", "stream")
+    with pytest.warns(UserWarning, match="holds 1 file of no kind"):
+        assert load(resolve(f"folder:{flowers}")).skipped == 1
+
+
+@pytest.mark.parametrize("name", ["1.heic", "1.SVG", "1.nef", "deep/1.jxl"])
+def test_a_picture_of_another_kind_is_refused_by_name(flowers, name, monkeypatch):
+    path = flowers / "rose" / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    with pytest.raises(BadInput, match=f"{name} is a picture of a kind that is not read; convert it"):
+        resolve(f"folder:{flowers}")
+    monkeypatch.setenv("REPLICATION_SKIP_BAD", "1")
+    with pytest.warns(UserWarning, match="holds 1 file of no kind"):
+        assert load(resolve(f"folder:{flowers}")).skipped == 1
+
+
+# -- parts and classes --------------------------------------------------------------------------------------------
+def images(picture, top, *folders):
+    for name in folders:
+        for k in range(5):
+            picture(top / name / f"{k}.png", (0, 0, k), (8, 8))
+
+
+@pytest.mark.parametrize(("folders", "classes"), [
+    (("train", "plane", "car"), "car plane train"), (("val", "plane"), "plane val"),
+    (("train", "val", "plane"), "plane train val"), (("test", "train", "plane"), "plane test train"),
+    (("train/steam", "train/diesel", "plane", "car"), "car plane train"),
+    (("train", "plane/old", "plane/new"), "plane train"),
+    (("train/a", "train/b", "val/a", "val/b"), "a b"), (("train/a", "train/b", "val/a", "val/b", "test"), "a b"),
+    (("train/a", "train/b", "val/a", "val/b", "figures"), "a b"),
+    (("train/train", "train/val", "val/train", "val/val"), "train val"),
+])
+def test_a_class_may_be_called_as_a_part_is(tmp_path, picture, folders, classes):
+    images(picture, tmp_path / "set", *folders)
+    assert sorted(load(resolve(f"folder:{tmp_path / 'set'}", 8)).classes) == classes.split()
+
+
+@pytest.mark.parametrize(("folders", "says"), [
+    (("train/a", "train/b"), "needs both train/ and val/, or neither"),
+    (("train/a", "train/b", "test/a", "test/b"), "needs both train/ and val/, or neither"),
+    (("training/a", "training/b", "validation/a", "validation/b"), "holds training/, validation/; a folder needs both"),
+    (("Train/a", "Train/b", "Val/a", "Val/b"), "holds Train/, Val/; a folder needs both"),
+    (("train", "val"), "holds no classes"),
+    (("train/a", "train/b", "val"), "in only one of"),
+])
+def test_parts_are_not_taken_for_classes(tmp_path, picture, folders, says):
+    images(picture, tmp_path / "set", *folders)
+    with warnings.catch_warnings(action="ignore"), pytest.raises(BadInput, match=says):
+        resolve(f"folder:{tmp_path / 'set'}")

@@ -401,14 +401,20 @@ def test_a_part_is_another_experiment(fsdd):
         load(replace(other, content=None))
 
 
-def test_the_whole_set_has_no_digest(root):
+def test_the_whole_set_has_no_digest(root, monkeypatch):
+    """Told by what its recordings hold, not by what they are called."""
     for digit in range(10):
         for speaker in speech.SPEAKERS:
             for number in range(50):
                 path = root / f"fsdd/recordings/{digit}_{speaker}_{number}.wav"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
+    named = resolve("fsdd")
+    assert named.content is not None
+    monkeypatch.setitem(speech.SETS, "fsdd", replace(speech.SETS["fsdd"], content=named.content))
     assert resolve("fsdd") == spec.Data("fsdd", 49, 10, 2000, 1000, None, FSDD, ("theo", "yweweler"))
+    path.write_bytes(b"other")
+    assert resolve("fsdd").content not in (None, named.content)
     path.unlink()
     assert resolve("fsdd").content is not None
 
@@ -455,9 +461,9 @@ def test_order_of_held_does_not_matter(fsdd):
 def test_unpacked_from_githubs_archive(root, fsdd):
     top = fsdd(n=1)
     files = sorted(p.name for p in (top / "recordings").iterdir())
-    inside = root / "free-spoken-digit-dataset-1.0.9"
+    inside = root / "free-spoken-digit-dataset-1.0.10"
     top.rename(inside)
-    shutil.make_archive(str(root / "v1.0.9"), "zip", root, inside.name)
+    shutil.make_archive(str(root / "v1.0.10"), "zip", root, inside.name)
     shutil.rmtree(inside)
     speech.obtain("fsdd")
     assert sorted(p.name for p in (top / "recordings").iterdir()) == files
@@ -526,8 +532,8 @@ def test_silence_is_noise_of_its_own_on_each_side(commands):
 
 def test_unknown_are_the_same_on_every_machine(commands, monkeypatch):
     before = speech.read("speech-commands", ("validation",))
-    scandir = speech.os.scandir
-    monkeypatch.setattr(speech.os, "scandir", lambda p: reversed(list(scandir(p))))
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda p: reversed(list(scandir(p))))
     speech._read.cache_clear()
     assert speech.read("speech-commands", ("validation",)) == before
     assert len(words(before.train)[10]) > 1

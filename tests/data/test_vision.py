@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from replication.data import registry, spec
+from replication.data import download, registry, spec
 from replication.data.load import load
 from replication.data.registry import resolve
 from replication.errors import BadInput
@@ -15,6 +15,8 @@ from replication.errors import BadInput
 
 class FakeCIFAR:
     """Image k of a split is (20 * label, k, 100 if train); labels as in the real set in no order."""
+
+    base_folder, url, tgz_md5 = ".", "", ""  # it is there
 
     def __init__(self, root, train, download):
         self.targets = [(7 * k) % 10 for k in range(100 if train else 50)]
@@ -49,7 +51,10 @@ def test_no_network(monkeypatch, name, kind, error, root):
     def fail(*_, **__):
         raise error
 
+    fail.base_folder, fail.url, fail.tgz_md5 = ".", "", ""
+    fail._ARCHIVES = datasets.Imagenette._ARCHIVES
     monkeypatch.setattr(datasets, kind, fail)
+    monkeypatch.setattr(download, "fetch", fail)
     with pytest.raises(BadInput, match=f"^{name}.* is neither in") as caught:
         load(resolve(name))
     assert str(root) in str(caught.value)
@@ -71,3 +76,21 @@ def test_imagenette_as_torchvision_reads_it(root, picture):
 
 def test_the_table_matches_torchvision():
     assert len(registry.KNOWN["imagenette"].train) == len(datasets.Imagenette._WNID_TO_CLASS)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("cifar10", "CIFAR10"), ("cifar100", "CIFAR100"),
+                                            ("imagenette", "Imagenette")])
+def test_archives_are_fetched_as_those_of_other_sets(monkeypatch, name, kind, root):
+    """Resumed where they were cut, given up where the server says nothing; torchvision then finds them."""
+    asked = []
+
+    def fetched(url, target, md5):
+        asked.append((url, target, md5))
+        raise BadInput("cannot be reached")
+
+    monkeypatch.setattr(download, "fetch", fetched)
+    with pytest.raises(BadInput, match=r"^cannot be reached$"):
+        load(resolve(name))
+    of = getattr(datasets, kind)
+    url, md5 = of._ARCHIVES["160px"] if name == "imagenette" else (of.url, of.tgz_md5)
+    assert asked == [(url, root / url.rsplit("/", 1)[-1], md5)]

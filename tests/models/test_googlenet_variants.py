@@ -44,6 +44,11 @@ def test_module(form):
         branches = [conv("1x1", 1, 8, x).relu(), conv("3x3", 3, 12, small).relu(), conv("5x5", 5, 16, large).relu(),
                     conv("pool_proj", 1, 10, pooled).relu()]
         layers.pop("pool")
+    elif form.startswith("only"):  # 8 + 12 + 16 filters of one size, behind 6 + 4 where they are large
+        side = int(form[-1])
+        seen = x if side == 1 else conv("0_0", 1, 10, x).relu()
+        branches = [conv("0_0" if side == 1 else "0_1", side, 36, seen).relu(), conv("1_1", 1, 10, pooled).relu()]
+        layers.pop("1_0")
     else:
         branches = [conv("0_0", 1, 8, x).relu(), conv("1_0", 3, 12, x).relu(), conv("2_0", 5, 16, x).relu()]
         layers.pop("3_0")  # the pool; what comes out of it is concatenated as it is, negative numbers and all
@@ -137,7 +142,7 @@ def test_separable_first_convolution_is_depthwise_then_pointwise():
 
 @pytest.mark.parametrize(("wrong", "says"), [
     ({"module": "naiv"}, "Did you mean 'naive'"), ({"head": "nim"}, "Did you mean 'nin'"),
-    ({"separable": 0}, "at least 1"), ({"separable": True}, "separable"), ({"pool1": 1}, "pool1=1 is a int"),
+    ({"separable": 0}, "at least 1"), ({"separable": True}, "separable"), ({"pool1": 1}, "pool1=1 is an int"),
     ({"stem": 2, "pool1": True}, "the 7×7 a stride of 0.5"), ({"stem": 8, "pool1": False}, "the 7×7 a stride of 4;"),
     ({"dropout": -0.1}, "between 0 and 0.99"),
 ])

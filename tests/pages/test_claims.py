@@ -18,7 +18,7 @@ from torchvision.models import inception_v3
 
 from replication import paths, stats
 from replication.errors import BadInput
-from replication.pages import afterwards, claims, counted, notes, out_of_reach, trained
+from replication.pages import afterwards, arora, claims, counted, notes, out_of_reach, trained
 from replication.pages.claim import (
     CONTRADICTED,
     NOT_RUN,
@@ -118,7 +118,7 @@ def test_every_claim_of_the_list_is_here() -> None:
 
 def test_ids_regions_and_studies() -> None:
     assert [claim.id for claim in CLAIMS.values()] == list(CLAIMS)
-    written = [claim.id for of in (counted, trained, afterwards, out_of_reach) for claim in of.CLAIMS]
+    written = [claim.id for of in (counted, trained, afterwards, arora, out_of_reach) for claim in of.CLAIMS]
     assert len(written) == len(set(written)) <= len(CLAIMS), "two claims share an id"
     for claim in CLAIMS.values():
         assert claim.id.split("-")[0] in PAPERS, claim.id
@@ -311,7 +311,7 @@ ARITHMETIC: dict[str, tuple[Callable[[], float], float, str]] = {  # how, the nu
 
 
 def test_every_claim_of_arithmetic_is_recomputed_here() -> None:
-    assert {*ARITHMETIC, "V1-39"} == {
+    assert {*ARITHMETIC, "V1-12", "V1-12b", "V1-39", "AR-1", "AR-2", "AR-3"} == {  # the latter drawn: test_arora
         name for name, claim in CLAIMS.items() if claim.study is None and claim.measure is not None}
 
 

@@ -13,6 +13,7 @@ from scipy import stats
 
 from replication.pages import (
     afterwards,
+    arora,
     aux_heads,
     average_pooling,
     counted,
@@ -39,6 +40,7 @@ def test_a_page_has_the_studies_of_its_claims(page: Any) -> None:
 def test_no_claim_of_these_studies_is_left_out() -> None:
     shown = {name for page in STUDIES for name in findings.claims(page.SECTIONS)}
     shown |= {claim.id for claim in afterwards.CLAIMS if claim.study != "v1.start"}  # has a page of its own
+    shown |= {name for name in findings.claims(arora.SECTIONS) if CLAIMS[name].study}  # of a network of v1.head
     of = {study for studies in STUDIES.values() for study in studies}
     assert shown == {name for name, claim in CLAIMS.items() if claim.study in of}
 

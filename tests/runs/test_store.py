@@ -355,3 +355,24 @@ def test_a_store_that_cannot_be_written_is_one_sentence(tmp_path: Path, monkeypa
         pass
     with pytest.raises(BadInput, match="REPLICATION_OUT"):
         commit()
+
+
+# -- sealed -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("name", "old", "new"), [
+    ("history.csv", "0.125", "0.225"), ("summary.json", "0.125", "0.225"), ("provenance.json", "abc", "abd")])
+def test_another_digit_is_noticed(name: str, old: str, new: str) -> None:
+    commit()
+    spoil(name, lambda text: text.replace(old, new))
+    with pytest.raises(BadInput, match="by its seal") as problem:
+        store.find(ADDRESS)
+    one_sentence(problem)
+
+
+def test_runs_of_before_have_no_seal() -> None:
+    made = commit()
+    path = store.folder(ADDRESS) / "provenance.json"
+    held = json.loads(path.read_text(encoding="utf-8"))
+    assert "seal" in held
+    assert "seal" not in made.provenance
+    path.write_text(json.dumps({key: value for key, value in held.items() if key != "seal"}), encoding="utf-8")
+    assert store.find(ADDRESS) == made

@@ -19,7 +19,7 @@ import torch
 from trained import weights, work
 from waiting import HANG, until
 
-from replication import files, paths, provenance
+from replication import files, provenance
 from replication.__main__ import main
 from replication.data import spec
 from replication.errors import BadInput
@@ -258,17 +258,6 @@ def test_a_profile_s_own_budget(monkeypatch: pytest.MonkeyPatch, asked: list[str
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
     assert main(["run", *asked]) == 0
     assert given == [1000 + left]
-
-
-def test_make_reproduce_spends_it() -> None:
-    """BUDGET=none or another time in its place; `make gpu` has a budget of its own."""
-    for word, said in (("", "--budget profile"), ("BUDGET=none", "--budget none"), ("BUDGET=5m", "--budget 5m")):
-        done = subprocess.run(["make", "-n", "reproduce", *word.split()], cwd=paths.ROOT, text=True,
-                              capture_output=True, check=True)
-        train, pages = (next(line for line in done.stdout.splitlines() if part in line)
-                        for part in ("replication run", "execute.py"))
-        assert train.endswith(said)
-        assert pages.startswith("REPLICATION_TRAIN=none ")
 
 
 def test_a_budget_ends_in_time(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

@@ -192,7 +192,7 @@ def test_a_network_for_larger_images_gets_them_unless_another_size_is_asked_for(
     ({"recipe.epochs": -1}, "recipe.epochs=-1 is out of range"),
     ({"recipe.batch": 0}, "recipe.batch=0 is out of range"),
     ({"recipe.lr": 11}, "recipe.lr=11 is out of range; it must be between 0 and 10."),
-    ({"recipe.lr": float("nan")}, "recipe.lr=nan is out of range"),
+    ({"recipe.lr": float("nan")}, "recipe.lr=nan is no finite number"),
     ({"recipe.warmup": 1.1}, "recipe.warmup=1.1 is out of range"),
     ({"recipe.average": 0.9}, "recipe.average=0.9 is a float; it must be one of Average."),
     ({"network.dropout": 2}, "dropout=2"),
@@ -213,7 +213,7 @@ def test_one_sentence_with_the_near_miss(sets: dict[str, Any], says: str) -> Non
     ({"network": "inception_v33"}, "Unknown network 'inception_v33'. Did you mean 'inception_v3'?"),
     ({"dataset": "digit"}, "Unknown data set 'digit'. Did you mean 'digits'?"),
     ({"dropuot": 0.1}, "Did you mean 'dropout'?"),
-    ({"set": 3}, "set=3 is a int"),
+    ({"set": 3}, "set=3 is an int"),
     ({"recipe.epoch": 3}, "Did you mean 'recipe.epochs'?"),
 ])
 def test_parameters_that_there_are_not(parameters: dict[str, Any], says: str) -> None:
@@ -338,3 +338,15 @@ def test_a_few_steps_lower_the_loss(name: str, data: Path) -> None:
     assert run.address == cell.address
     assert run.summary["status"] == "done"
     assert run.history[-1]["train_loss"] < 0.95 * run.history[1]["train_loss"], [r["train_loss"] for r in run.history]
+
+
+@pytest.mark.parametrize(("field", "value", "said"), [
+    ("recipe.optimiser", "SGD(momentum=-1)", "momentum=-1 is out of range"),
+    ("recipe.optimiser", "RMSProp(epsilon=-1)", "epsilon=-1 is out of range"),
+    ("recipe.average", "Average(decay=2)", "decay=2 is out of range"),
+    ("recipe.schedule", "OneCycle(rise=2)", "rise=2 is out of range"),
+    ("recipe.clip", "ClipValue(limit=-1)", "limit=-1 is out of range"),
+    ("recipe.augment", "RandomCrop(size=-3)", "size=-3 is out of range")])
+def test_a_part_of_a_recipe_has_its_ranges(field: str, value: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        compose("googlenet", Setting(images=40, val_images=20, width=0.125), {field: value})

@@ -52,8 +52,8 @@ def test_what_is_no_text_is_given_back(value: Any) -> None:
     ("AreaCrop(size=28),Flop(size=1)", "Unknown value 'Flop'. Did you mean 'Flip'?"),
     ("RMSProp(**3)", "Unknown argument of RMSProp"),
     ("RMSProp(epsilon=abc)", "epsilon='abc' is a str; it must be one of float, int."),
-    ("SGD(nesterov=1)", "nesterov=1 is a int; it must be one of bool."),
-    ("RMSProp(decays=3)", "decays=3 is a int; it must be one of str."),
+    ("SGD(nesterov=1)", "nesterov=1 is an int; it must be one of bool."),
+    ("RMSProp(decays=3)", "decays=3 is an int; it must be one of str."),
     ("AreaCrop(size=28, area=0.1)", "area=0.1 is a float; it must be one of tuple."),
     ("Poly(power=True)", "power=True is a bool"),
 ])
