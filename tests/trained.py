@@ -39,7 +39,7 @@ def warm(_: str) -> SimpleNamespace:
     """What workers and stages need of multiprocessing, with processes that are forked from one that has imported all
     they need, once for the whole session. They are given this process's environment as it is now."""
     context: Any = get_context("forkserver")
-    context.set_forkserver_preload(["trained", "lightning_fabric", "replication.training.loop"])
+    context.set_forkserver_preload(["trained", "preloaded"])
 
     def process(target: Callable[..., None], args: tuple[Any, ...], daemon: bool = False) -> Any:
         return context.Process(target=_within, args=(dict(os.environ), target, args), daemon=daemon)

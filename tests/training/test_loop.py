@@ -457,12 +457,16 @@ from replication.runs import experiments, store
 from replication.studies import grid
 from replication.studies.compose import compose
 from replication.studies.setting import Setting
-from replication.training import loop
+from replication.training import distributed, loop
 
 mode, straight, killed = sys.argv[1:4]
-setting = Setting(images=60, val_images=50, resolution=32, width=0.125, stem=4, epochs=2, batch=20)
+setting = Setting(images=40, val_images=20, resolution=32, width=0.125, stem=4, batch=20,
+                  epochs=1 if mode == "everywhere" else 3)
 made = compose("googlenet", setting, grid.NORM["bn"].sets)
+rows = tuple(row for row in made.network.rows if row.name not in ("3b", "4b", "4c", "4e", "5a"))  # each life is short
+made = replace(made, network=replace(made.network, rows=rows))
 load(made.data)
+distributed.fabric("cpu")  # imports the rest
 loop.CHECKPOINT_EVERY = 0.0 if mode == "everywhere" else 0.02
 
 def live(place, seed=0, prepare=lambda: None, after=None):
@@ -545,4 +549,4 @@ def test_killed_and_resumed_ends_at_the_same_bits(python: Any, tmp_path: Path, m
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FAILED" not in done.stdout
     number = int(done.stdout.split("killed")[1].split()[-2 if mode == "everywhere" else 0])
-    assert number >= (13 if mode == "everywhere" else 8), done.stdout
+    assert number >= (10 if mode == "everywhere" else 8), done.stdout
