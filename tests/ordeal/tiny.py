@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -87,12 +88,15 @@ def packed(names: dict[str, bytes], kind: str = "zip") -> bytes:
 
 
 # -- what lies in a folder ------------------------------------------------------------------------------------------
+STAMPED = re.compile("imagenet-[0-9a-f]{12}")  # the times of shards, which copies do not share, name their index
+
+
 def bits(place: Path, skip: Callable[[str], bool] = lambda name: False) -> dict[str, str]:
     """Every file below a folder, by name, with a digest of what is in it: of tensors and arrays the numbers, of an
     archive its entries; of provenance, which tells of time, that it is there."""
     found = {}
     for path in sorted(p for p in place.rglob("*") if not p.is_dir() or p.is_symlink()):
-        name = path.relative_to(place).as_posix()
+        name = STAMPED.sub("imagenet-index", path.relative_to(place).as_posix())
         if not skip(name):
             found[name] = _digest(path, place)
     return found
