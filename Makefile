@@ -32,6 +32,7 @@ pages: $(READY)
 	@echo "Now the pages and the book: some minutes on two cores."
 	REPLICATION_TRAIN=none $(BIN)/python book/_tools/execute.py "$${PROFILE:-auto}"
 	$(BIN)/python book/_tools/stage.py --from out
+	@$(BIN)/python book/_ext/runtime.py build
 	@$(call build,reproduced)
 	@$(BIN)/python -m replication compare build/reproduced/_build/html/index.html
 
@@ -44,6 +45,7 @@ ordeal: $(READY)
 
 book: $(READY)
 	$(BIN)/python book/_tools/stage.py --from results
+	@$(BIN)/python book/_ext/runtime.py build
 	@$(call build,published)
 	@echo "The book: build/published/_build/html/index.html"
 

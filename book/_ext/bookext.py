@@ -1,4 +1,5 @@
-"""The book's own Sphinx extension: numbers by role, the footer of provenance, MathJax from the wheel, mended HTML.
+"""The book's own Sphinx extension: numbers by role, the footer of provenance, MathJax from the wheel, a network that
+runs in its page, mended HTML.
 
 All logic of ours lies here and not in jupyter-book's settings, so that plain Sphinx could build the same book.
 """
@@ -12,9 +13,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import runtime
 from docutils import nodes
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxRole
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,22 @@ class Val(SphinxRole):
         return [nodes.inline(text, text, classes=["val"])], []
 
 
+OFF = ("The network runs here where JavaScript and WebAssembly are on and the book comes from a server: "
+       "<code>make serve</code> is one.")
+LEFT_OUT = ("The network does not run in this copy of the book, which was built without onnxruntime-web: "
+            "<code>make book</code> fetches it where there is npm.")
+
+
+class TryIt(SphinxDirective):
+    """{try-it}: where the network runs (_static/network/try_it.mjs, which book.js fetches when a reader asks), or a
+    sentence on why not."""
+
+    def run(self) -> list[nodes.Node]:
+        known = Path(self.config.network_runtime, "runtime", runtime.FILES[0]).exists()
+        text = f'<div class="try-it"{" data-try-it" if known else ""}><p>{OFF if known else LEFT_OUT}</p></div>'
+        return [nodes.raw("", text, format="html")]
+
+
 def footer(app, pagename, template, context, doctree):
     page = Path(app.srcdir, "_pages", f"{pagename}.json")
     if doctree is not None and page.exists():
@@ -74,6 +92,16 @@ def vendor_mathjax(app, config):
         shutil.copyfile(file, copy)
     config.html_static_path.append(str(target))
     config.mathjax_path = "mathjax/tex-chtml.js"
+
+
+def vendor_runtime(app, config):
+    # beside MathJax, below _static/network, whose script loads it; build/ keeps the archive
+    target = Path(app.doctreedir).parent / "runtime"
+    shutil.rmtree(target, ignore_errors=True)
+    config.network_runtime = str(target / "network")
+    runtime.unpack(Path(app.srcdir).parents[1] / runtime.ARCHIVE, target / "network" / "runtime")
+    if target.exists():
+        config.html_static_path.append(str(target))
 
 
 MENDED = (  # what axe-core reports of the theme, docutils and myst-nb
@@ -109,7 +137,10 @@ def mend(app, exception):
 
 def setup(app):
     app.add_role("val", Val())
+    app.add_directive("try-it", TryIt)
+    app.add_config_value("network_runtime", "", "env")
     app.connect("config-inited", vendor_mathjax, priority=100)
+    app.connect("config-inited", vendor_runtime, priority=100)
     app.connect("html-page-context", footer, priority=400)  # before the theme (500) drops footer items that are empty
     app.connect("html-page-context", without_thebe, priority=900)
     app.connect("build-finished", mend)

@@ -9,3 +9,23 @@ addEventListener("load", async () => {
   }));
   document.querySelectorAll(".cell_output > .output, div.math mjx-container, .bd-content pre").forEach(e => watch.observe(e));
 });
+
+/* The network that runs in a page is fetched when a reader asks for it (network/try_it.mjs). Files opened without a server
+   may not import any. */
+addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-try-it]").forEach(host => {
+  if (typeof WebAssembly !== "object" || location.protocol === "file:") return;
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Fetch the network and run it here (14 MB)" });
+  const said = document.createElement("p");
+  said.setAttribute("role", "status");
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    said.textContent = "Fetching …";
+    try {
+      await (await import("./network/try_it.mjs")).start(host);
+    } catch (problem) {
+      said.textContent = `The network does not run in this browser: ${problem.message ?? problem}.`;
+      host.replaceChildren(said);
+    }
+  });
+  host.replaceChildren(button, said);
+}));

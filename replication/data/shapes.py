@@ -8,7 +8,7 @@ Sines differ by a last bit between machines: images repeat exactly on one machin
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -114,17 +114,43 @@ def _turned(grid: Floats, x: Floats, y: Floats, angle: Floats) -> tuple[Floats, 
     return cos * dx + sin * dy, cos * dy - sin * dx
 
 
-def _chunk(rng: np.random.Generator, shapes: list[str], side: int,
-           hard: Difficulty) -> tuple[NDArray[np.uint8], Floats]:
-    n = len(shapes)
-
+def _uniform(rng: np.random.Generator, n: int) -> Callable[..., Floats]:
     def uniform(low: float, high: float, *shape: int) -> Floats:
         return low + (high - low) * rng.random((n, *shape), dtype=np.float32)
 
-    # Everything that does not depend on the side is drawn first: the same objects at any resolution.
+    return uniform
+
+
+def _placed(uniform: Callable[..., Floats], hard: Difficulty) -> tuple[Floats, Floats, Floats, Floats]:
+    """Radius, x, y and angle of each object: what a chunk draws first."""
     radius = np.exp(uniform(float(np.log(hard.radius[0])), float(np.log(hard.radius[1]))))
     x, y = 0.5 + (0.5 - radius) * uniform(-1, 1), 0.5 + (0.5 - radius) * uniform(-1, 1)
-    angle = uniform(0, 2 * np.pi)
+    return radius, x, y, uniform(0, 2 * np.pi)
+
+
+def _alpha(shapes: list[str], side: int, radius: Floats, x: Floats, y: Floats, angle: Floats) -> Floats:
+    """How much of each pixel the object covers, (n, side, side)."""
+    u, v = _turned(_grid(side), x, y, angle)
+    u /= radius[:, None, None]
+    v /= radius[:, None, None]
+    alpha = np.empty((len(shapes), side, side), np.float32)
+    for shape in set(shapes):
+        rows = [i for i, name in enumerate(shapes) if name == shape]
+        alpha[rows] = coverage(shape, u[rows], v[rows], side * radius[rows, None, None])
+    return alpha
+
+
+def _grid(side: int) -> Floats:
+    return (np.arange(side, dtype=np.float32) + 0.5) / side
+
+
+def _chunk(rng: np.random.Generator, shapes: list[str], side: int,
+           hard: Difficulty) -> tuple[NDArray[np.uint8], Floats]:
+    n = len(shapes)
+    uniform = _uniform(rng, n)
+
+    # Everything that does not depend on the side is drawn first: the same objects at any resolution.
+    radius, x, y, angle = _placed(uniform, hard)
     sign = np.where(uniform(0, 1) < 0.5, np.float32(-1), np.float32(1))
     contrast = uniform(*hard.contrast)
     level = 0.5 - sign * contrast / 2 + uniform(-0.08, 0.08)
@@ -135,7 +161,7 @@ def _chunk(rng: np.random.Generator, shapes: list[str], side: int,
     bars = [(uniform(0, 1), uniform(0, 1), uniform(0, 2 * np.pi), uniform(0.1, 0.3), uniform(0.015, 0.035),
              uniform(-0.5, 0.5, 3)) for _ in range(hard.clutter)]
 
-    grid = (np.arange(side, dtype=np.float32) + 0.5) / side
+    grid = _grid(side)
     knots = np.clip(1 - np.abs(3 * grid[:, None] - np.arange(4, dtype=np.float32)), 0, 1)
     # Channels before pixels here: numpy's inner loop would otherwise be three long.
     image = background[:, :, None, None] + (knots @ field @ knots.T)[:, None]
@@ -144,13 +170,7 @@ def _chunk(rng: np.random.Generator, shapes: list[str], side: int,
         distance = np.maximum(np.abs(u) - half_length[:, None, None], np.abs(v) - half_width[:, None, None])
         image += np.clip(0.5 - side * distance, 0, 1)[:, None] * tint[:, :, None, None]
 
-    u, v = _turned(grid, x, y, angle)
-    u /= radius[:, None, None]
-    v /= radius[:, None, None]
-    alpha = np.empty((n, side, side), np.float32)
-    for shape in set(shapes):
-        rows = [i for i, name in enumerate(shapes) if name == shape]
-        alpha[rows] = coverage(shape, u[rows], v[rows], side * radius[rows, None, None])
+    alpha = _alpha(shapes, side, radius, x, y, angle)
     image += alpha[:, None] * (colour[:, :, None, None] - image)
     image += sigma[:, None, None, None] * rng.standard_normal(image.shape, dtype=np.float32)
     np.clip(image, 0, 1, out=image)
@@ -169,12 +189,32 @@ def generate(n: int, seed: int, side: int, classes: tuple[str, ...] = tuple(SHAP
     images = np.empty((n, side, side, 3), np.uint8)
     labels = np.arange(n, dtype=np.int64) % len(classes)
     radius = np.empty(n, np.float32)
-    for index, start in enumerate(range(0, n, CHUNK)):
-        # Whole chunks, also the last: what is drawn for an image must not depend on where the set ends.
-        shapes = [classes[i % len(classes)] for i in range(start, start + CHUNK)]
-        drawn, sizes = _chunk(np.random.default_rng([seed, index]), shapes, side, difficulty)
+    for start, rng, shapes in _chunks(n, seed, classes):
+        drawn, sizes = _chunk(rng, shapes, side, difficulty)
         images[start:start + CHUNK], radius[start:start + CHUNK] = drawn[:n - start], sizes[:n - start]
     return images, labels, radius
+
+
+def _chunks(n: int, seed: int, classes: tuple[str, ...]) -> Iterator[tuple[int, np.random.Generator, list[str]]]:
+    """Where each begins, what it draws from, and its shapes. Whole chunks, also the last: what is drawn for an image
+    must not depend on where the set ends."""
+    for index, start in enumerate(range(0, n, CHUNK)):
+        yield (start, np.random.default_rng([seed, index]),
+               [classes[i % len(classes)] for i in range(start, start + CHUNK)])
+
+
+def boxes(n: int, seed: int, side: int, classes: tuple[str, ...] = tuple(SHAPES),
+          difficulty: Difficulty = DIFFICULTY) -> NDArray[np.int64]:
+    """Around the objects of the images that `generate` gives, (n, 4): x0 y0 x1 y1 in px, corners included, of the
+    pixels that an object covers by half or more."""
+    found = np.empty((n, 4), np.int64)
+    for start, rng, shapes in _chunks(n, seed, classes):
+        inside = _alpha(shapes, side, *_placed(_uniform(rng, len(shapes)), difficulty)) >= 0.5
+        rows, columns = inside.any(2), inside.any(1)
+        box = [columns.argmax(1), rows.argmax(1), side - 1 - columns[:, ::-1].argmax(1),
+               side - 1 - rows[:, ::-1].argmax(1)]
+        found[start:start + CHUNK] = np.stack(box, 1)[:n - start]
+    return found
 
 
 @lru_cache(maxsize=4)

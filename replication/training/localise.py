@@ -1,6 +1,8 @@
 """Class activation maps: where in an image a network that ends in a global average sees a class (Zhou et al. 2016)."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
@@ -29,7 +31,7 @@ def maps(network: Net, images: Tensor, classes: Tensor | None = None) -> tuple[T
 
     Raises BadInput for a network that does not end in a global average, dropout or not, and one linear layer.
     """
-    pool, linear = _ending(network)
+    _, pool, linear = ending(network)
     seen: list[Tensor] = []
     handle = pool.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     try:
@@ -43,6 +45,33 @@ def maps(network: Net, images: Tensor, classes: Tensor | None = None) -> tuple[T
 def enlarged(maps: Tensor, height: int, width: int) -> Tensor:
     """Maps (N, H', W') bilinearly to the images' height × width px."""
     return F.interpolate(maps[:, None].float(), (height, width), mode="bilinear")[:, 0]
+
+
+@torch.inference_mode()
+def seen(network: Net, images: Tensor, classes: Tensor | None = None,
+         shifts: Sequence[int] = (0,)) -> tuple[Tensor, Tensor]:
+    """Main logits, and maps as `maps` gives them, enlarged to the images' size, (N, H, W).
+
+    shifts: in px. Each image is looked at moved by each of them down and each of them across, its edge repeated, and
+    the maps are moved back and averaged: a finer map than one of the few positions that a small image has.
+    Raises BadInput as `maps` does.
+    """
+    height, width = images.shape[2:]
+    logits, small = maps(network, images, classes)
+    classes = logits.argmax(1) if classes is None else classes
+    if tuple(shifts) == (0,):
+        return logits, enlarged(small, height, width)
+    total, times = torch.zeros(len(images), height, width, device=images.device), torch.zeros(height, width)
+    times = times.to(images.device)
+    y, x = (torch.arange(side, device=images.device) for side in (height, width))
+    for down in shifts:
+        for across in shifts:
+            moved = images[:, :, (y + down).clamp(0, height - 1)][..., (x + across).clamp(0, width - 1)]
+            large = enlarged(maps(network, moved, classes)[1], height, width)
+            rows, columns = y[(y >= down) & (y < height + down)], x[(x >= across) & (x < width + across)]
+            total[:, rows[:, None], columns] += large[:, (rows - down)[:, None], columns - across]
+            times[rows[:, None], columns] += 1
+    return logits, total / times
 
 
 def box(map: NDArray[np.floating], share: float = SHARE) -> Box:
@@ -67,26 +96,31 @@ def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     return np.where(known, common / union, 0.0)
 
 
-def localise(network: Net, split: Split, batch: int = 250) -> pd.DataFrame:
-    """A row per image whose box is known: `image` (its position), label, predicted, `iou` of the label's map with the
-    box, and `iou_whole`, what the whole image as a box would have had.
+def localise(network: Net, split: Split, batch: int = 250, shifts: Sequence[int] = (0,),
+             shares: Sequence[float] = (SHARE,)) -> pd.DataFrame:
+    """A row per image whose box is known and share of a map's maximum that makes a box: `share`, `image` (its
+    position), label, predicted, `iou` of the box of the label's map with the one known, and `iou_whole`, what the whole
+    image as a box would have had. `shifts` as for `seen`.
 
     Whole images are looked at, which may be larger than the crops of training. Raises BadInput as `maps` does, and for
     a set without boxes.
     """
     if "box" not in split.extra:
-        raise BadInput("These images have no boxes; localisation needs tiny-imagenet-200.")
+        raise BadInput("These images have no boxes; localisation needs tiny-imagenet-200, or shapes.boxes.")
     height, width = split.images.shape[2:]
-    predicted, found = [], []
+    predicted: list[int] = []
+    found: list[list[Box]] = []
     parts = loader.parts(split.images, batch, split.labels.device)
     for images, labels in zip(parts, split.labels.split(batch), strict=True):
-        logits, seen = maps(network, normalise(images), labels)
+        logits, large = seen(network, normalise(images), labels, shifts)
         predicted += logits.argmax(1).tolist()
-        found += [box(one) for one in enlarged(seen, height, width).cpu().numpy()]
+        found += [[box(one, share) for share in shares] for one in large.cpu().numpy()]
     known = split.extra["box"].cpu().numpy()
-    rows = pd.DataFrame({"image": range(len(known)), "label": split.labels.tolist(), "predicted": predicted,
-                         "iou": iou(found, known), "iou_whole": iou((0, 0, width - 1, height - 1), known)})
-    return rows[known[:, 0] >= 0].reset_index(drop=True)
+    rows = pd.concat([pd.DataFrame({
+        "share": share, "image": range(len(known)), "label": split.labels.tolist(), "predicted": predicted,
+        "iou": iou([each[n] for each in found], known), "iou_whole": iou((0, 0, width - 1, height - 1), known)})
+        for n, share in enumerate(shares)])
+    return rows[np.tile(known[:, 0] >= 0, len(shares))].reset_index(drop=True)
 
 
 def localisation_errors(rows: pd.DataFrame) -> dict[str, float]:
@@ -97,11 +131,13 @@ def localisation_errors(rows: pd.DataFrame) -> dict[str, float]:
             "error_box": float(1 - right.mean()), "error_whole": float(1 - (rows.iou_whole >= IOU).mean())}
 
 
-def _ending(network: Net) -> tuple[nn.AdaptiveAvgPool2d, layers.Linear]:
-    chain = [module for row in network.rows if not isinstance(module := getattr(network, row), nn.Dropout)]
-    pool, linear = chain[-2:] if len(chain) > 1 else (None, None)
+def ending(network: Net) -> tuple[str, nn.AdaptiveAvgPool2d, layers.Linear]:
+    """The global average, by the name of its row first, and the linear layer that a network ends in. Raises BadInput as
+    `maps` does."""
+    chain = [(row, module) for row in network.rows if not isinstance(module := getattr(network, row), nn.Dropout)]
+    (row, pool), (_, linear) = chain[-2:] if len(chain) > 1 else (("", None), ("", None))
     if not (isinstance(pool, nn.AdaptiveAvgPool2d) and pool.output_size == 1 and isinstance(linear, layers.Linear)
             and not linear.relu):
         raise BadInput(f"{network.network.name} ends in {', '.join(network.rows[-3:])}; class activation maps need a "
                        f"global average and then one linear layer (head='average').")
-    return pool, linear
+    return row, pool, linear

@@ -17,6 +17,14 @@ def test_every_page_is_there_with_its_number_and_its_footer(site: Path) -> None:
     assert (site / "reproduced.html").exists()
 
 
+def test_a_network_that_is_not_in_the_build_is_said_so(site: Path) -> None:
+    chapter = (site / "chapter.html").read_text()
+    assert "built without onnxruntime-web" in chapter
+    assert "data-try-it" not in chapter
+    assert (site / "_static/network/network.onnx").exists()
+    assert "try_it.mjs" not in chapter  # the script comes when a reader asks
+
+
 def test_nothing_comes_from_elsewhere(site: Path) -> None:
     assert (site / "_static/mathjax/tex-chtml.js").exists()
     assert "_static/mathjax/tex-chtml.js" in (site / "chapter.html").read_text()
