@@ -8,6 +8,7 @@ const percent = p => `${(100 * p).toFixed(0)}\u00a0%`;
 
 export async function start(host) {
   ort.env.wasm.wasmPaths = here("./runtime/");
+  ort.env.logLevel = "error"; // it warns of every processor that it does not know, as an error on the console
   ort.env.wasm.numThreads = 1; // more need headers that not every host sends
   const answers = await Promise.all(["./network.json", "./network.onnx"].map(name => fetch(here(name))));
   if (!answers.every(answer => answer.ok)) throw new Error("the network could not be fetched");
