@@ -249,8 +249,7 @@ FOR_PEOPLE = {
     **dict.fromkeys(("models.weights.rebuilt", "models.weights.classifier_only",
                      "models.torchvision.from_torchvision"),
                     WEIGHTS),
-    **dict.fromkeys(("training.calibration.equal_mass", "training.localise.localise",
-                     "training.localise.localisation_errors"), MEASURES),
+    "training.calibration.equal_mass": MEASURES,
     "data.colour.CONTRAST": "one of three that are numbered",
 }
 

@@ -2,8 +2,8 @@
 
     python book/_ext/runtime.py build      # fetch it into build/, where npm is at hand; else say so and go on
 
-The archive is the package as published, 26 MB; a book takes three files of it, 12 MB, which a browser asks for only when
-a reader does. A book without them has no network that runs, and says so.
+The archive is the package as published, 26 MB; a book takes three files of it, 12 MB, which a browser asks for only
+when a reader does. A book without them has no network that runs, and says so.
 """
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def fetch(folder: Path) -> str:
         return "there is no npm"
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        done = subprocess.run([npm, "pack", f"onnxruntime-web@{VERSION}", "--pack-destination", folder, "--loglevel=error",
-                               "--fetch-retries=1"], capture_output=True, text=True, timeout=600)
+        done = subprocess.run([npm, "pack", f"onnxruntime-web@{VERSION}", "--pack-destination", folder,
+                               "--loglevel=error", "--fetch-retries=1"], capture_output=True, text=True, timeout=600)
     except (OSError, subprocess.TimeoutExpired) as problem:
         return str(problem)
     if done.returncode:

@@ -66,10 +66,9 @@ def by_class(of: Said | None) -> Styler | html.Html:
         mine = of.labels == c
         taken = of.logits["main"][mine].argmax(1)
         mistaken = np.bincount(taken[taken != c], minlength=len(names))
-        rows.append({"class": name, **{_head(head): float(100 * wrong[mine].mean()) for head, wrong in of.wrong.items()},
+        rows.append({"class": name, **_errors(of, mine),
                      "most often taken for": names[mistaken.argmax()] if mistaken.any() else NONE})
-    rows.append({"class": "all", **{_head(head): float(100 * wrong.mean()) for head, wrong in of.wrong.items()},
-                 "most often taken for": ""})
+    rows.append({"class": "all", **_errors(of, np.full(len(of.labels), True)), "most often taken for": ""})
     return html.neat(pd.DataFrame(rows))
 
 
@@ -104,5 +103,7 @@ def numbers(of: Said | None) -> dict[str, Any]:
         f"{best} and worst with a {worst}, of which it misses {html.fixed(100 * float(classes.max()), 1)} %.")}
 
 
-def _head(head: str) -> str:
-    return "main head, %" if head == "main" else f"{head}, %"
+def _errors(of: Said, which: NDArray[np.bool_]) -> dict[str, float]:
+    """By the name of a head's column, in per cent of some images."""
+    return {"main head, %" if head == "main" else f"{head}, %": float(100 * wrong[which].mean())
+            for head, wrong in of.wrong.items()}

@@ -18,7 +18,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "book" / "bibliography.md", book)
     notebook(book / "index.ipynb", "# Index\n\nThe gap is {val}`chapter.gap:.2f` {cite:p}`szegedy2015going`.", "", "{}",
              CLAIMS)
-    notebook(book / "chapter.ipynb", "# Chapter\n\n$$\na^2 = b\n$$ (eq-one)\n\nAs {eq}`eq-one` says.\n\n```{try-it}\n```",
+    words = "# Chapter\n\n$$\na^2 = b\n$$ (eq-one)\n\nAs {eq}`eq-one` says.\n\n```{try-it}\n```"
+    notebook(book / "chapter.ipynb", words,
              "epochs = 1  # passes\nsizes = [1]  # of what", "dict(epochs=epochs, sizes=sizes)", TABLE)
     notebook(book / "reproduced.ipynb", "# Reproduced here\n\nText.")
     (root / "profiles").mkdir()

@@ -114,3 +114,21 @@ def test_difficulty_does_what_it_says():
     assert spread(background=0.2)[0] > plain[0]
     assert spread(contrast=(0.8, 0.8))[1] > plain[1]
     assert spread(clutter=3)[0] > plain[0]
+
+
+def test_a_box_is_around_what_differs_from_an_even_ground() -> None:
+    """On images with nothing but the object: the pixels that are nearer to its colour than to the ground's."""
+    plain = shapes.Difficulty((0.17, 0.47), noise=(0, 0), contrast=(0.8, 0.8), clutter=0, background=0)
+    n, side = 70, 48
+    images, labels, radius = shapes.generate(n, 5, side, difficulty=plain)
+    boxes = shapes.boxes(n, 5, side, difficulty=plain)
+    for image, (x0, y0, x1, y1), label in zip(images.astype(float), boxes, labels, strict=True):
+        away = np.abs(image - np.median(image[[0, 0, -1, -1], [0, -1, 0, -1]], 0)).sum(2)
+        inside = away > away.max() / 2
+        rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+        found = np.array([columns[0], rows[0], columns[-1], rows[-1]])
+        assert np.abs(found - (x0, y0, x1, y1)).max() <= 1, tuple(shapes.SHAPES)[label]
+    discs = labels == 0
+    np.testing.assert_allclose((boxes[discs, 2] - boxes[discs, 0] + 1) / side, 2 * radius[discs], atol=1.5 / side)
+    assert (boxes >= 0).all()
+    assert (boxes < side).all()

@@ -17,7 +17,7 @@ from replication.models.build import build
 from replication.models.googlenet import googlenet, googlenet_bn
 from replication.models.inception_v3 import inception_v3
 from replication.models.kws import kws_inception
-from replication.models.onnx import save
+from replication.models.onnx import save, write
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -100,6 +100,30 @@ def test_what_the_file_says(tmp_path):
     content = Path(path).read_bytes()
     assert b".py" not in content  # where it was made is nobody's business
     assert os.fsencode(paths.ROOT / "replication") not in content
+
+
+def test_weights_of_16_bits_are_half_the_file_and_nearly_the_same(tmp_path):
+    """Several outputs by name; what is computed is computed in 32 bits."""
+    from replication.training.in_page import Whole
+    net = started(once(googlenet(**SMALL))).eval()
+    whole, images = Whole(net), torch.randn(3, 3, 56, 56)
+    names = (*net.heads, "maps")
+    paths_ = [write(whole, images[:2], names, {"run": "x"}, tmp_path / f"{half}.onnx", half) for half in (False, True)]
+    sizes = [path.stat().st_size for path in paths_]
+    assert 0.4 * sizes[0] < sizes[1] < 0.6 * sizes[0]
+    with torch.no_grad():
+        main, *_, maps = whole(images)
+        torch.testing.assert_close(main, net(images))
+        wanted = {**net.logits(images, net.heads), "maps": maps}
+    bias = main - maps.mean((2, 3))
+    torch.testing.assert_close(bias, net.linear.bias.detach().expand(3, -1), rtol=0, atol=1e-5)
+    for path, close in zip(paths_, (1e-5, 2e-2), strict=True):
+        session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        found = dict(zip(names, session.run(names, {"images": images.numpy()}), strict=True))
+        for name in names:
+            far = (torch.from_numpy(found[name]) - wanted[name]).abs().max() / wanted[name].std()
+            assert far < close, name
+    onnx.checker.check_model(onnx.load(paths_[1]), full_check=True)
 
 
 def test_bad_input(tmp_path, monkeypatch):

@@ -177,6 +177,44 @@ def test_maps_are_enlarged_without_being_moved() -> None:
     assert large.max() <= 1
 
 
+def test_maps_of_moved_copies_are_moved_back(colours: Net) -> None:
+    """Of a network whose maps are as large as its images nothing changes, but where an edge was repeated."""
+    image = painted((0, (9, 8, 12, 10)))[None]
+    seen = (image / 255 - 0.5) / 0.25
+    logits, plain = localise.seen(colours, seen)
+    same, moved = localise.seen(colours, seen, shifts=(-2, 0, 2))
+    assert torch.equal(logits, same)
+    torch.testing.assert_close(moved, plain)
+    torch.testing.assert_close(plain[0] > 0, (image[0, 0] > 0))
+
+
+def test_moved_copies_make_a_coarse_map_finer() -> None:
+    """One square of two by two is bright; its map's peak lies in the middle of a quarter, wherever the square is."""
+    network = build(Network("coarse", (Row("conv", Conv(2)), Row("pool", ops.MaxPool(8, 8)), Row("avg", AvgPool()),
+                                       Row("linear", Linear(2))), 16))
+    with torch.no_grad():
+        network.conv.weight.copy_(torch.eye(3)[:2, :, None, None])
+        network.conv.bias.fill_(2)
+        network.linear.weight.copy_(torch.eye(2))
+        network.linear.bias.zero_()
+    image = torch.full((1, 3, 16, 16), -2.0)
+    image[0, 0, 9:11, 9:11] = 2
+    peak = []
+    for shifts in ((0,), (-4, -2, 0, 2, 4)):
+        large = localise.seen(network, image, torch.tensor([0]), shifts)[1][0]
+        y, x = (large == large.max()).nonzero().double().mean(0).tolist()
+        peak.append(max(abs(y - 9.5), abs(x - 9.5)))
+    assert peak[0] > 3
+    assert peak[1] < peak[0] / 2
+
+
+def test_several_shares_of_one_look(colours: Net) -> None:
+    split = Split(painted((0, (2, 3, 9, 12)))[None], torch.tensor([0]), {"box": torch.tensor([[2, 3, 9, 12]])})
+    rows = localise.localise(colours, split, shares=(0.2, 0.9))
+    assert rows["share"].tolist() == [0.2, 0.9]
+    pd.testing.assert_frame_equal(rows[rows["share"] == 0.2], localise.localise(colours, split))
+
+
 def test_images_without_boxes_are_refused(colours: Net) -> None:
     with pytest.raises(BadInput, match="no boxes; localisation needs tiny-imagenet-200"):
         localise.localise(colours, Split(painted()[None], torch.tensor([0])))
