@@ -210,7 +210,7 @@ def boxes(n: int, seed: int, side: int, classes: tuple[str, ...] = tuple(SHAPES)
     found = np.empty((n, 4), np.int64)
     for start, rng, shapes in _chunks(n, seed, classes):
         inside = _alpha(shapes, side, *_placed(_uniform(rng, len(shapes)), difficulty)) >= 0.5
-        rows, columns = inside.any(2), inside.any(1)
+        rows, columns = (np.asarray(inside.any(axis)) for axis in (2, 1))
         box = [columns.argmax(1), rows.argmax(1), side - 1 - columns[:, ::-1].argmax(1),
                side - 1 - rows[:, ::-1].argmax(1)]
         found[start:start + CHUNK] = np.stack(box, 1)[:n - start]

@@ -94,8 +94,8 @@ def numbers(of: Said | None) -> dict[str, Any]:
     if of is None:
         return {**found, "images": NONE, "answer": f"What the network gets right has not been measured: {MISSING}."}
     error = {head: 100 * float(wrong.mean()) for head, wrong in of.wrong.items()}
-    classes = pd.Series(of.wrong["main"]).groupby(of.labels).mean()
-    best, worst = (about["classes"][int(c)] for c in (classes.idxmin(), classes.idxmax()))
+    classes = np.array([of.wrong["main"][of.labels == c].mean() for c in range(len(about["classes"]))])
+    best, worst = (about["classes"][int(c)] for c in (classes.argmin(), classes.argmax()))
     others = " and ".join(f"{html.fixed(error[head], 1)} % by the head at {head}" for head in about["heads"][1:])
     return {**found, "images": f"{len(of.labels):,}", "answer": (
         f"Of {len(of.labels):,} drawings of the kind that it has learnt, and has not seen, the network tells all but "

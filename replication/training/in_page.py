@@ -32,6 +32,8 @@ class Whole(nn.Module):
     """What a network says in evaluation, in one pass: the main logits, those of its auxiliary heads in their order, and
     the class activation maps (N, classes, H', W'). A map's mean and the class's bias make the main logit."""
 
+    kernel: Tensor
+
     def __init__(self, network: Net) -> None:
         super().__init__()
         self.network = network
@@ -73,7 +75,7 @@ def save(experiment: experiments.Experiment, seed: int, folder: Path) -> Path:
     with torch.inference_mode():
         logits = dict(zip(outputs, whole(images), strict=True))
     about["examples"] = [{
-        "label": int(data.val.labels[n]), "png": _png(data.val.images[[n]][0]),
+        "label": int(data.val.labels[n]), "png": _png(data.val.images[n:n + 1][0]),
         "logits": {head: [round(float(one), 4) for one in logits[head][n]] for head in trained.heads},
     } for n in _examples(logits["main"], data.val.labels, len(data.classes))]
     files.write(folder / ABOUT, json.dumps(about, indent=1) + "\n")

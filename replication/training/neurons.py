@@ -149,7 +149,8 @@ def strongest(top: Maxima, images: Tensor, labels: NDArray[np.int64], side: int,
     for unit in units:
         best = top.values[:, unit].argsort(kind="stable")[::-1][:STRONGEST]
         pictures = inspect.pictures(images[best.copy()])
-        shown += [patch(picture, *top.places[n, unit], side) for picture, n in zip(pictures, best, strict=True)]
+        shown += [patch(picture, float(top.places[n, unit, 0]), float(top.places[n, unit, 1]), side)
+                  for picture, n in zip(pictures, best, strict=True)]
         called += [names[labels[n]] for n in best]
     return Patches(list(units), [float(told[unit]) for unit in units], np.stack(shown), called)
 
@@ -202,8 +203,9 @@ def answers(network: Net, train: Split | None, val: Split, fine: Sequence[int]) 
         known = localise.localise(network, val, shifts=shifts, shares=SHARES)
         chosen = [localise.SHARE]
         if train is not None:
-            tried = localise.localise(network, train, shifts=shifts, shares=SHARES).groupby("share")
-            best = float(tried.apply(lambda part: localise.localisation_errors(part)["error_box"]).idxmin())
+            tried = localise.localise(network, train, shifts=shifts, shares=SHARES)
+            wrong = [localise.localisation_errors(tried[tried["share"] == share])["error_box"] for share in SHARES]
+            best = SHARES[int(np.argmin(wrong))]
             chosen.append(best)
         for share in chosen:
             said = localise.localisation_errors(known[known.share == share])

@@ -1,5 +1,5 @@
-"""The network that runs in its page: the committed file against the published run, what a build makes of it, and the page
-in a real browser."""
+"""The network that runs in its page: the committed file against the published run, what a build makes of it, and the
+page in a real browser."""
 from __future__ import annotations
 
 import base64
