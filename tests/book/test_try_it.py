@@ -23,6 +23,7 @@ from PIL import Image
 from replication import paths
 from replication.pages import try_it
 
+pytestmark = pytest.mark.xdist_group("try_it")  # the runtime is fetched once
 BOOK = paths.ROOT / "book"
 ABOUT = json.loads((try_it.FOLDER / "network.json").read_text(encoding="utf-8"))
 CHROMIUM = shutil.which("chromium")
