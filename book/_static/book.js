@@ -14,7 +14,7 @@ addEventListener("load", async () => {
    may not import any. */
 addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-try-it]").forEach(host => {
   if (typeof WebAssembly !== "object" || location.protocol === "file:") return;
-  const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Fetch the network and run it here (14 MB)" });
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Fetch the network and run it here (13 MB)" });
   const said = document.createElement("p");
   said.setAttribute("role", "status");
   button.addEventListener("click", async () => {

@@ -93,7 +93,8 @@ def boxes(found: Any) -> Styler | html.Html:
     return html.neat(pd.DataFrame({
         "box from": table.way, "above, % of the maximum": [f"{100 * share:.0f}" if np.isfinite(share) else "–"
                                                            for share in table["share"]],
-        "box wrong, %": table.error_box, "class or box wrong, %": table.error}), 1)
+        "box wrong, %": table.error_box, "class or box wrong, %": table.error,
+        "peak in the object's box, %": table.peak}), 1)
 
 
 # -- heads --------------------------------------------------------------------------------------------------------
@@ -132,11 +133,13 @@ def _units(found: Any) -> str:
 def _where(found: Any) -> str:
     if found is None or found.boxes.empty:
         return NOT_HERE if found is None else "These images have no boxes."
-    wrong = found.boxes.groupby("way", sort=False).error_box.min()
-    whole = wrong["the whole image"]
-    return (f"A box around what speaks for its class misses the object in {wrong['one map']:.0f} % of the images (less "
-            f"than half in common), {wrong['maps of moved copies']:.0f} % with the maps of moved copies; the whole "
-            f"image as an answer misses it in {whole:.0f} %.")
+    last = found.boxes.groupby("way", sort=False).last()  # with the share that training images chose
+    wrong, peak = last.error_box, last.peak
+    return (f"A box around what speaks for the class has less than half in common with the object's in "
+            f"{wrong['one map']:.0f} % of the images, in {wrong['maps of moved copies']:.0f} % with maps of moved "
+            f"copies, and the whole image as an answer in {wrong['the whole image']:.0f} %. The highest place of the "
+            f"map lies in the object's box in {peak['one map']:.0f} %, of the finer one in "
+            f"{peak['maps of moved copies']:.0f} %, and the middle of the image in {peak['the whole image']:.0f} %.")
 
 
 def _together(start: Grid) -> str:

@@ -69,7 +69,7 @@ def by_class(of: Said | None) -> Styler | html.Html:
         rows.append({"class": name, **_errors(of, mine),
                      "most often taken for": names[mistaken.argmax()] if mistaken.any() else NONE})
     rows.append({"class": "all", **_errors(of, np.full(len(of.labels), True)), "most often taken for": ""})
-    return html.neat(pd.DataFrame(rows))
+    return html.neat(pd.DataFrame(rows), 1)
 
 
 def mistakes(of: Said | None, number: int = 8) -> Figure | Nothing:

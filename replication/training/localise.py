@@ -19,6 +19,8 @@ from replication.errors import BadInput
 from replication.models import layers
 from replication.models.build import Net
 
+Point = tuple[float, float]
+
 SHARE = 0.2  # of a map's maximum, above which it is the object: Zhou et al. 2016, §3.2
 IOU = 0.5    # from which a box counts as found: ILSVRC's rule
 
@@ -86,6 +88,18 @@ def box(map: NDArray[np.floating], share: float = SHARE) -> Box:
     return int(x.min()), int(y.min()), int(x.max()), int(y.max())
 
 
+def peak(map: NDArray[np.floating]) -> Point:
+    """x, y in px of the highest place of a map (H, W), the middle of several that are equally high."""
+    y, x = np.nonzero(map == map.max())
+    return float(x.mean()), float(y.mean())
+
+
+def within(points: ArrayLike, boxes: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Whether each point (..., 2), x y, lies in its box (..., 4), corners included."""
+    points = np.asarray(points)
+    return np.asarray(((points >= boxes[..., :2]) & (points <= boxes[..., 2:])).all(-1))
+
+
 def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     """Intersection over union of boxes (..., 4), x0 y0 x1 y1 with corners included; 0 with one that is -1."""
     a, b = np.asarray(a), np.asarray(b)
@@ -100,7 +114,8 @@ def localise(network: Net, split: Split, batch: int = 250, shifts: Sequence[int]
              shares: Sequence[float] = (SHARE,)) -> pd.DataFrame:
     """A row per image whose box is known and share of a map's maximum that makes a box: `share`, `image` (its
     position), label, predicted, `iou` of the box of the label's map with the one known, and `iou_whole`, what the whole
-    image as a box would have had. `shifts` as for `seen`.
+    image as a box would have had; `peak` and `middle`, whether the map's highest place and the image's middle lie in
+    the box known (the pointing game of Zhang et al. 2016). `shifts` as for `seen`.
 
     Whole images are looked at, which may be larger than the crops of training. Raises BadInput as `maps` does, and for
     a set without boxes.
@@ -110,15 +125,18 @@ def localise(network: Net, split: Split, batch: int = 250, shifts: Sequence[int]
     height, width = split.images.shape[2:]
     predicted: list[int] = []
     found: list[list[Box]] = []
+    peaks: list[Point] = []
     parts = loader.parts(split.images, batch, split.labels.device)
     for images, labels in zip(parts, split.labels.split(batch), strict=True):
         logits, large = seen(network, normalise(images), labels, shifts)
         predicted += logits.argmax(1).tolist()
         found += [[box(one, share) for share in shares] for one in large.cpu().numpy()]
+        peaks += [peak(one) for one in large.cpu().numpy()]
     known = split.extra["box"].cpu().numpy()
     rows = pd.concat([pd.DataFrame({
         "share": share, "image": range(len(known)), "label": split.labels.tolist(), "predicted": predicted,
-        "iou": iou([each[n] for each in found], known), "iou_whole": iou((0, 0, width - 1, height - 1), known)})
+        "iou": iou([each[n] for each in found], known), "iou_whole": iou((0, 0, width - 1, height - 1), known),
+        "peak": within(peaks, known), "middle": within(((width - 1) / 2, (height - 1) / 2), known)})
         for n, share in enumerate(shares)])
     return rows[np.tile(known[:, 0] >= 0, len(shares))].reset_index(drop=True)
 

@@ -25,9 +25,9 @@ from replication.training import correlation, inspect, localise, logits, members
 UNITS = 2         # of a row are shown: the one that tells classes apart best, and the median one
 STRONGEST = 4     # images of each
 CONTROL = 1_000_000  # added to a run's seed: the untrained network starts otherwise than the run did
-LOCATED = 1000    # images whose boxes are asked for
+LOCATED = 600     # images whose boxes are asked for
 STEPS = (-2, -1, 0, 1, 2)  # eighths of the side by which images are moved for a fine map
-SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # of a map's maximum, of which the training images choose one
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of a map's maximum, of which the training images choose one
 SHOWN = 8         # images of a sheet
 
 Floats = NDArray[np.floating]
@@ -93,7 +93,7 @@ def look(experiment: Experiment, seed: int) -> Looked:
     said = members.member(experiment, seed)
     apart = disagreements(said)
     shown = apart.image.drop_duplicates().head(SHOWN)
-    return Looked(told, patches, located, boxes, inspect.pictures(images[shown.to_numpy()]),
+    return Looked(told, patches, located, boxes, inspect.pictures(images[shown.to_numpy().copy()]),
                   apart[apart.image.isin(shown)].assign(
                       answer=lambda t: [called[c] for c in t.taken], name=lambda t: [called[c] for c in t.label]),
                   100 * apart.image.nunique() / len(labels))
@@ -184,7 +184,7 @@ def _located(network: Net, data: Data, loaded: Loaded, names: Sequence[str]) -> 
     except BadInput:
         val = None
     if val is None:
-        return pd.DataFrame(columns=["way", "share", "error", "error_box"]), None
+        return pd.DataFrame(columns=["way", "share", "error", "error_box", "peak"]), None
     fine = [step * (data.resolution // 8) for step in STEPS]
     found, share = answers(network, train, val, fine)
     images = normalise(val.images[:SHOWN])
@@ -195,9 +195,10 @@ def _located(network: Net, data: Data, loaded: Loaded, names: Sequence[str]) -> 
 
 
 def answers(network: Net, train: Split | None, val: Split, fine: Sequence[int]) -> tuple[pd.DataFrame, float]:
-    """A row a way to say where an object is: `share` of the map's maximum, and `error` (box or class wrong) and
-    `error_box` (box wrong, class told) in per cent of the validation images. One is the whole image. `share` is Zhou's,
-    or the one with which the training images have the least error, which is given back for fine maps."""
+    """A row a way to say where an object is: `share` of the map's maximum, `error` (box or class wrong), `error_box`
+    (box wrong, class told) and `peak` (the highest place lies in the box known), in per cent of the validation images.
+    One is the whole image, and its middle. `share` is Zhou's, then the one with which the training images have the
+    least error, which is given back for fine maps."""
     rows, best = [], localise.SHARE
     for way, shifts in (("one map", (0,)), ("maps of moved copies", tuple(fine))):
         known = localise.localise(network, val, shifts=shifts, shares=SHARES)
@@ -210,11 +211,11 @@ def answers(network: Net, train: Split | None, val: Split, fine: Sequence[int]) 
         for share in chosen:
             said = localise.localisation_errors(known[known.share == share])
             rows.append({"way": way, "share": share, "error": 100 * said["error"],
-                         "error_box": 100 * said["error_box"]})
+                         "error_box": 100 * said["error_box"], "peak": 100 * known.peak.mean()})
     of = known[known.share == localise.SHARE]
     missed = (of.iou_whole < localise.IOU)
     rows.append({"way": "the whole image", "share": np.nan, "error": 100 * (missed | (of.predicted != of.label)).mean(),
-                 "error_box": 100 * missed.mean()})
+                 "error_box": 100 * missed.mean(), "peak": 100 * of.middle.mean()})
     return pd.DataFrame(rows), best
 
 

@@ -21,7 +21,7 @@ def looked(**more: Any) -> Any:
         ("untrained", "conv1", (0.1, 0.1, 0.4)), ("untrained", "5b", (0.05, 0.15, 0.2))) for told in shares])
     boxes = pd.DataFrame({"way": ["one map"] * 2 + ["maps of moved copies"] * 2 + ["the whole image"],
                           "share": [0.2, 0.5, 0.2, 0.5, np.nan], "error": [95.0, 62, 91, 41, 71],
-                          "error_box": [94.0, 60, 90, 40, 70]})
+                          "error_box": [94.0, 60, 90, 40, 70], "peak": [50.0, 50, 80, 80, 30]})
     apart = pd.DataFrame({"image": [7] * 2, "label": [0] * 2, "head": ["main", "4a"], "taken": [0, 1],
                           "chance": [0.9, 0.8], "answer": ["disc", "ring"], "name": ["disc"] * 2})
     located = SimpleNamespace(pictures=np.ones((1, 8, 8, 3)), maps=np.eye(8)[None], names=["disc"],
@@ -37,9 +37,9 @@ def test_what_it_says() -> None:
     assert "20 % of what a median unit of conv1" in found["units"]
     assert "70 % of what one of 5b" in found["units"]
     assert found["units"].endswith("10 % and 15 %.")
-    assert "in 60 % of the images" in found["where"]
-    assert "40 % with the maps of moved copies" in found["where"]
-    assert found["where"].endswith("in 70 %.")
+    assert "in 60 % of the images, in 40 % with maps of moved copies, and the whole image as an answer in 70 %." in (
+        found["where"])
+    assert found["where"].endswith("in 50 %, of the finer one in 80 %, and the middle of the image in 30 %.")
     assert "12.5 %" in found["apart"]
     assert found["answer"].startswith(found["units"])
 

@@ -155,6 +155,8 @@ def test_objects_are_found_where_they_were_painted(colours: Net) -> None:
         assert rows.label.tolist() == [0, 0, 1, 0, 0]
         assert rows.predicted.tolist() == [0, 1, 1, 0, 1]
         assert rows.iou.tolist() == pytest.approx([1, 1, 0.4, 1, 0])
+        assert rows.peak.tolist() == [True, True, False, True, False]
+        assert rows.middle.tolist() == [False, False, False, True, False]
         assert rows.iou_whole.tolist() == pytest.approx([80 / 320, 16 / 320, 20 / 320, 1, 25 / 320])
     found = localise.localisation_errors(rows)
     assert found == pytest.approx({"error": 3 / 5, "error_box": 2 / 5, "error_whole": 4 / 5})
@@ -206,6 +208,14 @@ def test_moved_copies_make_a_coarse_map_finer() -> None:
         peak.append(max(abs(y - 9.5), abs(x - 9.5)))
     assert peak[0] > 3
     assert peak[1] < peak[0] / 2
+
+
+def test_a_peak_and_whether_it_lies_in_a_box() -> None:
+    assert localise.peak(drawn("...... .3#... ...... ......")) == (2, 1)
+    assert localise.peak(drawn("...... ..##.. ..##.. ......")) == (2.5, 1.5)
+    boxes = np.array([[2, 1, 4, 4], [3, 1, 4, 4], [2, 2, 4, 4], [0, 0, 2, 1], [-1] * 4])
+    assert localise.within((2, 1), boxes).tolist() == [True, False, False, True, False]
+    assert localise.within([(2.0, 1), (3, 1), (1, 1), (3, 0), (0, 0)], boxes).tolist() == [True, True] + [False] * 3
 
 
 def test_several_shares_of_one_look(colours: Net) -> None:

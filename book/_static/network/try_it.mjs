@@ -287,9 +287,9 @@ class Page {
 
   paint(picture, map, taken) {
     const { side, classes } = this.about, z = this.zoom, ink = this.heat.getContext("2d");
-    const high = Math.max(...map, 1e-6), shade = ink.createImageData(side, side);
-    map.forEach((value, i) => { // grey where it says nothing, orange where it speaks for the class
-      const strength = Math.max(0, value / high), grey = 0.4 * (picture[3 * i] + picture[3 * i + 1] + picture[3 * i + 2]) / 3;
+    const high = Math.max(...map), low = Math.min(...map), shade = ink.createImageData(side, side);
+    map.forEach((value, i) => { // from grey, where it says least for the class, to orange, where it says most
+      const strength = (value - low) / Math.max(high - low, 1e-6), grey = 0.4 * (picture[3 * i] + picture[3 * i + 1] + picture[3 * i + 2]) / 3;
       [255, 150, 40].forEach((colour, c) => { shade.data[4 * i + c] = grey + strength * (colour - grey) * 0.75; });
       shade.data[4 * i + 3] = 255;
     });
