@@ -21,7 +21,6 @@ from replication.studies.study import Grid
 
 ARM = {"norm": "bn", "aux": "4a+4d"}
 LOOKS = (("trained", PALETTE[0], "o"), ("untrained", PALETTE[1], "s"))
-SHOWN = ("conv1", "3b", "4c", "5b")  # the rows whose units the page shows
 NOT_HERE = "The weights of these runs are not on this machine."
 HEAT = np.array([1.0, 0.6, 0.16])    # of what speaks for a class
 
