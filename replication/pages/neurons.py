@@ -134,11 +134,12 @@ def _where(found: Any) -> str:
         return NOT_HERE if found is None else "These images have no boxes."
     last = found.boxes.groupby("way", sort=False).last()  # with the share that training images chose
     wrong, peak = last.error_box, last.peak
-    return (f"A box around what speaks for the class has less than half in common with the object's in "
-            f"{wrong['one map']:.0f} % of the images, in {wrong['maps of moved copies']:.0f} % with maps of moved "
-            f"copies, and the whole image as an answer in {wrong['the whole image']:.0f} %. The highest place of the "
-            f"map lies in the object's box in {peak['one map']:.0f} %, of the finer one in "
-            f"{peak['maps of moved copies']:.0f} %, and the middle of the image in {peak['the whole image']:.0f} %.")
+    return (f"A box made from the class map has less than half in common with the object's in "
+            f"{wrong['the class map']:.0f} % of the images, and the whole image as an answer in "
+            f"{wrong['the whole image']:.0f} %; one made by covering parts of the image in "
+            f"{wrong['covering parts']:.0f} %. The highest place of the class map lies in the object's box in "
+            f"{peak['the class map']:.0f} %, that of covering in {peak['covering parts']:.0f} %, and the middle of the "
+            f"image in {peak['the whole image']:.0f} %.")
 
 
 def _together(start: Grid) -> str:

@@ -1,7 +1,9 @@
-"""Class activation maps: where in an image a network that ends in a global average sees a class (Zhou et al. 2016)."""
+"""Where in an image a network sees a class: class activation maps of one that ends in a global average (Zhou et al.
+2016), and what covering a part of the image does to the answer of any."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from replication.models import layers
 from replication.models.build import Net
 
 Point = tuple[float, float]
+Look = Callable[[Net, Tensor, Tensor], tuple[Tensor, Tensor]]  # of a network, images and classes: logits and maps
 
 SHARE = 0.2  # of a map's maximum, above which it is the object: Zhou et al. 2016, §3.2
 IOU = 0.5    # from which a box counts as found: ILSVRC's rule
@@ -49,31 +52,31 @@ def enlarged(maps: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(maps[:, None].float(), (height, width), mode="bilinear")[:, 0]
 
 
-@torch.inference_mode()
-def seen(network: Net, images: Tensor, classes: Tensor | None = None,
-         shifts: Sequence[int] = (0,)) -> tuple[Tensor, Tensor]:
-    """Main logits, and maps as `maps` gives them, enlarged to the images' size, (N, H, W).
+def mapped(network: Net, images: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Main logits, and maps as `maps` gives them, enlarged to the images' size, (N, H, W)."""
+    logits, small = maps(network, images, classes)
+    return logits, enlarged(small, *images.shape[2:])
 
-    shifts: in px. Each image is looked at moved by each of them down and each of them across, its edge repeated, and
-    the maps are moved back and averaged: a finer map than one of the few positions that a small image has.
-    Raises BadInput as `maps` does.
+
+@torch.inference_mode()
+def covered(network: Net, images: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Main logits, and by how much the logit of classes[i] falls where a part of image i is covered, (N, H, W): squares
+    of a quarter of the side in steps of half of that, filled with the image's mean colour; of a px, the mean over the
+    squares that cover it (Zeiler and Fergus 2014, §4.2). Needs no average at the end. Leaves the network in eval mode.
     """
     height, width = images.shape[2:]
-    logits, small = maps(network, images, classes)
-    classes = logits.argmax(1) if classes is None else classes
-    if tuple(shifts) == (0,):
-        return logits, enlarged(small, height, width)
-    total, times = torch.zeros(len(images), height, width, device=images.device), torch.zeros(height, width)
-    times = times.to(images.device)
-    y, x = (torch.arange(side, device=images.device) for side in (height, width))
-    for down in shifts:
-        for across in shifts:
-            moved = images[:, :, (y + down).clamp(0, height - 1)][..., (x + across).clamp(0, width - 1)]
-            large = enlarged(maps(network, moved, classes)[1], height, width)
-            rows, columns = y[(y >= down) & (y < height + down)], x[(x >= across) & (x < width + across)]
-            total[:, rows[:, None], columns] += large[:, (rows - down)[:, None], columns - across]
-            times[rows[:, None], columns] += 1
-    return logits, total / times
+    side = max(1, min(height, width) // 4)
+    logits = network.eval()(images)
+    chosen = (logits.argmax(1) if classes is None else classes)[:, None]
+    whole, mean = logits.gather(1, chosen), images.mean((2, 3), keepdim=True)
+    fall, times = (torch.zeros(n, height, width, device=images.device) for n in (len(images), 1))
+    for y, x in itertools.product(*(range(0, n - side + 1, max(1, side // 2)) for n in (height, width))):
+        square = (slice(None), slice(y, y + side), slice(x, x + side))
+        part = images.clone()
+        part[(slice(None), *square)] = mean
+        fall[square] += (whole - network(part).gather(1, chosen))[:, :, None]
+        times[square] += 1
+    return logits, fall / times.clamp(min=1)
 
 
 def box(map: NDArray[np.floating], share: float = SHARE) -> Box:
@@ -110,12 +113,12 @@ def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     return np.where(known, common / union, 0.0)
 
 
-def localise(network: Net, split: Split, batch: int = 250, shifts: Sequence[int] = (0,),
+def localise(network: Net, split: Split, batch: int = 250, look: Look = mapped,
              shares: Sequence[float] = (SHARE,)) -> pd.DataFrame:
     """A row per image whose box is known and share of a map's maximum that makes a box: `share`, `image` (its
     position), label, predicted, `iou` of the box of the label's map with the one known, and `iou_whole`, what the whole
     image as a box would have had; `peak` and `middle`, whether the map's highest place and the image's middle lie in
-    the box known (the pointing game of Zhang et al. 2016). `shifts` as for `seen`.
+    the box known (the pointing game of Zhang et al. 2016). `look` makes the maps.
 
     Whole images are looked at, which may be larger than the crops of training. Raises BadInput as `maps` does, and for
     a set without boxes.
@@ -128,7 +131,7 @@ def localise(network: Net, split: Split, batch: int = 250, shifts: Sequence[int]
     peaks: list[Point] = []
     parts = loader.parts(split.images, batch, split.labels.device)
     for images, labels in zip(parts, split.labels.split(batch), strict=True):
-        logits, large = seen(network, normalise(images), labels, shifts)
+        logits, large = look(network, normalise(images), labels)
         predicted += logits.argmax(1).tolist()
         found += [[box(one, share) for share in shares] for one in large.cpu().numpy()]
         peaks += [peak(one) for one in large.cpu().numpy()]

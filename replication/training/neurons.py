@@ -26,9 +26,9 @@ UNITS = 2         # of a row are shown: the one that tells classes apart best, a
 STRONGEST = 4     # images of each
 CONTROL = 1_000_000  # added to a run's seed: the untrained network starts otherwise than the run did
 LOCATED = 600     # images whose boxes are asked for
-STEPS = (-2, -1, 0, 1, 2)  # eighths of the side by which images are moved for a fine map
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of a map's maximum, of which the training images choose one
 SHOWN = 8         # images of a sheet
+WAYS = {"the class map": localise.mapped, "covering parts": localise.covered}
 
 Floats = NDArray[np.floating]
 
@@ -52,8 +52,8 @@ class Patches:
 
 @dataclass(frozen=True)
 class Located:
-    """Validation images (n, H, W, 3) from 0 to 1, the map of each one's class (n, H, W), the box known and the box
-    found, and the class by name."""
+    """Some validation images, once a way: (n, H, W, 3) from 0 to 1, where each one's class is seen (n, H, W), the box
+    known and the box found, and the class by name and the way."""
     pictures: Floats
     maps: Floats
     known: list[Box]
@@ -185,38 +185,41 @@ def _located(network: Net, data: Data, loaded: Loaded, names: Sequence[str]) -> 
         val = None
     if val is None:
         return pd.DataFrame(columns=["way", "share", "error", "error_box", "peak"]), None
-    fine = [step * (data.resolution // 8) for step in STEPS]
-    found, share = answers(network, train, val, fine)
-    images = normalise(val.images[:SHOWN])
-    _, large = localise.seen(network, images, val.labels[:SHOWN], fine)
-    maps = large.numpy()
-    return found, Located(inspect.pictures(images), maps, [tuple(one) for one in val.extra["box"][:SHOWN].tolist()],
-                          [localise.box(one, share) for one in maps], [names[c] for c in val.labels[:SHOWN].tolist()])
+    found = answers(network, train, val)
+    few = SHOWN // len(WAYS)
+    images, labels = normalise(val.images[:few]), val.labels[:few]
+    large = np.concatenate([look(network, images, labels)[1].numpy() for look in WAYS.values()])
+    shares = found.groupby("way").share.last()
+    chosen = [float(shares[way]) for way in WAYS for _ in range(few)]
+    return found, Located(
+        np.concatenate([inspect.pictures(images)] * len(WAYS)), large,
+        [tuple(one) for one in val.extra["box"][:few].tolist()] * len(WAYS),
+        [localise.box(one, share) for one, share in zip(large, chosen, strict=True)],
+        [f"{names[c]}:\n{way}" for way in WAYS for c in labels.tolist()])
 
 
-def answers(network: Net, train: Split | None, val: Split, fine: Sequence[int]) -> tuple[pd.DataFrame, float]:
+def answers(network: Net, train: Split | None, val: Split) -> pd.DataFrame:
     """A row a way to say where an object is: `share` of the map's maximum, `error` (box or class wrong), `error_box`
     (box wrong, class told) and `peak` (the highest place lies in the box known), in per cent of the validation images.
     One is the whole image, and its middle. `share` is Zhou's, then the one with which the training images have the
-    least error, which is given back for fine maps."""
-    rows, best = [], localise.SHARE
-    for way, shifts in (("one map", (0,)), ("maps of moved copies", tuple(fine))):
-        known = localise.localise(network, val, shifts=shifts, shares=SHARES)
+    least error."""
+    rows = []
+    for way, look in WAYS.items():
+        known = localise.localise(network, val, look=look, shares=SHARES)
         chosen = [localise.SHARE]
         if train is not None:
-            tried = localise.localise(network, train, shifts=shifts, shares=SHARES)
+            tried = localise.localise(network, train, look=look, shares=SHARES)
             wrong = [localise.localisation_errors(tried[tried["share"] == share])["error_box"] for share in SHARES]
-            best = SHARES[int(np.argmin(wrong))]
-            chosen.append(best)
+            chosen.append(SHARES[int(np.argmin(wrong))])
         for share in chosen:
-            said = localise.localisation_errors(known[known.share == share])
+            said = localise.localisation_errors(known[known["share"] == share])
             rows.append({"way": way, "share": share, "error": 100 * said["error"],
                          "error_box": 100 * said["error_box"], "peak": 100 * known.peak.mean()})
-    of = known[known.share == localise.SHARE]
+    of = known[known["share"] == localise.SHARE]
     missed = (of.iou_whole < localise.IOU)
     rows.append({"way": "the whole image", "share": np.nan, "error": 100 * (missed | (of.predicted != of.label)).mean(),
                  "error_box": 100 * missed.mean(), "peak": 100 * of.middle.mean()})
-    return pd.DataFrame(rows), best
+    return pd.DataFrame(rows)
 
 
 # -- heads --------------------------------------------------------------------------------------------------------

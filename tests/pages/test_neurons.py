@@ -19,7 +19,7 @@ def looked(**more: Any) -> Any:
     told = pd.DataFrame([{"network": name, "row": row, "told": told} for name, row, shares in (
         ("trained", "conv1", (0.1, 0.2, 0.3)), ("trained", "5b", (0.6, 0.7, 0.8)),
         ("untrained", "conv1", (0.1, 0.1, 0.4)), ("untrained", "5b", (0.05, 0.15, 0.2))) for told in shares])
-    boxes = pd.DataFrame({"way": ["one map"] * 2 + ["maps of moved copies"] * 2 + ["the whole image"],
+    boxes = pd.DataFrame({"way": ["the class map"] * 2 + ["covering parts"] * 2 + ["the whole image"],
                           "share": [0.2, 0.5, 0.2, 0.5, np.nan], "error": [95.0, 62, 91, 41, 71],
                           "error_box": [94.0, 60, 90, 40, 70], "peak": [50.0, 50, 80, 80, 30]})
     apart = pd.DataFrame({"image": [7] * 2, "label": [0] * 2, "head": ["main", "4a"], "taken": [0, 1],
@@ -37,9 +37,10 @@ def test_what_it_says() -> None:
     assert "20 % of what a median unit of conv1" in found["units"]
     assert "70 % of what one of 5b" in found["units"]
     assert found["units"].endswith("10 % and 15 %.")
-    assert "in 60 % of the images, in 40 % with maps of moved copies, and the whole image as an answer in 70 %." in (
+    assert "in 60 % of the images, and the whole image as an answer in 70 %; one made by covering parts" in (
         found["where"])
-    assert found["where"].endswith("in 50 %, of the finer one in 80 %, and the middle of the image in 30 %.")
+    assert "of the image in 40 %." in found["where"]
+    assert found["where"].endswith("in 50 %, that of covering in 80 %, and the middle of the image in 30 %.")
     assert "12.5 %" in found["apart"]
     assert found["answer"].startswith(found["units"])
 

@@ -179,35 +179,23 @@ def test_maps_are_enlarged_without_being_moved() -> None:
     assert large.max() <= 1
 
 
-def test_maps_of_moved_copies_are_moved_back(colours: Net) -> None:
-    """Of a network whose maps are as large as its images nothing changes, but where an edge was repeated."""
-    image = painted((0, (9, 8, 12, 10)))[None]
-    seen = (image / 255 - 0.5) / 0.25
-    logits, plain = localise.seen(colours, seen)
-    same, moved = localise.seen(colours, seen, shifts=(-2, 0, 2))
-    assert torch.equal(logits, same)
-    torch.testing.assert_close(moved, plain)
-    torch.testing.assert_close(plain[0] > 0, (image[0, 0] > 0))
-
-
-def test_moved_copies_make_a_coarse_map_finer() -> None:
-    """One square of two by two is bright; its map's peak lies in the middle of a quarter, wherever the square is."""
-    network = build(Network("coarse", (Row("conv", Conv(2)), Row("pool", ops.MaxPool(8, 8)), Row("avg", AvgPool()),
-                                       Row("linear", Linear(2))), 16))
-    with torch.no_grad():
-        network.conv.weight.copy_(torch.eye(3)[:2, :, None, None])
-        network.conv.bias.fill_(2)
-        network.linear.weight.copy_(torch.eye(2))
-        network.linear.bias.zero_()
+def test_what_covering_a_part_does(colours: Net) -> None:
+    """The logit is a mean over px, so a square that covers k px of a red object, worth 4 each, lowers it by 4k/256, and
+    adds what its own mean colour is worth; by hand for a square clear of the object, one on it and one beside it."""
     image = torch.full((1, 3, 16, 16), -2.0)
-    image[0, 0, 9:11, 9:11] = 2
-    peak = []
-    for shifts in ((0,), (-4, -2, 0, 2, 4)):
-        large = localise.seen(network, image, torch.tensor([0]), shifts)[1][0]
-        y, x = (large == large.max()).nonzero().double().mean(0).tolist()
-        peak.append(max(abs(y - 9.5), abs(x - 9.5)))
-    assert peak[0] > 3
-    assert peak[1] < peak[0] / 2
+    image[0, 0, 4:8, 4:8] = 2  # exactly one of the squares of 4 px, in steps of 2
+    logits, fall = localise.covered(colours.train(), image, torch.tensor([0]))
+    mean = 4 * 16 / 256  # red's, above black
+    assert logits[0, 0].item() == pytest.approx(mean)
+    clear, on = -16 * mean / 256, (64 - 16 * mean) / 256
+    # px (15, 15) lies in one square, which is clear; (0, 4) in two, clear as well
+    assert fall[0, 15, 15].item() == pytest.approx(clear)
+    assert fall[0, 0, 4].item() == pytest.approx(clear)
+    # px (5, 5) lies in four: on the object, two that cover half of it, one that covers a quarter
+    assert fall[0, 5, 5].item() == pytest.approx((on + 2 * (32 - 16 * mean) / 256 + (16 - 16 * mean) / 256) / 4)
+    x, y = localise.peak(fall[0].numpy())
+    assert (x, y) == (5.5, 5.5)
+    assert localise.box(fall[0].numpy(), 0.9) == (4, 4, 7, 7)
 
 
 def test_a_peak_and_whether_it_lies_in_a_box() -> None:

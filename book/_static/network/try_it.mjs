@@ -2,7 +2,6 @@
 import * as ort from "./runtime/ort.wasm.min.mjs";
 
 const here = name => new URL(name, import.meta.url).href;
-const SHIFTS = [-8, -4, 0, 4, 8]; // px; the map of a small picture is two by two, so those of shifted copies are averaged
 const WORDS = { main: "main head", "4a": "head at 4a", "4d": "head at 4d" };
 const percent = p => `${(100 * p).toFixed(0)}\u00a0%`;
 
@@ -26,7 +25,7 @@ class Network {
     Object.assign(this, { about, session });
   }
 
-  /* Pictures, each side × side × 3 bytes, as the network was trained on them: {head: [N × classes], maps, ms}. */
+  /* Pictures, each side × side × 3 numbers from 0 to 255, as the network was trained on them: {head: [N × classes], maps, ms}. */
   async run(pictures) {
     const { side, mean, std } = this.about, area = side * side;
     const input = new Float32Array(pictures.length * 3 * area);
@@ -41,39 +40,30 @@ class Network {
     return { logits, maps: found.maps, ms };
   }
 
-  /* The class activation map of a picture, side × side numbers: of shifted copies, each moved back, the mean. */
-  async map(picture, label) {
-    const { side } = this.about, shifts = SHIFTS.flatMap(y => SHIFTS.map(x => [y, x]));
-    const { maps } = await this.run(shifts.map(([y, x]) => shifted(picture, side, y, x)));
-    const [, classes, high, wide] = maps.dims, sum = new Float32Array(side * side), times = new Float32Array(side * side);
-    shifts.forEach(([dy, dx], n) => {
-      const first = (n * classes + label) * high * wide;
-      const large = enlarged(maps.data.subarray(first, first + high * wide), high, wide, side);
-      for (let y = 0; y < side; y++)
-        for (let x = 0; x < side; x++) {
-          const [v, u] = [y - dy, x - dx];
-          if (v < 0 || u < 0 || v >= side || u >= side) continue;
-          sum[y * side + x] += large[v * side + u];
-          times[y * side + x] += 1;
-        }
+  /* By how much the logit of a class falls where a part of the picture is covered (localise.covered). */
+  async cover(picture, label, whole) {
+    const { side } = this.about, square = side >> 2, step = square >> 1, corners = [];
+    for (let y = 0; y + square <= side; y += step) for (let x = 0; x + square <= side; x += step) corners.push([y, x]);
+    const mean = [0, 1, 2].map(c => picture.reduce((sum, v, i) => sum + (i % 3 === c ? v : 0), 0) / (side * side));
+    const places = ([y, x]) => Array.from({ length: square * square }, (_, i) =>
+      (y + Math.floor(i / square)) * side + x + i % square);
+    const { logits } = await this.run(corners.map(corner => {
+      const part = Float32Array.from(picture);
+      for (const place of places(corner)) part.set(mean, 3 * place);
+      return part;
+    }));
+    const sum = new Float32Array(side * side), times = new Float32Array(side * side);
+    corners.forEach((corner, n) => {
+      for (const place of places(corner)) {
+        sum[place] += whole - logits.main[n][label];
+        times[place] += 1;
+      }
     });
-    return sum.map((value, i) => value / times[i]);
+    return sum.map((fall, i) => fall / times[i]);
   }
 }
 
 const rows = ({ data, dims: [n, k] }) => Array.from({ length: n }, (_, i) => Array.from(data.subarray(i * k, (i + 1) * k)));
-
-const inside = (i, side) => Math.min(Math.max(i, 0), side - 1);
-
-function shifted(picture, side, dy, dx) {
-  const out = new Uint8Array(picture.length);
-  for (let y = 0; y < side; y++)
-    for (let x = 0; x < side; x++) {
-      const from = 3 * (inside(y + dy, side) * side + inside(x + dx, side));
-      out.set(picture.subarray(from, from + 3), 3 * (y * side + x));
-    }
-  return out;
-}
 
 function enlarged(map, high, wide, side) { // bilinear, as training/localise.py does it
   const at = (i, n) => {
@@ -117,7 +107,10 @@ class Page {
     this.pad = made("canvas", { ...size, tabindex: 0, role: "application", "aria-label":
       "Picture to draw on. With the keyboard: arrow keys move the pen, the space bar sets it down or lifts it." });
     this.pen = made("span", { class: "try-it-pen", "aria-hidden": "true" });
-    this.heat = made("canvas", { ...size, role: "img", "aria-label": "Class activation map" });
+    this.maps = ["Class activation map", "Covering parts"].map(name => {
+      const [canvas, caption] = [made("canvas", { ...size, role: "img", "aria-label": name }), made("figcaption")];
+      return { name, canvas, caption, figure: made("figure", {}, canvas, caption) };
+    });
     this.colour = made("input", { type: "color", value: "#e8e4d8" });
     this.ground = made("input", { type: "color", value: "#3d4654" });
     this.width = made("input", { type: "range", min: 1, max: 8, value: 3 });
@@ -132,7 +125,6 @@ class Page {
       button.addEventListener("click", () => this.show(n));
       sheet.append(button);
     });
-    this.caption = made("figcaption", {}, "");
     this.cells = {};
     const body = made("tbody");
     classes.forEach((name, c) => {
@@ -152,7 +144,7 @@ class Page {
         made("label", {}, "Ground ", this.ground), clear, made("label", {}, "Picture ", choose)),
       made("div", { class: "try-it-pictures" },
         made("figure", {}, made("div", { class: "try-it-pad" }, this.pad, this.pen), made("figcaption", {}, "The picture, in the network's own pixels")),
-        made("figure", {}, this.heat, this.caption)),
+        ...this.maps.map(map => map.figure)),
       this.status, table);
     this.ink = this.pad.getContext("2d", { willReadFrequently: true });
 
@@ -260,12 +252,17 @@ class Page {
     const turn = ++this.latest, before = this.queue ?? Promise.resolve();
     this.queue = before.then(async () => {
       if (turn !== this.latest) return;
-      const picture = this.pixels(), { logits, ms } = await this.network.run([picture]);
+      const picture = this.pixels(), { logits, maps, ms } = await this.network.run([picture]);
       const said = Object.fromEntries(Object.entries(logits).map(([head, [one]]) => [head, softmax(one)]));
       const taken = said.main.indexOf(Math.max(...said.main));
-      const map = this.drawing ? null : await this.network.map(picture, taken);
+      const [, , high, wide] = maps.dims, first = taken * high * wide;
+      const map = enlarged(maps.data.slice(first, first + high * wide), high, wide, this.about.side);
       this.tell(said, taken, ms);
-      if (map) this.paint(picture, map, taken);
+      this.paint(this.maps[0], picture, map, `What speaks for ${this.about.classes[taken]}`);
+      if (!this.drawing) {
+        const fall = await this.network.cover(picture, taken, logits.main[0][taken]);
+        this.paint(this.maps[1], picture, fall, "What the answer hangs on");
+      }
       this.host.dataset.logits = JSON.stringify(Object.fromEntries(Object.entries(logits).map(([head, [one]]) => [head, one])));
     });
     await this.queue;
@@ -285,10 +282,10 @@ class Page {
       `${ms.toFixed(1)}\u00a0ms in this browser. ${this.checked}`;
   }
 
-  paint(picture, map, taken) {
-    const { side, classes } = this.about, z = this.zoom, ink = this.heat.getContext("2d");
+  paint({ name, canvas, caption }, picture, map, words) {
+    const { side } = this.about, z = this.zoom, ink = canvas.getContext("2d");
     const high = Math.max(...map), low = Math.min(...map), shade = ink.createImageData(side, side);
-    map.forEach((value, i) => { // from grey, where it says least for the class, to orange, where it says most
+    map.forEach((value, i) => { // from grey, where it is lowest, to orange, where it is highest
       const strength = (value - low) / Math.max(high - low, 1e-6), grey = 0.4 * (picture[3 * i] + picture[3 * i + 1] + picture[3 * i + 2]) / 3;
       [255, 150, 40].forEach((colour, c) => { shade.data[4 * i + c] = grey + strength * (colour - grey) * 0.75; });
       shade.data[4 * i + 3] = 255;
@@ -299,9 +296,9 @@ class Page {
     ink.drawImage(small, 0, 0, side * z, side * z);
     const peak = map.indexOf(Math.max(...map)), third = i => Math.min(2, Math.floor(3 * i / side));
     const where = [["top", "middle", "bottom"][third(Math.floor(peak / side))], ["left", "middle", "right"][third(peak % side)]];
-    const words = `What speaks for ${classes[taken]}: most at the ${[...new Set(where)].join(" ")}`;
-    this.caption.textContent = words;
-    this.heat.setAttribute("aria-label", `Class activation map. ${words}`);
+    const told = `${words}: most at the ${[...new Set(where)].join(" ")}`;
+    caption.textContent = `${name}. ${told}.`;
+    canvas.setAttribute("aria-label", `${name}. ${told}.`);
   }
 
   /* The examples, beside what torch said of them. */
