@@ -28,9 +28,9 @@ IOU = 0.5        # from which a box counts as found: ILSVRC's rule
 JUDGED = 2000    # validation images, the first by number, whose nearest training image is looked for
 CHUNK = 2000     # training images that are compared at a time
 BLOCKS = 8       # an image is looked at in so many rows and columns of grey for near duplicates
-ALIKE = 0.96     # correlation of these from which two images are looked at,
-SURE = 0.94      # and that of twice as many in colour from which they are a pair
-PLAIN = 8.0      # grey levels: the spread of an image of which any other plain one would be a near duplicate
+ALIKE = 0.8      # correlation of their edges from which two images are compared,
+SURE = 0.8       # and that of twice as many in colour from which eyes look at them
+PLAIN = 4.0      # grey levels: the spread of the edges of an image that has none
 FRAME = 0.02     # s, of which the quietest tell the noise floor
 
 # What a pair is, of those that look alike as `alike` says it. NEAR is what eyes saw, who looked at each of them.
@@ -43,8 +43,8 @@ Images = NDArray[np.uint8]
 # -- Tiny-ImageNet -------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Photographs:
-    """`images`: a row an image: split, file, wnid, `stored`, the box x0 y0 x1 y1, `outside`, `whole` (the IoU of its box
-    with the whole image). `pixels` are theirs, in this order, of training and validation."""
+    """`images`: a row an image: split, file, wnid, `stored`, the box x0 y0 x1 y1, `outside`, `whole` (the IoU of its
+    box with the whole image). `pixels` are theirs, in this order, of training and validation."""
     images: pd.DataFrame
     pixels: Sequence[Images]
 
@@ -59,7 +59,8 @@ def photographs() -> Photographs:
 
     kept, listing = load.arrays(load.resolve("tiny-imagenet-200")), tiny_imagenet.read()
     parts = []
-    for split, groups, (pixels, labels, extra) in (("train", listing.train, kept.train), ("val", listing.val, kept.val)):
+    for split, groups, part in (("train", listing.train, kept.train), ("val", listing.val, kept.val)):
+        pixels, labels, extra = part
         files, own = subset.interleave(groups)
         if own != labels.tolist():
             raise BadInput(f"{listing.root} holds {len(own)} {split} images of which {len(labels)} could be decoded; "
@@ -111,46 +112,31 @@ def twins(of: Photographs) -> pd.DataFrame:
 
 
 def alike(of: Photographs) -> pd.DataFrame:
-    """Pairs that look alike, as they are or with one of them mirrored: `a`, `b`, `mirrored` and `r`, the correlation of
-    their colours in 16 by 16 blocks. Exact twins are among them, and pairs that are no near duplicates: it is for
-    eyes to judge."""
-    grey = np.concatenate([_seen(part, BLOCKS, False) for pixels in of.pixels for part in _chunks(pixels)])
-    turned = np.ascontiguousarray(grey.reshape(-1, BLOCKS, BLOCKS)[:, :, ::-1]).reshape(grey.shape)
-    found: list[tuple[int, int, bool]] = []
-    for start in range(0, len(grey), CHUNK):
-        for mirrored, other in ((False, grey), (True, turned)):
-            near = grey[start:start + CHUNK] @ other[start:].T > ALIKE
-            rows, columns = np.nonzero(near)
-            found += [(start + int(a), start + int(b), mirrored) for a, b in zip(rows, columns, strict=True) if a < b]
-    pixels = _Joined(of.pixels)
-    rows = []
-    for a, b, mirrored in found:
-        one, two = (_seen(pixels[n][None], 2 * BLOCKS, True)[0] for n in (a, b))
-        if mirrored:
-            two = two.reshape(2 * BLOCKS, 2 * BLOCKS, 3)[:, ::-1].ravel()
-        if (r := float(one @ two)) > SURE:
-            rows.append({"a": a, "b": b, "mirrored": mirrored, "r": r})
-    table = pd.DataFrame(rows, columns=["a", "b", "mirrored", "r"])
-    return table.sort_values(["r", "a"], ascending=[False, True]).drop_duplicates(["a", "b"]).reset_index(drop=True)
+    """Pairs with edges at the same places, as they are or with one of them mirrored: `a`, `b`, `mirrored` and `r`, the
+    correlation of the edges of their colours between 16 by 16 blocks. Exact twins are among them, and pairs that are no
+    near duplicates: it is for eyes to judge."""
+    straight, turned = (tuple(np.concatenate([
+        _edges(part[:, :, ::step], blocks, coloured) for pixels in of.pixels for part in _chunks(pixels)])
+        for blocks, coloured in ((BLOCKS, False), (2 * BLOCKS, True))) for step in (1, -1))
+    tables = []
+    for mirrored, (grey, colour) in ((False, straight), (True, turned)):
+        for start in range(0, len(grey), CHUNK):
+            a, b = np.nonzero(straight[0][start:start + CHUNK] @ grey[start:].T > ALIKE)
+            a, b = start + a[a < b], start + b[a < b]
+            r = np.concatenate([np.einsum("nk,nk->n", straight[1][a[at:at + CHUNK]], colour[b[at:at + CHUNK]])
+                                for at in range(0, len(a) + 1, CHUNK)])
+            tables.append(pd.DataFrame({"a": a, "b": b, "mirrored": mirrored, "r": r})[r > SURE])
+    return (pd.concat(tables).sort_values(["r", "a", "b"], ascending=[False, True, True])
+            .drop_duplicates(["a", "b"]).reset_index(drop=True))
 
 
-class _Joined:
-    """The arrays of both splits as one."""
-    def __init__(self, parts: Sequence[Images]) -> None:
-        self.parts = parts
-
-    def __getitem__(self, at: int) -> Images:
-        first = len(self.parts[0])
-        return self.parts[0][at] if at < first else self.parts[1][at - first]
-
-
-def _seen(pixels: Images, blocks: int, colour: bool) -> NDArray[np.float32]:
-    """(n, H, W, 3) as the means of blocks² blocks, of each colour or of grey, about their mean and of length 1; 0 where
-    there is nothing to be seen."""
-    size = pixels.shape[1] // blocks
-    means = pixels.reshape(len(pixels), blocks, size, blocks, size, 3).mean((2, 4), dtype=np.float32)
-    flat = (means if colour else means.mean(3)).reshape(len(pixels), -1)
-    flat -= flat.mean(1, keepdims=True)
+def _edges(pixels: Images, blocks: int, coloured: bool) -> NDArray[np.float32]:
+    """Of (n, H, W, 3) the differences between neighbouring ones of blocks² blocks, in each colour or in grey, as rows
+    of length 1; 0 where there are none to be seen."""
+    n, size = len(pixels), pixels.shape[1] // blocks
+    means = pixels.reshape(n, blocks, size, blocks, size, 3).mean((2, 4), dtype=np.float32)
+    means = means if coloured else means.mean(3, keepdims=True)
+    flat = np.concatenate([np.diff(means, axis=axis).reshape(n, -1) for axis in (1, 2)], 1)
     flat[flat.std(1) < PLAIN] = 0
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
 
@@ -190,7 +176,8 @@ def recordings() -> pd.DataFrame:
         energy = np.square(samples)
         frames = energy[:len(energy) // (frame := round(FRAME * rate)) * frame].reshape(-1, frame).mean(1)
         kept = {name: float(np.square(second.astype(np.int64)).sum() / max(1, energy.sum()))
-                for name, second in (("middle", sound.middle(samples, rate)), ("loudest", sound.loudest(samples, rate)))}
+                for name, second in (("middle", sound.middle(samples, rate)),
+                                     ("loudest", sound.loudest(samples, rate)))}
         rows.append({"file": file.name, "digit": digit, "speaker": speaker, "seconds": len(samples) / rate,
                      "mean": samples.mean(), "step": int(np.gcd.reduce(samples)), "loud": _db(energy.mean()),
                      "floor": _db(float(np.quantile(frames, 0.05))), **kept})
@@ -202,7 +189,7 @@ def _db(power: float) -> float:
 
 
 def told_apart(of: pd.DataFrame, columns: Sequence[str] = ("mean", "loud", "floor")) -> float:
-    """The share of recordings whose nearest other one, by these numbers each over its spread, is of the same speaker."""
+    """The share of recordings whose nearest other one, by these numbers each over its spread, has the same speaker."""
     values = of[list(columns)].to_numpy(float)
     values = (values - values.mean(0)) / np.maximum(values.std(0), 1e-9)
     far = np.square(values).sum(1)[:, None] + np.square(values).sum(1) - 2 * values @ values.T

@@ -22,7 +22,6 @@ from replication.studies.examined import FSDD, TINY
 NONE = "–"  # where there is nothing to say it from
 ELSEWHERE = "the set is not on this machine"
 MADE = ("shapes", "digits")  # which need no download
-KEPT = 95  # per cent of a recording's energy, below which something of the word is lost
 
 
 # -- sheets -------------------------------------------------------------------------------------------------------
@@ -142,7 +141,8 @@ def speakers() -> Styler | html.Html:
     return html.neat(pd.DataFrame({
         "speaker": found.speaker, "recordings": found.recordings, "seconds, mean": found.seconds,
         "shortest": found.shortest, "longest": found.longest, "over a second": found.long,
-        "mean sample": found["mean"], "step of samples": found.step, "level, dB": found.loud, "floor, dB": found.floor}))
+        "mean sample": found["mean"], "step of samples": found.step, "level, dB": found.loud,
+        "floor, dB": found.floor}))
 
 
 def long(number: int = 8) -> Styler | html.Html:
@@ -187,7 +187,8 @@ def numbers(found: pd.DataFrame) -> dict[str, Any]:
 TINY_FACTS = {
     "grey_train": ("train grey files", 0), "grey_val": ("val grey files", 0), "equal_train": ("train grey pixels", 0),
     "equal_val": ("val grey pixels", 0), "across": ("twins across", 0), "in_train": ("twins in train", 0),
-    "two_labels": ("twins of two labels", 0), "looked_at": ("looked at", 0), "near": ("near twins", 0),
+    "two_labels": ("twins of two labels", 0), "looked_at": ("looked at", 0), "missed": ("missed", 0),
+    "near": ("near twins", 0),
     "near_across": ("near twins across", 0), "misled": ("misled", 0), "misled_points": ("misled points", 2),
     "outside_train": ("train outside", 0), "outside_val": ("val outside", 0), "box": ("val box", 1),
     "whole": ("val whole", 1), "nearest": ("nearest", 2), "judged": ("nearest judged", 0), "left_out": ("left out", 0)}
@@ -206,15 +207,16 @@ def _answer(tiny: dict[str, float] | None, spoken: dict[str, float] | None) -> s
     sentences = []
     if tiny:
         sentences.append(
-            f"Of Tiny-ImageNet's {tiny['val images']:,.0f} validation images, {tiny['val outside']:.0f} do not show the "
-            f"object that they are labelled with, {tiny['twins across']:.0f} are training images under another label, "
-            f"and {tiny['near twins across']:.0f} more are training images changed a little: {tiny['left out']:.0f} in "
-            f"all, so that no error is exact below {html.fixed(100 * tiny['left out'] / tiny['val images'], 1)} points.")
+            f"Of Tiny-ImageNet's {tiny['val images']:,.0f} validation images, {tiny['val outside']:.0f} do not show "
+            f"the object that they are labelled with, {tiny['twins across']:.0f} are training images under another "
+            f"label, and {tiny['near twins across']:.0f} more are training images changed a little: "
+            f"{tiny['left out']:.0f} in all, so that no error is exact below "
+            f"{html.fixed(100 * tiny['left out'] / tiny['val images'], 1)} points.")
     if spoken:
         sentences.append(
-            f"Of FSDD's {spoken['recordings']:,.0f} recordings, {spoken['cut by the middle second']:.0f} lose more than "
-            f"a twentieth of their energy where the middle second is kept, and three numbers that have nothing to do "
-            f"with the voice tell who speaks in {spoken['told apart']:.0f} of 100.")
+            f"Of FSDD's {spoken['recordings']:,.0f} recordings, {spoken['cut by the middle second']:.0f} lose more "
+            f"than a twentieth of their energy where the middle second is kept, and three numbers that have nothing to "
+            f"do with the voice tell who speaks in {spoken['told apart']:.0f} of 100.")
     return " ".join(sentences) or ("Tiny-ImageNet and FSDD were not counted here, since neither is on this machine; of "
                                    "what is drawn or embedded the page tells all the same.")
 

@@ -3,6 +3,7 @@ that no network can be blamed for. Measured where the images are and kept as tab
 published. No torch before something is measured."""
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from replication.studies.study import Cell, Grid
 
 TINY, FSDD = tiny_imagenet.NAME, "fsdd"
 OUTSIDE, TWIN, NEAR, GREY = "object outside", "twin in train", "near twin in train", "grey"
+EXACT = 2.0  # in place of the correlation of two images, which is at most 1, while they are sorted
+KEPT = 0.95  # of a recording's energy, below which something of the word is lost
 LEFT_OUT = (OUTSIDE, TWIN, NEAR)  # what is grey can be told all the same
 COLUMNS = {"facts": ["set", "what", "value", "content", "form", "commit"],
            "pairs": ["between", "file_a", "wnid_a", "file_b", "wnid_b", "relation", "r"],
@@ -119,10 +122,12 @@ def counted(of: Any) -> tuple[dict[str, float], dict[str, pd.DataFrame]]:
     same, alike = examined.twins(of), examined.alike(of)
     pairs = _pairs(of.images, same, alike)
     exact, across = pairs.relation == examined.SAME, pairs.between == "train/val"
-    facts |= {"twins across": (exact & across).sum(), "twins in train": (exact & (pairs.between == "train/train")).sum(),
+    facts |= {"twins across": (exact & across).sum(),
+              "twins in train": (exact & (pairs.between == "train/train")).sum(),
               "twins in val": (exact & (pairs.between == "val/val")).sum(),
               "twins of two labels": (exact & (pairs.wnid_a != pairs.wnid_b)).sum(),
-              "looked at": (~exact).sum(), "near twins": (pairs.relation == examined.NEAR).sum(),
+              "looked at": (~exact & pairs.r.notna()).sum(), "near twins": (pairs.relation == examined.NEAR).sum(),
+              "missed": (~exact & pairs.r.isna()).sum(),
               "near twins across": ((pairs.relation == examined.NEAR) & across).sum()}
     listed = _listed(val, pairs)
     misled = pairs[exact & across & (pairs.wnid_a != pairs.wnid_b)].file_b.nunique()
@@ -137,21 +142,24 @@ def counted(of: Any) -> tuple[dict[str, float], dict[str, pd.DataFrame]]:
 
 
 def _pairs(images: pd.DataFrame, same: pd.DataFrame, alike: pd.DataFrame) -> pd.DataFrame:
-    """Exact twins first; then what looks alike, the surest first, with what eyes saw in it."""
+    """Exact twins first; then what looks alike, the surest first, with what eyes saw in it; last what eyes know and
+    the rule misses, without `r`."""
     from replication.data import examined
 
-    exact = set(zip(same.a, same.b, strict=True))
+    found = dict(zip(zip(alike.a, alike.b, strict=True), alike.r, strict=True))
+    found |= dict.fromkeys(zip(same.a, same.b, strict=True), EXACT)
+    at = {file: position for position, file in enumerate(images.file)}
+    found = {(at[a], at[b]): math.nan for a, b in examined.SEEN if {a, b} <= at.keys()} | found
     rows = []
-    for a, b, r in (*((a, b, 1.0) for a, b in exact), *zip(alike.a, alike.b, alike.r, strict=True)):
-        if r == 1.0 and (a, b) in exact or (a, b) not in exact:
-            one, two = images.loc[a], images.loc[b]
-            relation = examined.SAME if (a, b) in exact else (
-                examined.NEAR if (one.file, two.file) in examined.SEEN else examined.OTHER)
-            rows.append({"between": f"{one.split}/{two.split}", "file_a": one.file, "wnid_a": one.wnid,
-                         "file_b": two.file, "wnid_b": two.wnid, "relation": relation, "r": r})
+    for (a, b), r in found.items():
+        one, two = images.loc[a], images.loc[b]
+        relation = examined.SAME if r == EXACT else (
+            examined.NEAR if (one.file, two.file) in examined.SEEN else examined.OTHER)
+        rows.append({"between": f"{one.split}/{two.split}", "file_a": one.file, "wnid_a": one.wnid,
+                     "file_b": two.file, "wnid_b": two.wnid, "relation": relation, "r": r})
     table = pd.DataFrame(rows, columns=COLUMNS["pairs"])
-    return table.sort_values(["r", "between", "file_a", "file_b"], ascending=[False, True, True, True],
-                             kind="stable").reset_index(drop=True)
+    table = table.sort_values(["r", "between", "file_a", "file_b"], ascending=[False, True, True, True])
+    return table.assign(r=table.r.clip(upper=1)).reset_index(drop=True)
 
 
 def _listed(val: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
@@ -178,12 +186,13 @@ def spoken(of: pd.DataFrame) -> tuple[dict[str, float], dict[str, pd.DataFrame]]
 
     long = of[of.seconds > 1]
     speakers = of.groupby("speaker").agg(
-        recordings=("file", "size"), seconds=("seconds", "mean"), shortest=("seconds", "min"), longest=("seconds", "max"),
-        long=("seconds", lambda seconds: int((seconds > 1).sum())), mean=("mean", "mean"), step=("step", "min"),
-        loud=("loud", "median"), floor=("floor", "median")).reset_index()
+        recordings=("file", "size"), seconds=("seconds", "mean"), shortest=("seconds", "min"),
+        longest=("seconds", "max"), long=("seconds", lambda seconds: int((seconds > 1).sum())), mean=("mean", "mean"),
+        step=("step", "min"), loud=("loud", "median"), floor=("floor", "median")).reset_index()
     facts = {"recordings": len(of), "speakers": of.speaker.nunique(), "shortest": of.seconds.min(),
-             "longest": of.seconds.max(), "long": len(long), "cut by the middle second": (of.middle < 0.95).sum(),
-             "least in the middle second": 100 * of.middle.min(), "cut by the loudest second": (of.loudest < 0.95).sum(),
+             "longest": of.seconds.max(), "long": len(long), "cut by the middle second": (of.middle < KEPT).sum(),
+             "least in the middle second": 100 * of.middle.min(),
+             "cut by the loudest second": (of.loudest < KEPT).sum(),
              "least in the loudest second": 100 * of.loudest.min(), "told apart": 100 * examined.told_apart(of)}
     shown = long[["file", "seconds", "middle", "loudest"]].sort_values("middle")
     return {what: float(value) for what, value in facts.items()}, {"speakers": speakers, "long": shown}

@@ -116,7 +116,5 @@ def test_both_verdicts_stand_side_by_side(out: Path) -> None:
     assert np.sign(one.interval.value) == -np.sign(other.interval.value)
     assert one.verdict != other.verdict
     assert {one.verdict, other.verdict} <= set(shown.replace("<", ">").split(">"))
-    with_all, without = (metrics.record(found, of)["under"] for found, of in (
-        (one, grid), (other, examined.judged(grid, clean_val=True))))
-    assert with_all != without, "published numbers are not compared with it"
+    assert metrics._given(grid) != metrics._given(examined.judged(grid, clean_val=True)), "so that nobody compares them"
     assert "without" in tiny_imagenet.numbers(clean_val=True)["judged"]
