@@ -113,21 +113,31 @@ def twins(of: Photographs) -> pd.DataFrame:
 
 def alike(of: Photographs) -> pd.DataFrame:
     """Pairs with edges at the same places, as they are or with one of them mirrored: `a`, `b`, `mirrored` and `r`, the
-    correlation of the edges of their colours between 16 by 16 blocks. Exact twins are among them, and pairs that are no
+    correlation of the edges of their colours between 16 by 16 blocks. Every image is compared with every validation
+    image, and training images with those of their class. Exact twins are among what is found, and pairs that are no
     near duplicates: it is for eyes to judge."""
     straight, turned = (tuple(np.concatenate([
         _edges(part[:, :, ::step], blocks, coloured) for pixels in of.pixels for part in _chunks(pixels)])
         for blocks, coloured in ((BLOCKS, False), (2 * BLOCKS, True))) for step in (1, -1))
     tables = []
     for mirrored, (grey, colour) in ((False, straight), (True, turned)):
-        for start in range(0, len(grey), CHUNK):
-            a, b = np.nonzero(straight[0][start:start + CHUNK] @ grey[start:].T > ALIKE)
-            a, b = start + a[a < b], start + b[a < b]
+        for those, others in _compared(of):
+            near, with_ = np.nonzero(straight[0][those] @ grey[others].T > ALIKE)
+            a, b = np.arange(len(grey))[those][near], np.arange(len(grey))[others][with_]
+            a, b = a[a < b], b[a < b]
             r = np.concatenate([np.einsum("nk,nk->n", straight[1][a[at:at + CHUNK]], colour[b[at:at + CHUNK]])
                                 for at in range(0, len(a) + 1, CHUNK)])
             tables.append(pd.DataFrame({"a": a, "b": b, "mirrored": mirrored, "r": r})[r > SURE])
     return (pd.concat(tables).sort_values(["r", "a", "b"], ascending=[False, True, True])
             .drop_duplicates(["a", "b"]).reset_index(drop=True))
+
+
+def _compared(of: Photographs) -> list[tuple[Any, Any]]:
+    """Positions, and those that they are compared with."""
+    train = of.of("train")
+    val = slice(len(train), None)
+    across = [(slice(start, start + CHUNK), val) for start in range(0, len(of.images), CHUNK)]
+    return across + [(own, own) for own in train.groupby("wnid").indices.values()]
 
 
 def _edges(pixels: Images, blocks: int, coloured: bool) -> NDArray[np.float32]:

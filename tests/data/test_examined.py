@@ -88,9 +88,13 @@ def test_a_mirrored_and_paler_one_is_looked_at(made, monkeypatch):
     pairs = kept.counted(examined.photographs())[1]["pairs"]
     assert pair in set(zip(pairs.file_a, pairs.file_b, strict=True))
     assert set(pairs.relation) == {examined.SAME, examined.OTHER}
-    monkeypatch.setattr(examined, "SEEN", frozenset({pair}))
+    other = ("n03_0.JPEG", "n03_1.JPEG")  # which only eyes could have found
+    assert other not in set(zip(pairs.file_a, pairs.file_b, strict=True))
+    monkeypatch.setattr(examined, "SEEN", frozenset({pair, other, ("n09_1.JPEG", "val_9.JPEG")}))
     facts, tables = kept.counted(examined.photographs())
-    assert (facts["near twins"], facts["near twins across"]) == (1, 1)
+    assert (facts["near twins"], facts["near twins across"], facts["missed"]) == (2, 1, 1)
+    last = tables["pairs"].iloc[-1]
+    assert (last.file_a, last.file_b, last.relation, np.isnan(last.r)) == (*other, examined.NEAR, True)
     listed = {(row.file, row.why) for row in tables["val"].itertuples()}
     assert listed == {("val_3.JPEG", kept.OUTSIDE), ("val_0.JPEG", kept.TWIN), ("val_1.JPEG", kept.TWIN),
                       ("val_2.JPEG", kept.NEAR), ("val_4.JPEG", kept.GREY), ("val_5.JPEG", kept.GREY)}
