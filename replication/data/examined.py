@@ -35,7 +35,21 @@ FRAME = 0.02     # s, of which the quietest tell the noise floor
 
 # What a pair is, of those that look alike as `alike` says it. NEAR is what eyes saw, who looked at each of them.
 SAME, NEAR, OTHER = "identical pixels", "the same picture, changed", "another picture"
-SEEN: frozenset[tuple[str, str]] = frozenset()
+SEEN = (
+    ("n02669723_186.JPEG", "n04532106_293.JPEG"),  # a gown, mirrored
+    ("n02395406_146.JPEG", "n02395406_211.JPEG"),  # a hog, mirrored and recoloured
+    ("n02129165_223.JPEG", "n02129165_487.JPEG"),  # a lion, sharpened
+    ("n01644900_54.JPEG", "n01644900_483.JPEG"),   # a frog, mirrored and recoloured
+    ("n01784675_89.JPEG", "n01784675_464.JPEG"),   # a centipede, before another ground
+    ("n03796401_68.JPEG", "n03796401_259.JPEG"),   # a van, mirrored, its lettering gone
+    ("n02815834_38.JPEG", "n02815834_142.JPEG"),   # beakers, mirrored and cut otherwise
+    ("n02125311_194.JPEG", "n02125311_215.JPEG"),  # a cougar, mirrored
+    ("n02099712_247.JPEG", "n02099712_377.JPEG"),  # a dog, cut a little otherwise
+    ("n07747607_140.JPEG", "n07747607_204.JPEG"),  # an orange, cut a little otherwise
+    ("n01443537_319.JPEG", "val_7281.JPEG"),       # a goldfish, mirrored, before another ground
+    ("n03706229_410.JPEG", "val_4625.JPEG"),       # a compass on a cover, recoloured
+    ("n07753592_100.JPEG", "val_3730.JPEG"),       # a hand with a banana, before another ground
+)
 
 Images = NDArray[np.uint8]
 

@@ -149,12 +149,12 @@ def _pairs(images: pd.DataFrame, same: pd.DataFrame, alike: pd.DataFrame) -> pd.
     found = dict(zip(zip(alike.a, alike.b, strict=True), alike.r, strict=True))
     found |= dict.fromkeys(zip(same.a, same.b, strict=True), EXACT)
     at = {file: position for position, file in enumerate(images.file)}
-    found = {(at[a], at[b]): math.nan for a, b in examined.SEEN if {a, b} <= at.keys()} | found
+    seen = {tuple(sorted((at[a], at[b]))) for a, b in examined.SEEN if {a, b} <= at.keys()}
+    found = {pair: math.nan for pair in sorted(seen)} | found
     rows = []
     for (a, b), r in found.items():
         one, two = images.loc[a], images.loc[b]
-        relation = examined.SAME if r == EXACT else (
-            examined.NEAR if (one.file, two.file) in examined.SEEN else examined.OTHER)
+        relation = examined.SAME if r == EXACT else examined.NEAR if (a, b) in seen else examined.OTHER
         rows.append({"between": f"{one.split}/{two.split}", "file_a": one.file, "wnid_a": one.wnid,
                      "file_b": two.file, "wnid_b": two.wnid, "relation": relation, "r": r})
     table = pd.DataFrame(rows, columns=COLUMNS["pairs"])
