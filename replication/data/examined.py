@@ -46,6 +46,7 @@ SEEN = (
     ("n02125311_194.JPEG", "n02125311_215.JPEG"),  # a cougar, mirrored
     ("n02099712_247.JPEG", "n02099712_377.JPEG"),  # a dog, cut a little otherwise
     ("n07747607_140.JPEG", "n07747607_204.JPEG"),  # an orange, cut a little otherwise
+    ("n02106662_63.JPEG", "n02106662_485.JPEG"),   # two dogs, mirrored
     ("n01443537_319.JPEG", "val_7281.JPEG"),       # a goldfish, mirrored, before another ground
     ("n03706229_410.JPEG", "val_4625.JPEG"),       # a compass on a cover, recoloured
     ("n07753592_100.JPEG", "val_3730.JPEG"),       # a hand with a banana, before another ground
