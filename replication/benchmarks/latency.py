@@ -68,7 +68,7 @@ def _calls(place: Path) -> dict[str, Callable[[], Any]]:
         file.writeframes(noise.tobytes())
 
     def heard() -> Any:
-        return sound.features(sound.seconds([clip], of.rate), of)
+        return sound.features(sound.seconds([clip], of), of)
 
     torch.manual_seed(0)
     network = build(kws_inception(classes=10, features=of.features, frames=of.frames)).eval()

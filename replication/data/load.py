@@ -146,7 +146,7 @@ def _speech(data: spec.Data, root: Path) -> Kept:
 
     def part(groups: Sequence[Sequence[speech.Clip]], n: int | None) -> Part:
         clips, labels = _shared(data, [groups[c] for c in chosen], n)
-        return sound.features(sound.seconds(clips, of.rate), of), np.asarray(labels, np.int64), {}
+        return sound.features(sound.seconds(clips, of), of), np.asarray(labels, np.int64), {}
 
     train, val = _parted(data, found.train, found.val)
     return Kept(tuple(found.classes[c] for c in chosen), part(train, data.train_images), part(val, data.val_images))

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -22,23 +22,43 @@ from replication.data.spec import LogMel
 from replication.data.speech import Clip
 from replication.errors import BadInput
 
+T = TypeVar("T", bound=np.signedinteger)
 PIECE = 1000  # recordings whose spectra are in memory at a time
 
 
 # -- samples -------------------------------------------------------------------------------------------------------
-def seconds(clips: Sequence[Clip], rate: int) -> NDArray[np.int16]:
-    """(N, rate): one second of every recording. Shorter ones lie in the middle of silence, of longer ones the middle
-    second is kept, or the one that `Clip.at` names. Raises BadInput (see `samples`)."""
-    out = np.zeros((len(clips), rate), np.int16)
+def seconds(clips: Sequence[Clip], of: LogMel) -> NDArray[np.int16]:
+    """(N, of.rate): one second of every recording. Shorter ones lie in the middle of silence; of longer ones the second
+    is kept that `Clip.at` names, else the loudest or the middle one, as `of` says. Raises BadInput (see `samples`)."""
+    out = np.zeros((len(clips), of.rate), np.int16)
     for row, clip in zip(out, clips, strict=True):
-        recorded = samples(clip.path, rate)
-        room = len(recorded) - rate
-        if room > 0:
-            start = round((0.5 if clip.at is None else clip.at) * room)
-            row[:] = recorded[start:start + rate]
+        recorded = samples(clip.path, of.rate)
+        if of.centred:
+            recorded = (recorded - np.rint(recorded.mean())).clip(-2 ** 15, 2 ** 15 - 1).astype(np.int16)
+        if clip.at is None:
+            recorded = loudest(recorded, of.rate) if of.loudest else middle(recorded, of.rate)
         else:
-            row[-room // 2:-room // 2 + len(recorded)] = recorded
+            recorded = _from(recorded, of.rate, clip.at)
+        before = (of.rate - len(recorded)) // 2
+        row[before:before + len(recorded)] = recorded
     return out
+
+
+def middle(recorded: NDArray[T], rate: int) -> NDArray[T]:
+    """The second in the middle, or all of what is shorter."""
+    return _from(recorded, rate, 0.5)
+
+
+def loudest(recorded: NDArray[T], rate: int) -> NDArray[T]:
+    """The second with the most energy, the first of equals, or all of what is shorter."""
+    energy = np.concatenate([[0], np.square(recorded.astype(np.int64)).cumsum()])
+    start = int((energy[rate:] - energy[:-rate]).argmax()) if len(recorded) > rate else 0
+    return recorded[start:start + rate]
+
+
+def _from(recorded: NDArray[T], rate: int, at: float) -> NDArray[T]:
+    start = round(at * max(0, len(recorded) - rate))
+    return recorded[start:start + rate]
 
 
 def samples(path: Path, rate: int) -> NDArray[np.int16]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class LogMel:
     """What a network hears: log energies in `mels` bands of the mel scale from `low` to `high` Hz, every `hop` ms over
     a Hann window of `window` ms of sound at `rate` Hz; with `mfcc`, that many of their cepstral coefficients.
-    Energies below `floor` (of samples in ±1) count as silence, whose features are 0. With `peak`, every recording is
-    first made as loud as it can be."""
+    Energies below `floor` (of samples in ±1) count as silence, whose features are 0. With `centred`, the mean of every
+    recording is taken off first; with `loudest`, of what is longer than a second the loudest one is kept, without it
+    the middle one; with `peak`, every second is then made as loud as it can be."""
     rate: int
     window: int = 40
     hop: int = 20
@@ -20,6 +21,8 @@ class LogMel:
     high: float = 7000.0
     floor: float = 1e-4
     peak: bool | None = None
+    loudest: bool | None = None
+    centred: bool | None = None
 
     @property
     def samples(self) -> tuple[int, int]:

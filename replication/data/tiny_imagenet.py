@@ -155,7 +155,8 @@ def boxes(files: Iterable[Path], side: int) -> list[Box]:
         if folder not in tables:
             tables[folder] = table(folder)
         x0, y0, x1, y1 = tables[folder].get(file.name, NO_BOX)
-        found.append(NO_BOX if x0 < 0 else (x0 * side // SIDE, y0 * side // SIDE, x1 * side // SIDE, y1 * side // SIDE))
+        found.append(NO_BOX if x0 < 0 else (x0 * side // SIDE, y0 * side // SIDE, ((x1 + 1) * side - 1) // SIDE,
+                                            ((y1 + 1) * side - 1) // SIDE))  # the last px that the box reaches into
     return found
 
 

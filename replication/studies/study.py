@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,14 @@ class Cell:
 @dataclass(frozen=True)
 class Grid:
     """A study under one setting. `left` are runs that a budget did not reach, no part of `cells`. `turn`: under a
-    budget its first seeds come when the other studies have theirs of that number (`missing`)."""
+    budget its first seeds come when the other studies have theirs of that number (`missing`). `judged`: validation
+    errors by address that stand for the runs' own, judged on other images say; runs without one are left out."""
     study: grid.Study
     setting: Setting
     cells: tuple[Cell, ...]
     left: tuple[Cell, ...] = ()
     turn: int = 2
+    judged: Mapping[str, float] | None = None
 
     @property
     def name(self) -> str:
@@ -99,7 +102,10 @@ class Grid:
 
     def _finished(self) -> list[tuple[Cell, store.Run]]:
         pairs = ((cell, store.find(cell.address)) for cell in self.cells)
-        return [(cell, run) for cell, run in pairs if run is not None]
+        found = [(cell, run) for cell, run in pairs if run is not None]
+        return found if self.judged is None else [
+            (cell, replace(run, summary={**run.summary, "val_error": self.judged[cell.address]}))
+            for cell, run in found if cell.address in self.judged]
 
 
 def study(name: str, **parameters: Any) -> Grid:

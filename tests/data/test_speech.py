@@ -29,7 +29,7 @@ from replication.training import loop, views
 
 REAL = os.environ.get("REPLICATION_DATA")
 FSDD = speech.SETS["fsdd"].features
-PLAIN = replace(FSDD, mfcc=None, peak=None)  # log-mel energies, as loud as recorded
+PLAIN = replace(FSDD, mfcc=None, peak=None, loudest=None, centred=None)  # log-mel energies, as loud as recorded
 
 
 def centre(hz, of=PLAIN):
@@ -50,7 +50,7 @@ def fsdd(root):
 
 # -- wav files -----------------------------------------------------------------------------------------------------
 def one(path, at=None, rate=100):
-    return sound.seconds([speech.Clip(path, at)], rate)[0]
+    return sound.seconds([speech.Clip(path, at)], spec.LogMel(rate=rate))[0]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 98, 99, 100])
@@ -60,6 +60,41 @@ def test_a_short_recording_lies_in_the_middle(tmp_path, n):
     assert got[where].tolist() == list(range(1, n + 1))
     assert abs(where[0] - (99 - where[-1])) <= 1
     assert got.shape == (100,)
+
+
+@pytest.mark.parametrize("before", [0, 1, 77, 150])
+def test_of_a_long_one_the_loudest_second_is_kept(tmp_path, before):
+    word = np.arange(1, 101)
+    path = write(tmp_path / "a.wav", np.concatenate([np.ones(before), -word, np.zeros(150 - before)]), rate=100)
+    of = spec.LogMel(rate=100, loudest=True)
+    assert sound.seconds([speech.Clip(path)], of)[0].tolist() == (-word).tolist()
+    named = sound.seconds([speech.Clip(path, 1.0)], of)[0]
+    assert named.tolist() == one(path, 1.0).tolist(), "a second that is named is that second"
+
+
+def test_of_equally_loud_seconds_the_first_is_kept(tmp_path):
+    path = write(tmp_path / "a.wav", [0, 5, 0, 0, 0, 5, 0, 0], rate=4)
+    assert sound.seconds([speech.Clip(path)], spec.LogMel(rate=4, loudest=True))[0].tolist() == [0, 5, 0, 0]
+
+
+def test_the_mean_is_taken_off_before_silence_is_added(tmp_path):
+    path = write(tmp_path / "a.wav", [-240, -230, -250, -236], rate=8)
+    assert one(path, rate=8).tolist() == [0, 0, -240, -230, -250, -236, 0, 0]
+    off = sound.seconds([speech.Clip(path)], spec.LogMel(rate=8, centred=True))[0]
+    assert off.tolist() == [0, 0, -1, 9, -11, 3, 0, 0]
+    loud = write(tmp_path / "b.wav", [32767, -32768, -32768, -32768], rate=4)
+    assert sound.seconds([speech.Clip(loud)], spec.LogMel(rate=4, centred=True))[0].tolist() == [32767] + [-16384] * 3
+
+
+@pytest.mark.skipif(not (REAL and (Path(REAL) / "fsdd").is_dir()), reason="FSDD is not in REPLICATION_DATA")
+def test_a_second_of_fsdd_keeps_the_word(monkeypatch):
+    """At least 95 % of the energy of all 3,000."""
+    monkeypatch.setenv("REPLICATION_DATA", str(REAL))
+    files = speech.read("fsdd", ("mixed",)).files
+    for file in files:
+        energy = np.square(sound.samples(file, 8000).astype(float)).sum()
+        kept = np.square(sound.seconds([speech.Clip(file)], replace(FSDD, centred=None))[0].astype(float)).sum()
+        assert kept >= 0.95 * energy, file.name
 
 
 @pytest.mark.parametrize("n", [100, 101, 102, 199, 350])
@@ -373,7 +408,7 @@ def test_images_are_features_in_time(fsdd):
     assert data.train.images.dtype == torch.float32
     assert data.train.images.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(evaluate_view(data.train.images, ()), data.train.images)
-    first = sound.seconds([speech.read("fsdd", ("theo", "yweweler")).train[3][0]], 8000)
+    first = sound.seconds([speech.read("fsdd", ("theo", "yweweler")).train[3][0]], FSDD)
     np.testing.assert_array_equal(data.train.images[3].permute(1, 2, 0), sound.features(first, FSDD)[0])
 
 
@@ -524,7 +559,7 @@ def test_silence_is_noise_of_its_own_on_each_side(commands):
     assert {clip.path.name for clip in found.train[11]} == {"pink_noise.wav", "white_noise.wav"}
     assert {clip.path.name for clip in found.val[11]} == {"running_tap.wav"}
     assert len(set(found.train[11])) == 9, "never the same second twice"
-    starts = sound.seconds(found.train[11], 16000)[:, 0].astype(int)
+    starts = sound.seconds(found.train[11], spec.LogMel(rate=16000))[:, 0].astype(int)
     assert starts.min() >= 0
     assert starts.max() <= 16000
     assert np.ptp(starts) > 10_000, "from all over the noise"

@@ -71,6 +71,21 @@ def test_boxes_of_train_and_val(tiny):
     assert half.train.extra["box"].tolist() == [[0, c // 2, 20, 31] for c in range(3)]
 
 
+@pytest.mark.parametrize("side", [16, 32, 64, 100, 128, 224])
+def test_a_box_grows_with_its_image(tiny, side):
+    """It holds every px into which one of its own 64ths reaches: the whole image stays the whole image."""
+    top = tiny(train=range(3))
+    given = {"n01_0.JPEG": (0, 0, 63, 63), "n01_1.JPEG": (1, 2, 62, 31), "n01_2.JPEG": (63, 10, 63, 20)}
+    (top / "train/n01/n01_boxes.txt").write_text("".join(
+        "\t".join([name, *map(str, box)]) + "\n" for name, box in given.items()))
+    found = tiny_imagenet.boxes([top / "train/n01/images" / name for name in given], side)
+    for (x0, y0, x1, y1), box in zip(given.values(), found, strict=True):
+        expected = [[n for n in range(side) if n * 64 < (high + 1) * side and (n + 1) * 64 > low * side]
+                    for low, high in ((x0, x1), (y0, y1))]
+        assert box == tuple(part[end] for end in (0, -1) for part in expected)
+    assert found[0] == (0, 0, side - 1, side - 1)
+
+
 def test_an_image_without_a_box(tiny):
     boxes = tiny() / "train/n02/n02_boxes.txt"
     boxes.write_text("\n".join(boxes.read_text().splitlines()[1:]) + "\n")
