@@ -108,6 +108,8 @@ def mend(app, exception):
 
 
 def setup(app):
+    for part in ("terms", "download"):  # beside this file
+        app.setup_extension(part)
     app.add_role("val", Val())
     app.connect("config-inited", vendor_mathjax, priority=100)
     app.connect("html-page-context", footer, priority=400)  # before the theme (500) drops footer items that are empty

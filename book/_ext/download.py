@@ -1,0 +1,125 @@
+"""The notebook that a page's download button gives: its prose without what only this book understands.
+
+Sphinx copies the notebooks it was built from to `_sources`. Here numbers take the place of `{val}`, names and years that
+of citations, and figures get the caption and the number that elsewhere stand in their cell's metadata.
+"""
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import bookext
+import nbformat
+from pybtex.database import Entry, parse_file
+from sphinx.application import Sphinx
+
+ROLE = re.compile(r"\{([\w:]+)\}`([^`]+)`")
+EQUATION = re.compile(r"\$\$\s*\((eq-[\w-]+)\)")
+LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)([\w./-]+)\)")
+TITLE = re.compile(r"^# (.+)$", re.M)
+FENCE = re.compile(r"^(`{3,}|:{3,})\{([\w-]+)\}[ \t]*(.*?)\n(.*?)^\1[ \t]*$", re.M | re.S)
+Labels = Mapping[str, tuple[str, int]]  # of equations and figures: the page, and which of the page's it is
+
+
+def markdown(notebook: nbformat.NotebookNode) -> list[str]:
+    return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def figure(cell: nbformat.NotebookNode) -> dict[str, str]:
+    return dict(cell.metadata.get("mystnb", {}).get("figure", {})) if cell.cell_type == "code" else {}
+
+
+def labels(pages: Mapping[str, nbformat.NotebookNode]) -> dict[str, tuple[str, int]]:
+    found = {}
+    for page, notebook in pages.items():
+        equations = [label for text in markdown(notebook) for label in EQUATION.findall(text)]
+        figures = [figure(cell)["name"] for cell in notebook.cells if figure(cell).get("name")]
+        for names in (equations, figures):
+            found |= {name: (page, number) for number, name in enumerate(names, 1)}
+    return found
+
+
+def title(notebook: nbformat.NotebookNode) -> str:
+    return next((match[1] for text in markdown(notebook) if (match := TITLE.search(text))), "")
+
+
+def cited(entry: Entry, kind: str) -> str:
+    """"Lin et al. (2013)" in a sentence, "(Lin et al., 2013)" behind one."""
+    names = [" ".join(person.last_names).strip("{}") for person in entry.persons["author"]]
+    who = names[0] + (" et al." if len(names) > 2 else f" and {names[1]}" if len(names) == 2 else "")
+    year = entry.fields["year"]
+    return f"{who} ({year})" if kind == "cite:t" else f"{who}, {year}"
+
+
+def number(key: str, folder: Path) -> str:
+    key, _, spec = key.partition(":")
+    key, _, unit = key.partition("|")
+    stem, *path = key.strip().split(".")
+    return bookext.show(json.loads((folder / f"{stem}.json").read_text()), path, unit == "percent", spec)
+
+
+def plain(text: str, page: str, numbers: Callable[[str], str], books: Mapping[str, Entry], known: Labels,
+          titles: Mapping[str, str]) -> str:
+    """Markdown that any notebook shows."""
+    def role(match: re.Match[str]) -> str:
+        name, inside = match.groups()
+        if name == "val":
+            return numbers(inside)
+        if name.startswith("cite"):
+            words = "; ".join(cited(books[key.strip()], name) for key in inside.split(","))
+            return words if name == "cite:t" else f"({words})"
+        if name in ("eq", "numref"):
+            where, which = known[inside]
+            what = f"({which})" if name == "eq" else f"Figure {which}"
+            return what if where == page else f"{'equation ' if name == 'eq' else ''}{what} of *{titles[where]}*"
+        words = re.sub(r"\s*<[^<>]*>$", "", inside)
+        return f"*{titles.get(words, words)}*"
+
+    def block(match: re.Match[str]) -> str:
+        _, name, head, body = match.groups()
+        body = re.sub(r"\A(:[\w-]+:.*\n)+", "", body).strip()
+        if name == "dropdown":
+            return f"<details><summary>{head}</summary>\n\n{body}\n\n</details>"
+        return "> " + f"**{head or name.capitalize()}** {body}".replace("\n", "\n> ")
+
+    while text != (text := FENCE.sub(block, text)):
+        pass  # from the outside in
+    text = EQUATION.sub(lambda match: rf"\tag{{{known[match[1]][1]}}} $$", text)
+    text = LINK.sub(lambda match: f"*{match[1]}*" if match[1].strip("*") == match[1] else match[1], text)
+    return ROLE.sub(role, text)
+
+
+def alone(notebook: nbformat.NotebookNode, page: str, **known: Any) -> nbformat.NotebookNode:
+    """The notebook with plain prose, and each figure's caption below it."""
+    cells, figures = [], 0
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = plain(cell.source, page, **known)
+        cells.append(cell)
+        if caption := figure(cell).get("caption"):
+            figures += 1
+            cells.append(nbformat.v4.new_markdown_cell(f"**Figure {figures}.** {plain(caption, page, **known)}",
+                                                       id=f"caption-{figures}"))
+    notebook.cells = cells
+    return notebook
+
+
+def rewrite(app: Sphinx, exception: Exception | None) -> None:
+    if exception or app.builder.name != "html":
+        return
+    source = Path(app.srcdir)
+    pages = {path.stem: nbformat.read(path, 4) for path in sorted(Path(app.outdir, "_sources").glob("*.ipynb"))}
+    known = {"numbers": lambda key: number(key, source / "_numbers"), "known": labels(pages),
+             "books": {key: entry for name in app.config.bibtex_bibfiles
+                       for key, entry in parse_file(str(source / name)).entries.items()},
+             "titles": {page: title(notebook) for page, notebook in pages.items()}}
+    for page, notebook in pages.items():
+        nbformat.write(alone(notebook, page, **known), Path(app.outdir, "_sources", f"{page}.ipynb"))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("build-finished", rewrite)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
