@@ -55,10 +55,14 @@ def cited(entry: Entry, kind: str) -> str:
 
 
 def number(key: str, folder: Path) -> str:
+    """As the page has it: of a number that is not there the build has told already."""
     key, _, spec = key.partition(":")
     key, _, unit = key.partition("|")
     stem, *path = key.strip().split(".")
-    return bookext.show(json.loads((folder / f"{stem}.json").read_text()), path, unit == "percent", spec)
+    try:
+        return bookext.show(json.loads((folder / f"{stem}.json").read_text()), path, unit == "percent", spec)
+    except (OSError, KeyError, IndexError, TypeError, ValueError):
+        return "??"
 
 
 def plain(text: str, page: str, numbers: Callable[[str], str], books: Mapping[str, Entry], known: Labels,

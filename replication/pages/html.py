@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from replication.pages.claim import UNRESOLVED, Claim
+from replication.pages.claim import CONTRADICTED, OUT_OF_REACH, SUPPORTED, UNRESOLVED, Claim
 
 Groups = dict[str, list[list[str]]]  # lines of cells, as HTML, under a heading each
 KINDS = {"not resolved": "unresolved", "not yet run": "not-run", "out of reach": "not-run"}  # in the style sheet
@@ -141,6 +141,20 @@ def region(ends: tuple[float, float]) -> str:
     return f"within ±{_plainly(high)}" if low == -high else f"{_plainly(low)} to {_plainly(high)}"
 
 
+def mind(ends: tuple[float, float], record: dict[str, Any]) -> str:
+    """What would change our mind, of a claim that is decided, or settle one that is open; of one out of reach, nothing."""
+    low, high = ends
+    below, above = (f"wholly {side} {_plainly(end)}" for side, end in (("below", low), ("above", high)))
+    outside = above if math.isinf(low) else below if math.isinf(high) else f"{below} or {above}"
+    what = "a number" if record.get("n") == 0 else "an interval"
+    if record.get("n") == 0:
+        outside = outside.replace("wholly ", "")
+    says = {SUPPORTED: f"would change our mind: {what} {outside}",
+            CONTRADICTED: f"would change our mind: {what} {region(ends)}",
+            OUT_OF_REACH: ""}
+    return says.get(record["verdict"], f"would decide: an interval {region(ends)}, or {outside}")
+
+
 def _plainly(value: float) -> str:
     return f"{value:,.10g}".replace("-", "−")
 
@@ -155,4 +169,5 @@ def verdict(claim: Claim, record: dict[str, Any]) -> str:
         lines.append(f"about {seeds:,} {of} would" if seeds else f"not even 10,000 {of} would")
     if record.get("value") is None and (claim.awaits or claim.why):
         lines.append(text(f"awaits {claim.awaits}" if claim.awaits else claim.why))
+    lines += filter(None, [mind(claim.region, record)])
     return lines[0] + "".join(f"<br><small>{line}</small>" for line in lines[1:])
