@@ -16,9 +16,10 @@ import nbformat
 from pybtex.database import Entry, parse_file
 from sphinx.application import Sphinx
 
-ROLE = re.compile(r"\{([\w:]+)\}`([^`]+)`")
 EQUATION = re.compile(r"\$\$\s*\((eq-[\w-]+)\)")
-LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)([\w./-]+)\)")
+# in one pass, so that nothing is looked for in code
+WORDS = re.compile(r"(?P<code>^```(?!\{)[^\n]*\n.*?^```)|\{(?P<role>[\w:]+)\}`(?P<inside>[^`]+)`|(?P<inline>`[^`\n]+`)"
+                   r"|(?<!!)\[(?P<link>[^\]]+)\]\((?!https?:|#)[\w./-]+\)|\$\$\s*\((?P<label>eq-[\w-]+)\)", re.M | re.S)
 TITLE = re.compile(r"^# (.+)$", re.M)
 FENCE = re.compile(r"^(`{3,}|:{3,})\{([\w-]+)\}[ \t]*(.*?)\n(.*?)^\1[ \t]*$", re.M | re.S)
 Labels = Mapping[str, tuple[str, int]]  # of equations and figures: the page, and which of the page's it is
@@ -68,19 +69,18 @@ def number(key: str, folder: Path) -> str:
 def plain(text: str, page: str, numbers: Callable[[str], str], books: Mapping[str, Entry], known: Labels,
           titles: Mapping[str, str]) -> str:
     """Markdown that any notebook shows."""
-    def role(match: re.Match[str]) -> str:
-        name, inside = match.groups()
+    def role(name: str, inside: str) -> str:
         if name == "val":
             return numbers(inside)
         if name.startswith("cite"):
-            words = "; ".join(cited(books[key.strip()], name) for key in inside.split(","))
-            return words if name == "cite:t" else f"({words})"
+            who = "; ".join(cited(books[key.strip()], name) for key in inside.split(","))
+            return who if name == "cite:t" else f"({who})"
         if name in ("eq", "numref"):
             where, which = known[inside]
             what = f"({which})" if name == "eq" else f"Figure {which}"
             return what if where == page else f"{'equation ' if name == 'eq' else ''}{what} of *{titles[where]}*"
-        words = re.sub(r"\s*<[^<>]*>$", "", inside)
-        return f"*{titles.get(words, words)}*"
+        said = re.sub(r"\s*<[^<>]*>$", "", inside)
+        return f"*{titles.get(said, said)}*"
 
     def block(match: re.Match[str]) -> str:
         _, name, head, body = match.groups()
@@ -91,9 +91,15 @@ def plain(text: str, page: str, numbers: Callable[[str], str], books: Mapping[st
 
     while text != (text := FENCE.sub(block, text)):
         pass  # from the outside in
-    text = EQUATION.sub(lambda match: rf"\tag{{{known[match[1]][1]}}} $$", text)
-    text = LINK.sub(lambda match: f"*{match[1]}*" if match[1].strip("*") == match[1] else match[1], text)
-    return ROLE.sub(role, text)
+
+    def word(match: re.Match[str]) -> str:
+        if match["role"]:
+            return role(match["role"], match["inside"])
+        if match["link"]:
+            return f"*{match['link']}*" if match["link"].strip("*") == match["link"] else match["link"]
+        return rf"\tag{{{known[match['label']][1]}}} $$" if match["label"] else match[0]
+
+    return WORDS.sub(word, text)
 
 
 def alone(notebook: nbformat.NotebookNode, page: str, **known: Any) -> nbformat.NotebookNode:

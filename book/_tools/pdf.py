@@ -36,7 +36,7 @@ def write(single: Path, target: Path) -> None:
         for ready in (TYPESET, LOADED):
             page.wait_for_function(ready, timeout=120_000)
         page.emulate_media(media="print", color_scheme="light")
-        page.pdf(path=target, format="A4", tagged=True, outline=True, print_background=True,
+        page.pdf(path=target, format="A4", scale=0.7, tagged=True, outline=True, print_background=True,
                  display_header_footer=True, header_template="<span></span>", footer_template=FOOT,
                  margin={"top": "16mm", "bottom": "18mm", "left": "15mm", "right": "15mm"})
         browser.close()

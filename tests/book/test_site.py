@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 from tinybook import build, notebook, stage, tool
 
@@ -15,6 +17,22 @@ def test_every_page_is_there_with_its_number_and_its_footer(site: Path) -> None:
     assert "How this page was made" in chapter
     assert "papermill book/chapter.ipynb out.ipynb -p epochs 2" in chapter
     assert (site / "reproduced.html").exists()
+
+
+def test_the_first_use_of_a_term_says_what_it_means(site: Path) -> None:
+    chapter = (site / "chapter.html").read_text()
+    term, = re.findall(r'<a [^>]*class="term[^>]*>[^<]*</a>', chapter)
+    assert term.endswith(">LRN</a>") and 'href="glossary.html#term-LRN"' in term
+    assert 'aria-description="Divides each value by a power' in term
+    assert 'class="term' not in (site / "glossary.html").read_text()
+
+
+def test_a_notebook_to_download_reads_well_alone(site: Path) -> None:
+    index, chapter = (nbformat.read(site / "_sources" / f"{name}.ipynb", 4) for name in ("index", "chapter"))
+    assert index.cells[0].source == "# Index\n\nThe gap is −0.25 (Szegedy et al., 2015)."
+    words = chapter.cells[0].source
+    assert "\\tag{1} $$" in words and "As (1) says" in words
+    assert "<summary>What was measured</summary>\n\nLRN, −0.25." in words
 
 
 def test_nothing_comes_from_elsewhere(site: Path) -> None:

@@ -286,7 +286,7 @@ def test_the_claims_table_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert by_id["V1-20"]["Verdict"] == "supportedclaimed: at least 0would change our mind: an interval wholly below 0"
     assert by_id["V1-01"]["Verdict"] == ("contradicted (arithmetic)claimed: 11.5 to 12.5"
                                          "would change our mind: a number 11.5 to 12.5")
-    assert by_id["V1-02b"]["Verdict"].endswith("arithmetic)claimed: 1.45 to 1.55would change our mind: a number below 1.45 or above 1.55")
+    assert by_id["V1-04a"]["Verdict"].endswith("claimed: 22would change our mind: a number below 22 or above 22")
     assert by_id["V1-39"]["Verdict"].startswith("supportedclaimed: 0 to 7would change our mind: an interval wholly below")
     assert by_id["V1-39"]["95 % interval"] == "0.42 to 0.44 (4 repeats)"
     assert by_id["V3-15"]["Verdict"] == ("not yet runclaimed: at most 0.5"
