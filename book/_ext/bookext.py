@@ -108,7 +108,7 @@ def mend(app, exception):
 
 
 def setup(app):
-    for part in ("terms", "download"):  # beside this file
+    for part in ("terms", "download", "figure_data"):  # beside this file
         app.setup_extension(part)
     app.add_role("val", Val())
     app.connect("config-inited", vendor_mathjax, priority=100)
