@@ -7,10 +7,9 @@ from matplotlib.patches import FancyBboxPatch
 
 from replication.models import cost
 from replication.models.ops import Conv, Inception, MaxPool, Network, Op, Row, Split
-from replication.pages.figures import INK, PALETTE, WIDTH
+from replication.pages.figures import INK, LETTERS, PALETTE, WIDTH
 
 KERNELS = {"1×1": PALETTE[0], "3×3": PALETTE[1], "5×5": PALETTE[2], "pool": PALETTE[3]}  # of V1's branches
-LETTERS = 10.5  # points: nine pixels on a phone
 LINE = 0.25     # inches a row of a network
 
 

@@ -31,6 +31,7 @@ from replication.pages.savings import NAMES
 from replication.studies.study import Grid
 
 WIDTH = 5.6  # inches: a phone shrinks it to 60 %, and its letters must stay legible
+LETTERS = 11  # points, of whatever is written in a figure: nine pixels on a phone
 INK = "#6e7681"  # a colour nothing else uses: written to the file as currentColor
 # seaborn's "colorblind" without the colours under 3:1 on white or on #121212
 PALETTE = ["#0173b2", "#d55e00", "#029e73", "#cc78bc", "#949494"]
@@ -90,12 +91,14 @@ def svg(figure: Figure) -> str:
 
 def style() -> None:
     """Once at the top of a notebook: the book's look, and figures shown as the SVG above."""
-    sns.set_theme(context="notebook", style="ticks", palette=PALETTE, font_scale=0.85)
+    sns.set_theme(context="notebook", style="ticks", palette=PALETTE)
     mpl.rcParams.update({
         "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
         "savefig.transparent": True, "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK,
         "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK, "legend.labelcolor": INK, "grid.color": INK,
         "grid.alpha": 0.25, "legend.framealpha": 0, "svg.fonttype": "none", "svg.hashsalt": "replication",
+        **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize", "xtick.labelsize", "ytick.labelsize",
+                         "legend.fontsize", "legend.title_fontsize"), LETTERS),
         "axes.spines.top": False, "axes.spines.right": False, "font.family": "sans-serif",
     })
     try:
@@ -152,12 +155,12 @@ def reduction(of: Branch) -> Figure:
     direct = of.direct.multiply_adds / 1e6
     axis.axhline(direct, **DOTTED)
     axis.annotate("without a reduction", (0.01, direct), xycoords=("axes fraction", "data"), xytext=(0, -3),
-                  textcoords="offset points", va="top", color=INK, fontsize="small")
+                  textcoords="offset points", va="top", color=INK, fontsize=LETTERS)
     for width, price, words in ((of.break_even, direct, f"{of.break_even:.0f}: no gain"),
                                 (of.reduction, of.reduced.multiply_adds / 1e6, str(of.reduction))):
         axis.plot(width, price, "o", color=PALETTE[0])
         axis.annotate(words, (width, price), xytext=(-4, 5), textcoords="offset points", ha="right", color=INK,
-                      fontsize="small")
+                      fontsize=LETTERS)
     axis.set(xlabel="width of the 1×1 reduction", ylabel="multiply-adds, M", xlim=(0, top), ylim=(0, None))
     return _legend_below(figure, axis)
 
@@ -184,7 +187,7 @@ def saved(table: pd.DataFrame) -> Figure:
     for x, words in ((0, "as dear as the 5×5"), (28, "28 % at α = 1")):  # V3 §3.1
         axis.axvline(x, **DOTTED)
         axis.annotate(words, (x, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", color=INK,
-                      fontsize="small")
+                      fontsize=LETTERS)
     axis.set(xlabel="saved, %", ylabel="module")
     axis.invert_yaxis()
     return _legend_below(figure, axis)
@@ -225,7 +228,7 @@ def learning_curves(grid: Grid) -> Figure | Nothing:
         chance = 100 * part.chance.iloc[0]
         axis.axhline(chance, **DOTTED)
         axis.annotate("chance", (0.99, chance), xycoords=("axes fraction", "data"), ha="right",
-                      va="bottom", color=INK, fontsize="small")
+                      va="bottom", color=INK, fontsize=LETTERS)
         axis.set(title=title, ylabel="top-1 error, %", ylim=(0, None))
     return _legend_below(figure, panels[-1][0])
 
@@ -251,7 +254,7 @@ def training_curves(grid: Grid) -> Figure | Nothing:
     chance = 100 * history.chance.iloc[0]
     axes[0].axhline(chance, color=INK, linewidth=1, linestyle=":")
     axes[0].annotate("chance", (0.99, chance), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=INK,
-                     fontsize="small")
+                     fontsize=LETTERS)
     return _legend_below(figure, axes[0])
 
 
@@ -283,10 +286,10 @@ def final_errors(grid: Grid, x: str, by: str | None = None, of: Of = ERROR,
             if len(runs):
                 mean = stats.mean(runs)
                 axis.errorbar(mean.value, y, xerr=mean.high - mean.value if mean.n > 1 else None, markersize=7,
-                              capsize=3, label=factors[by][colour].label if by and not line else None, **look)
+                              capsize=3, label=factors[by][colour].label if by else None, **look)
             if lost := len(part) - len(runs):
                 axis.annotate(f"{lost} of {len(part)} diverged", (1, y), xycoords=("axes fraction", "data"), ha="right",
-                              va="center", color=INK, fontsize="small")
+                              va="center", color=INK, fontsize=LETTERS)
         axis.set(title=title, xlabel=name, ylim=(len(lines) - 0.5, -0.5), yticks=range(len(lines)))
         axis.set_yticklabels([textwrap.fill(factors[x][key].label, 20) for key in lines])
         axis.grid(axis="x")
@@ -570,7 +573,7 @@ def roofline(tables: speed.Tables) -> Figure | Nothing:
             axis.plot(part.intensity, part.tflops, marker, color=colour, label=name, markersize=5)
         for row in done[(done.phase == "infer") & ~done.row.str.match(r"\d")].itertuples():  # modules lie too close
             axis.annotate(str(row.row), (row.intensity, row.tflops), xytext=(0, 6), textcoords="offset points",
-                          ha="center", fontsize="small", color=INK)
+                          ha="center", fontsize=LETTERS, color=INK)
         axis.set(title=device, xscale="log", yscale="log", xlabel="operations a byte", ylabel="TFLOP/s")
         _plain(axis.xaxis)
         _plain(axis.yaxis)
@@ -775,11 +778,17 @@ def _of_runs(grid: Grid, frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 
 def _legend_below(figure: Figure, axis: Axes, columns: int | None = None) -> Figure:
-    handles, labels = axis.get_legend_handles_labels()
+    """What is drawn on `axis`, and what other panels have besides."""
+    named: dict[str, Any] = {}
+    for each in (axis, *figure.axes):
+        for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
     for each in figure.axes:
         if (legend := each.get_legend()) is not None:
             legend.remove()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns or len(labels), frameon=False)
+    fit = max(1, int(72 * WIDTH // (0.55 * LETTERS * max(map(len, named), default=1) + 45)))  # side by side on the page
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=min(columns or len(named), fit),
+                  frameon=False)
     return figure
 
 

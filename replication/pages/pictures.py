@@ -26,7 +26,7 @@ def sheet(pictures: NDArray[np.floating], words: Sequence[str], right: Sequence[
         return Nothing("there is no picture of this kind")
     rows = math.ceil(len(pictures) / COLUMNS)
     lines = 1 + max(word.count("\n") for word in words)
-    figure = Figure(figsize=(WIDTH, rows * (WIDTH / COLUMNS + 0.17 * lines)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, rows * (WIDTH / COLUMNS + 0.19 * lines)), layout="constrained")
     axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     sound: dict[str, Any] = {"origin": "lower", "aspect": "auto", "cmap": "viridis"} if pictures.ndim == 3 else {}
     for axis in axes:
@@ -36,7 +36,7 @@ def sheet(pictures: NDArray[np.floating], words: Sequence[str], right: Sequence[
         axis.imshow(picture, interpolation="none", **sound)  # the browser draws its pixels as squares
         axis.set(xticks=[], yticks=[])
         axis.set_box_aspect(1)
-        axis.set_xlabel(safe(word), fontsize="small", labelpad=3)
+        axis.set_xlabel(safe(word), labelpad=3)
         for spine in axis.spines.values():
             spine.set(visible=len(right) > 0, color=MARKS[bool(right[n])] if len(right) else INK, linewidth=2.5)
     return figure

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import io
+import re
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 
+import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from replication.pages import figures
+from replication.models.googlenet import googlenet
+from replication.pages import drawings, figures, pictures
 from replication.pages.googlenet_row_by_row import table1
 
 RATIOS = pd.DataFrame({"gradient": [0.1, 1.0, 0.1, 1.0], "ratio": [1.5, 1.0, 0.9, 0.7],
@@ -45,14 +50,39 @@ def test_printed_and_counted_differ_by_more_than_a_colour() -> None:
     assert [bar.get_width() for bar in bars[:3]] == [2.7, 112, 159]
 
 
-@pytest.mark.parametrize("draw", [
-    lambda: figures.probes(pd.DataFrame({"row": ["4a", "4a", "4d", "4d"], "aux": ["none", "4a + 4d"] * 2,
-                                         "error": [9.0, 8.0, 7.0, 6.0]})),
-    lambda: figures.over_bound({"CPU": pd.DataFrame({"row": ["conv1"] * 2, "phase": ["infer", "train"],
-                                                     "ratio": [1.5, 2.0]})}),
-])
-def test_dots_differ_by_more_than_a_colour(draw: object) -> None:
-    assert callable(draw)
+DOTS = {
+    "probes": lambda: figures.probes(pd.DataFrame({"row": ["4a", "4a", "4d", "4d"], "aux": ["none", "4a + 4d"] * 2,
+                                                   "error": [9.0, 8.0, 7.0, 6.0]})),
+    "over_bound": lambda: figures.over_bound({"CPU": pd.DataFrame({"row": ["conv1"] * 2, "phase": ["infer", "train"],
+                                                                   "ratio": [1.5, 2.0]})}),
+}
+DRAWN = {**DOTS, "table1": lambda: figures.table1_bars(table1()),
+         "ratios": lambda: figures.torch_over_tensorflow(RATIOS), "network": lambda: drawings.network(googlenet()),
+         "sheet": lambda: pictures.sheet(np.zeros((8, 4, 4, 3)), ["a name of eighteen"] * 8)}
+
+
+@pytest.mark.parametrize("draw", DOTS.values(), ids=DOTS)
+def test_dots_differ_by_more_than_a_colour(draw: Callable[[], Figure]) -> None:
     lines = [line for line in draw().axes[0].lines if not str(line.get_label()).startswith("_")]
     assert len(lines) == 2 and len({line.get_marker() for line in lines}) == 2
     assert len({tuple(line.get_ydata()) for line in lines}) == 2  # side by side
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_on_a_phone_letters_have_nine_pixels(draw: Callable[[], Figure]) -> None:
+    with mpl.rc_context():
+        figures.style()
+        text = figures.svg(draw())
+    wide, = re.findall(r'<svg [^>]*?width="([\d.]+)pt"', text)
+    sizes = {float(size) for size in re.findall(r"<text style=\"[^\"]*?([\d.]+)px", text)}
+    assert sizes and min(sizes) * 343 / float(wide) >= 9  # a phone of 375 px leaves 343 to a picture
+
+
+def test_a_legend_names_what_any_panel_shows() -> None:
+    figure = Figure()
+    one, other = figure.subplots(1, 2)
+    one.plot([1], label="here")
+    other.plot([1], label="here")
+    other.plot([2], label="only there")
+    figures._legend_below(figure, one)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["here", "only there"]
