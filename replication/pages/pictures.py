@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from replication.pages.figures import INK, PALETTE, WIDTH, Nothing
 
-COLUMNS = 4     # of a sheet: words of twenty letters fit below a picture
+COLUMNS = 4     # of a sheet: words of LETTERS letters fit below a picture
 LETTERS = 16
 ABREAST = 45    # letters that fit side by side below a matrix
 MARKS = {True: PALETTE[2], False: PALETTE[1]}  # frames around what is right and what is wrong

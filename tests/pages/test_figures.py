@@ -58,7 +58,7 @@ DOTS = {
 }
 DRAWN = {**DOTS, "table1": lambda: figures.table1_bars(table1()),
          "ratios": lambda: figures.torch_over_tensorflow(RATIOS), "network": lambda: drawings.network(googlenet()),
-         "sheet": lambda: pictures.sheet(np.zeros((8, 4, 4, 3)), ["wwmm of sixteen w"] * 8)}
+         "sheet": lambda: pictures.sheet(np.zeros((8, 4, 4, 3)), ["golden retriever"] * 8)}
 
 
 @pytest.mark.parametrize("draw", DOTS.values(), ids=DOTS)
