@@ -1,7 +1,7 @@
 """The notebook that a page's download button gives: its prose without what only this book understands.
 
-Sphinx copies the notebooks it was built from to `_sources`. Here numbers take the place of `{val}`, names and years that
-of citations, and figures get the caption and the number that elsewhere stand in their cell's metadata.
+Sphinx copies the notebooks it was built from to `_sources`. Here numbers take the place of `{val}`, names and years
+that of citations, and figures get the caption and the number that elsewhere stand in their cell's metadata.
 """
 from __future__ import annotations
 

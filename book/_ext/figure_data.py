@@ -30,8 +30,9 @@ def offer(app: Sphinx, document: nodes.document, page: str) -> None:
             target = Path(app.outdir, name)
             target.parent.mkdir(exist_ok=True)
             target.write_text(unescape(found[1]).strip() + "\n", encoding="utf-8")
-            link = nodes.reference("", "csv", internal=True, refuri=relative_uri(app.builder.get_target_uri(page), name),
-                                   reftitle="the numbers of this figure", classes=["data"])
+            here = app.builder.get_target_uri(page)
+            link = nodes.reference("", "csv", internal=True, refuri=relative_uri(here, name), classes=["data"],
+                                   reftitle="the numbers of this figure")
             caption += [nodes.Text(" ["), link, nodes.Text("]")]
 
 

@@ -19,7 +19,7 @@ ELSEWHERE = (nodes.title, nodes.reference, nodes.literal, nodes.literal_block, n
              addnodes.glossary, addnodes.pending_xref)
 
 
-class glossed(nodes.Inline, nodes.TextElement):  # noqa: N801  docutils finds visitors by the class's name
+class glossed(nodes.Inline, nodes.TextElement):
     """Words with `refuri` and `meaning`."""
 
 

@@ -117,7 +117,8 @@ def table1_bars(table: pd.DataFrame) -> Figure:
     looks = (("printed", {"facecolor": "none", "edgecolor": PALETTE[0]}), ("from the filters", {"color": PALETTE[1]}))
     figure, axes = _canvas(4.4, 1, 3, sharey=True)
     lines = range(len(table))
-    for axis, (name, unit) in zip(axes, (("parameters", "weights, K"), ("operations", "multiply-adds, M")), strict=False):
+    parts = (("parameters", "weights, K"), ("operations", "multiply-adds, M"))
+    for axis, (name, unit) in zip(axes, parts, strict=False):
         for column, shift, (label, look) in zip((f"{name}_printed", name), (-0.2, 0.2), looks, strict=True):
             axis.barh([y + shift for y in lines], table[column], 0.38, label=label, **look)
         axis.set(xlabel=unit, yticks=lines, yticklabels=table.row, ylim=(len(table) - 0.5, -0.5))

@@ -142,7 +142,8 @@ def region(ends: tuple[float, float]) -> str:
 
 
 def mind(ends: tuple[float, float], record: dict[str, Any]) -> str:
-    """What would change our mind, of a claim that is decided, or settle one that is open; of one out of reach, nothing."""
+    """What would change our mind, of a claim that is decided, or decide one that is open; of one out of reach,
+    nothing."""
     low, high = ends
     below, above = (f"wholly {side} {_plainly(end)}" for side, end in (("below", low), ("above", high)))
     outside = above if math.isinf(low) else below if math.isinf(high) else f"{below} or {above}"

@@ -22,7 +22,8 @@ def test_every_page_is_there_with_its_number_and_its_footer(site: Path) -> None:
 def test_the_first_use_of_a_term_says_what_it_means(site: Path) -> None:
     chapter = (site / "chapter.html").read_text()
     term, = re.findall(r'<a [^>]*class="term[^>]*>[^<]*</a>', chapter)
-    assert term.endswith(">LRN</a>") and 'href="glossary.html#term-LRN"' in term
+    assert term.endswith(">LRN</a>")
+    assert 'href="glossary.html#term-LRN"' in term
     assert 'aria-description="Divides each value by a power' in term
     assert 'class="term' not in (site / "glossary.html").read_text()
 
@@ -31,7 +32,8 @@ def test_a_notebook_to_download_reads_well_alone(site: Path) -> None:
     index, chapter = (nbformat.read(site / "_sources" / f"{name}.ipynb", 4) for name in ("index", "chapter"))
     assert index.cells[0].source == "# Index\n\nThe gap is −0.25 (Szegedy et al., 2015)."
     words = chapter.cells[0].source
-    assert "\\tag{1} $$" in words and "As (1) says" in words
+    assert "\\tag{1} $$" in words
+    assert "As (1) says" in words
     assert "<summary>What was measured</summary>\n\nLRN, −0.25." in words
 
 

@@ -34,7 +34,8 @@ def test_a_figure_of_devices_says_whose_each_number_is() -> None:
     table = pd.DataFrame({"row": ["conv1", "pool1"], "phase": "infer", "ratio": [1.5, 2.0]})
     csv, = data(figures.svg(figures.over_bound({"CPU, fast": table, "GPU": table})))
     found = pd.read_csv(io.StringIO(csv))
-    assert list(found.device) == ["CPU, fast"] * 2 + ["GPU"] * 2 and list(found.ratio) == [1.5, 2, 1.5, 2]
+    assert list(found.device) == ["CPU, fast"] * 2 + ["GPU"] * 2
+    assert list(found.ratio) == [1.5, 2, 1.5, 2]
 
 
 def test_a_figure_without_numbers_brings_none() -> None:
@@ -64,7 +65,8 @@ DRAWN = {**DOTS, "table1": lambda: figures.table1_bars(table1()),
 @pytest.mark.parametrize("draw", DOTS.values(), ids=DOTS)
 def test_dots_differ_by_more_than_a_colour(draw: Callable[[], Figure]) -> None:
     lines = [line for line in draw().axes[0].lines if not str(line.get_label()).startswith("_")]
-    assert len(lines) == 2 and len({line.get_marker() for line in lines}) == 2
+    assert len(lines) == 2
+    assert len({line.get_marker() for line in lines}) == 2
     assert len({tuple(line.get_ydata()) for line in lines}) == 2  # side by side
 
 
@@ -75,7 +77,8 @@ def test_on_a_phone_letters_have_nine_pixels(draw: Callable[[], Figure]) -> None
         text = figures.svg(draw())
     wide, = re.findall(r'<svg [^>]*?width="([\d.]+)pt"', text)
     sizes = {float(size) for size in re.findall(r"<text style=\"[^\"]*?([\d.]+)px", text)}
-    assert sizes and min(sizes) * 343 / float(wide) >= 9  # a phone of 375 px leaves 343 to a picture
+    assert sizes
+    assert min(sizes) * 343 / float(wide) >= 9
 
 
 def test_a_legend_names_what_any_panel_shows() -> None:

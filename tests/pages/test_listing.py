@@ -13,7 +13,8 @@ from replication.pages import listing
 def test_a_function_and_a_method_as_they_are_written() -> None:
     text = Path(ops.__file__).read_text(encoding="utf-8")
     shown = listing.code(ops.Inception.split)
-    assert shown.startswith("def split(self)") and shown.splitlines()[1].startswith('    """')
+    assert shown.startswith("def split(self)")
+    assert shown.splitlines()[1].startswith('    """')
     assert all(line.strip() in text for line in shown.splitlines())
     assert shown._repr_markdown_() == f"```python\n{shown}\n```"
 
