@@ -287,7 +287,8 @@ def test_the_claims_table_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert by_id["V1-01"]["Verdict"] == ("contradicted (arithmetic)claimed: 11.5 to 12.5"
                                          "would change our mind: a number 11.5 to 12.5")
     assert by_id["V1-04a"]["Verdict"].endswith("claimed: 22would change our mind: a number below 22 or above 22")
-    assert by_id["V1-39"]["Verdict"].endswith("0 to 7would change our mind: an interval wholly below 0 or wholly above 7")
+    assert by_id["V1-39"]["Verdict"].endswith(
+        "0 to 7would change our mind: an interval wholly below 0 or wholly above 7")
     assert by_id["V1-39"]["95 % interval"] == "0.42 to 0.44 (4 repeats)"
     assert by_id["V3-15"]["Verdict"] == ("not yet runclaimed: at most 0.5"
                                          "would decide: an interval at most 0.5, or wholly above 0.5")
