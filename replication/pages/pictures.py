@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from replication.pages.figures import INK, PALETTE, WIDTH, Nothing
+from replication.pages.figures import INK, PALETTE, WIDTH, Drawn, Nothing
 
 COLUMNS = 4     # of a sheet: words of LETTERS letters fit below a picture
 LETTERS = 16
@@ -47,7 +47,8 @@ def confusion(shares: pd.DataFrame) -> Figure | Nothing:
     if shares.empty:
         return Nothing("the run diverged, and what it says are no numbers")
     n = len(shares)
-    figure = Figure(figsize=(WIDTH, max(2.6, min(WIDTH, 1.2 + 0.36 * n))), layout="constrained")
+    figure = Drawn(figsize=(WIDTH, max(2.6, min(WIDTH, 1.2 + 0.36 * n))), layout="constrained")
+    figure.data = shares.rename_axis("class").reset_index()
     axis = figure.subplots()
     cells = np.concatenate([np.broadcast_to(to_rgb(PALETTE[0]), (n, n, 3)), shares.to_numpy()[..., None] / 100], 2)
     axis.imshow(cells, interpolation="none", aspect="auto")  # over the page's own ground, light or dark
