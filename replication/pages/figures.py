@@ -42,7 +42,8 @@ DOTTED: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": ":"}  # a l
 INKS = ("<style>svg{color:#24292f;color-scheme:light dark}"
         "@media (prefers-color-scheme:dark){svg{color:#d5dae0}}</style>")
 
-P, F = ParamSpec("P"), TypeVar("F")
+P = ParamSpec("P")
+F = TypeVar("F")
 FEW = 20  # images, below which a share of them is not drawn
 NOT_STORED = "no run of it is stored here"
 NOT_MEASURED = "not yet measured"

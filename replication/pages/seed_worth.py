@@ -93,7 +93,8 @@ def parting_curves(seeds: Grid) -> Figure | figures.Nothing:
     if found.empty:
         return figures.Nothing(figures.NOT_STORED)
     figure = figures.Drawn(figsize=(figures.WIDTH, 3.4), layout="constrained")
-    figure.data = found[~found.alike.astype(bool)].groupby(["share", "epoch"])[["points", "gradient"]].mean().reset_index()
+    unlike = found[~found.alike.astype(bool)]
+    figure.data = unlike.groupby(["share", "epoch"])[["points", "gradient"]].mean().reset_index()
     for axis, (column, title) in zip(figure.subplots(1, 2), (
             ("points", "error, points"), ("gradient", "gradient at conv1, log of ratio")), strict=True):
         for (key, label), (colour, dashes) in zip(SHARED.items(), figures.LOOKS, strict=False):
