@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -145,15 +146,14 @@ def mind(ends: tuple[float, float], record: dict[str, Any]) -> str:
     """What would change our mind, of a claim that is decided, or decide one that is open; of one out of reach,
     nothing."""
     low, high = ends
-    below, above = (f"wholly {side} {_plainly(end)}" for side, end in (("below", low), ("above", high)))
+    what, wholly = ("a number", "") if record.get("n") == 0 else ("an interval", "wholly ")
+    below, above = f"{wholly}below {_plainly(low)}", f"{wholly}above {_plainly(high)}"
     outside = above if math.isinf(low) else below if math.isinf(high) else f"{below} or {above}"
-    what = "a number" if record.get("n") == 0 else "an interval"
-    if record.get("n") == 0:
-        outside = outside.replace("wholly ", "")
-    says = {SUPPORTED: f"would change our mind: {what} {outside}",
-            CONTRADICTED: f"would change our mind: {what} {region(ends)}",
-            OUT_OF_REACH: ""}
-    return says.get(record["verdict"], f"would decide: an interval {region(ends)}, or {outside}")
+    inside = wholly + (f"equal to {_plainly(low)}" if low == high else
+                       re.sub(r"^(\S+) to (\S+)$", r"between \1 and \2", region(ends)))
+    says = {SUPPORTED: f"would change our mind: {what} {outside}", OUT_OF_REACH: "",
+            CONTRADICTED: f"would change our mind: {what} {inside}"}
+    return says.get(record["verdict"], f"would decide: {what} {inside}, or {outside}")
 
 
 def _plainly(value: float) -> str:
