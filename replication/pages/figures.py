@@ -71,7 +71,7 @@ def told(draw: Callable[P, F]) -> Callable[P, F]:
         if isinstance(figure, Drawn) and figure.data is None:
             for given in (*args, *kwargs.values()):
                 if isinstance(given, Mapping) and given and isinstance(next(iter(given.values())), pd.DataFrame):
-                    given = pd.concat(given, names=["device"]).reset_index("device")
+                    given = pd.concat([frame.assign(device=device) for device, frame in given.items()])
                 if isinstance(given, pd.DataFrame):
                     figure.data = given
         return figure

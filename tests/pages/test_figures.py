@@ -31,7 +31,7 @@ def test_a_figure_takes_its_numbers_along() -> None:
 
 
 def test_a_figure_of_devices_says_whose_each_number_is() -> None:
-    table = pd.DataFrame({"row": ["conv1", "pool1"], "phase": "infer", "ratio": [1.5, 2.0]})
+    table = pd.DataFrame({"row": ["conv1", "pool1"], "phase": "infer", "ratio": [1.5, 2.0], "device": "as it says"})
     csv, = data(figures.svg(figures.over_bound({"CPU, fast": table, "GPU": table})))
     found = pd.read_csv(io.StringIO(csv))
     assert list(found.device) == ["CPU, fast"] * 2 + ["GPU"] * 2
