@@ -140,7 +140,8 @@ def relatives_bars(table: pd.DataFrame) -> Figure:
     figure, axes = _canvas(2.4, 1, 2, sharey=True)
     for axis, column, colour in zip(axes, ("parameters", "multiply-adds"), PALETTE, strict=False):
         sns.barplot(table, y="network", x=column, ax=axis, color=colour)
-        axis.set(ylabel="", xscale="log")
+        axis.set(ylabel="", xscale="log", xlabel=f"{column}, M")
+        axis.xaxis.set_major_formatter(lambda number, _: f"{number / 1e6:,g}")  # exponents would be too small to read
         axis.grid(axis="x")
     return figure
 
@@ -311,6 +312,7 @@ def gradient_at_start(grid: Grid) -> Figure | Nothing:
     for axis, (name, part) in zip(axes, start.groupby("norm", sort=False), strict=True):
         _dots(axis, part, "init", "gradient norm at conv1", "from", upright=True)
         axis.set(title=name, yscale="log")
+        axis.yaxis.set_major_formatter("{x:.0e}")
         axis.tick_params(axis="x", rotation=20)
         axis.grid(axis="y")
     axes[0].set(ylabel="gradient norm at conv1")
@@ -328,6 +330,7 @@ def gradient_in_training(grid: Grid) -> Figure | Nothing:
     for axis, title, part in panels:
         _lines(grid, part, "epoch", "ratio", axis)
         axis.axhline(1, **DOTTED)
+        _plain(axis.yaxis)
         axis.set(title=title, ylabel="gradient at conv1, heads ÷ main")
     return _legend_below(figure, panels[-1][0])
 

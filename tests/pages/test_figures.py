@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from replication.models.googlenet import googlenet
 from replication.pages import drawings, figures, pictures
-from replication.pages.googlenet_row_by_row import table1
+from replication.pages.googlenet_row_by_row import relatives, table1
 
 RATIOS = pd.DataFrame({"gradient": [0.1, 1.0, 0.1, 1.0], "ratio": [1.5, 1.0, 0.9, 0.7],
                        "when": ["first <step>", "first <step>", "many & many", "many & many"]})
@@ -57,7 +57,7 @@ DOTS = {
     "over_bound": lambda: figures.over_bound({"CPU": pd.DataFrame({"row": ["conv1"] * 2, "phase": ["infer", "train"],
                                                                    "ratio": [1.5, 2.0]})}),
 }
-DRAWN = {**DOTS, "table1": lambda: figures.table1_bars(table1()),
+DRAWN = {**DOTS, "relatives": lambda: figures.relatives_bars(relatives()), "table1": lambda: figures.table1_bars(table1()),
          "ratios": lambda: figures.torch_over_tensorflow(RATIOS), "network": lambda: drawings.network(googlenet()),
          "sheet": lambda: pictures.sheet(np.zeros((8, 4, 4, 3)), ["golden retriever"] * 8)}
 
