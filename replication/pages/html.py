@@ -143,7 +143,7 @@ def region(ends: tuple[float, float]) -> str:
 
 
 def mind(ends: tuple[float, float], record: dict[str, Any]) -> str:
-    """What would change our mind, of a claim that is decided, or decide one that is open; of one out of reach,
+    """What would change our mind, of a claim that is decided, or contradict one that is open; of one out of reach,
     nothing."""
     low, high = ends
     what, wholly = ("a number", "") if record.get("n") == 0 else ("an interval", "wholly ")
@@ -153,7 +153,7 @@ def mind(ends: tuple[float, float], record: dict[str, Any]) -> str:
                        re.sub(r"^(\S+) to (\S+)$", r"between \1 and \2", region(ends)))
     says = {SUPPORTED: f"would change our mind: {what} {outside}", OUT_OF_REACH: "",
             CONTRADICTED: f"would change our mind: {what} {inside}"}
-    return says.get(record["verdict"], f"would decide: {what} {inside}, or {outside}")
+    return says.get(record["verdict"], f"would contradict it: {what} {outside}")
 
 
 def _plainly(value: float) -> str:

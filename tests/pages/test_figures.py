@@ -57,7 +57,8 @@ DOTS = {
     "over_bound": lambda: figures.over_bound({"CPU": pd.DataFrame({"row": ["conv1"] * 2, "phase": ["infer", "train"],
                                                                    "ratio": [1.5, 2.0]})}),
 }
-DRAWN = {**DOTS, "relatives": lambda: figures.relatives_bars(relatives()), "table1": lambda: figures.table1_bars(table1()),
+DRAWN = {**DOTS, "relatives": lambda: figures.relatives_bars(relatives()),
+         "table1": lambda: figures.table1_bars(table1()),
          "ratios": lambda: figures.torch_over_tensorflow(RATIOS), "network": lambda: drawings.network(googlenet()),
          "sheet": lambda: pictures.sheet(np.zeros((8, 4, 4, 3)), ["golden retriever"] * 8)}
 

@@ -280,9 +280,9 @@ def test_the_claims_table_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert by_id["V1-25a"]["95 % interval"] == "−1.3 to +0.4 (4 seeds)"
     assert by_id["V1-25a"]["Verdict"].startswith("not resolvedclaimed: 0 to 1about ")
     assert by_id["V1-25a"]["Verdict"].endswith(
-        "seeds wouldwould decide: an interval wholly between 0 and 1, or wholly below 0 or wholly above 1")
+        "seeds wouldwould contradict it: an interval wholly below 0 or wholly above 1")
     assert by_id["V1-25b"]["Verdict"] == ("not resolvedclaimed: at most 0.5not even 10,000 seeds would"
-                                          "would decide: an interval wholly at most 0.5, or wholly above 0.5")
+                                          "would contradict it: an interval wholly above 0.5")
     assert by_id["V1-20"]["Verdict"] == "supportedclaimed: at least 0would change our mind: an interval wholly below 0"
     assert by_id["V1-01"]["Verdict"] == ("contradicted (arithmetic)claimed: 11.5 to 12.5"
                                          "would change our mind: a number between 11.5 and 12.5")
@@ -291,9 +291,9 @@ def test_the_claims_table_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> Non
         "0 to 7would change our mind: an interval wholly below 0 or wholly above 7")
     assert by_id["V1-39"]["95 % interval"] == "0.42 to 0.44 (4 repeats)"
     assert by_id["V3-15"]["Verdict"] == ("not yet runclaimed: at most 0.5"
-                                         "would decide: an interval wholly at most 0.5, or wholly above 0.5")
+                                         "would contradict it: an interval wholly above 0.5")
     assert by_id["KWS-2"]["Verdict"].startswith(
-        "not yet runclaimed: at least 0awaits seven other networks of 30,000 weightswould decide")
+        "not yet runclaimed: at least 0awaits seven other networks of 30,000 weightswould contradict it: an interval wholly below 0")
     assert not any("would " in by_id[name]["Verdict"] for name in CLAIMS if CLAIMS[name].unmeasured == "out of reach")
     assert by_id["V1-38"]["Verdict"].startswith("out of reachclaimed: 43.85 to 43.95Detection needs")
 
@@ -303,7 +303,7 @@ def test_the_claims_table_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> Non
     ((-INF, 0.5), "supported", "would change our mind: an interval wholly above 0.5"),
     ((-1, 1), "contradicted", "would change our mind: an interval wholly within ±1"),
     ((-1, 1), "supported", "would change our mind: an interval wholly below −1 or wholly above 1"),
-    ((0, 1), "not yet run", "would decide: an interval wholly between 0 and 1, or wholly below 0 or wholly above 1"),
+    ((0, 1), "not yet run", "would contradict it: an interval wholly below 0 or wholly above 1"),
     ((0, 1), "out of reach", "")])
 def test_what_would_change_our_mind(region: tuple[float, float], verdict: str, words: str) -> None:
     assert html.mind(region, {"verdict": verdict}) == words
