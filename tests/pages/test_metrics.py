@@ -293,7 +293,8 @@ def test_the_claims_table_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert by_id["V3-15"]["Verdict"] == ("not yet runclaimed: at most 0.5"
                                          "would contradict it: an interval wholly above 0.5")
     assert by_id["KWS-2"]["Verdict"].startswith(
-        "not yet runclaimed: at least 0awaits seven other networks of 30,000 weightswould contradict it: an interval wholly below 0")
+        "not yet runclaimed: at least 0awaits seven other networks of 30,000 weights"
+        "would contradict it: an interval wholly below 0")
     assert not any("would " in by_id[name]["Verdict"] for name in CLAIMS if CLAIMS[name].unmeasured == "out of reach")
     assert by_id["V1-38"]["Verdict"].startswith("out of reachclaimed: 43.85 to 43.95Detection needs")
 
