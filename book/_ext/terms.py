@@ -20,12 +20,13 @@ ELSEWHERE = (nodes.title, nodes.reference, nodes.literal, nodes.literal_block, n
 
 
 class glossed(nodes.Inline, nodes.TextElement):
-    """Words with `refuri` and `meaning`."""
+    """Words with `refuri` and `meaning`, and a `name` where they are a formula, which a screen reader does not read."""
 
 
 def visit(self: Any, node: glossed) -> None:
+    spoken = {"aria-label": node["name"]} if "name" in node else {}
     self.body.append(self.starttag(node, "a", "", CLASS="term", href=node["refuri"],
-                                   **{"aria-description": node["meaning"]}))
+                                   **{"aria-description": node["meaning"], **spoken}))
 
 
 def depart(self: Any, node: glossed) -> None:
@@ -70,7 +71,8 @@ def mark(document: nodes.document, entries: list[tuple[list[str], str, str]], ad
             hit = next((entry for entry in left if GREEK.get(node.astext()) in entry[1]), None)
             if hit:
                 left.remove(hit)
-                node.replace_self(glossed("", "", node.deepcopy(), refuri=address + hit[2], meaning=hit[3]))
+                node.replace_self(glossed("", "", node.deepcopy(), refuri=address + hit[2], meaning=hit[3],
+                                          name=GREEK[node.astext()]))
             continue
         text, parts, at = str(node), [], 0
         while found := [(match.start(), -match.end(), entry) for entry in left

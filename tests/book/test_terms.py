@@ -60,6 +60,10 @@ def test_only_prose_is_marked(terms: ModuleType) -> None:
 def test_a_greek_letter_is_a_formula(terms: ModuleType) -> None:
     parts = nodes.math("", r"\gamma + 1"), nodes.Text(" and "), nodes.math("", r"\gamma")
     assert marked(terms, *parts) == [(r"\gamma", "glossary.html#term-g")]
+    document = new_document("page")
+    document += nodes.paragraph("", "", nodes.math("", r"\gamma"))
+    terms.mark(document, SAYS, "")
+    assert [node["name"] for node in document.findall(terms.glossed)] == ["γ"]
 
 
 def test_each_entry_of_the_glossary_is_two_sentences_and_no_term_stands_twice() -> None:
