@@ -17,7 +17,7 @@ build    = rm -rf build/$(1)/_build && $(BIN)/python $(BIN)/jupyter-book build b
 # a lent box has torch and no time: its own Python will do where there is no .venv
 BARE    := $(if $(wildcard $(READY)),$(BIN)/python,$(PYTHON))
 
-.PHONY: gpu reproduce pages test ordeal book serve look bench publish lint clean
+.PHONY: gpu reproduce pages test ordeal book serve look bench publish lint clean pdf
 
 # it trains for as long as the profile says, BUDGET=20m for so long, BUDGET=none to the end; the book tells of what there is
 # by then, and the same command goes on
@@ -48,6 +48,11 @@ book: $(READY)
 	@$(BIN)/python book/_ext/runtime.py build
 	@$(call build,published)
 	@echo "The book: build/published/_build/html/index.html"
+
+# one PDF of the whole book, printed by Chromium from the same sources
+pdf: book
+	$(BIN)/python $(BIN)/jupyter-book build build/published/src --path-output build/published --builder singlehtml -q -n -W --keep-going
+	$(BIN)/python book/_tools/pdf.py build/published/_build/singlehtml/index.html build/published/_build/html
 
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/published/_build/html $(PORT)

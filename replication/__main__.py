@@ -144,6 +144,8 @@ def _grids(asked: Any) -> tuple[str, list[study.Grid], bool]:
             raise BadInput("Name studies or --network, not both: --set changes any field of a study's runs, too.")
         if asked.only:
             raise BadInput("--only chooses arms of studies, and --network has none: leave it out.")
+        if "network" in own:
+            raise BadInput("--network names the network: leave network out of --set.")
         given = profiles.profile(asked.profile).parameters if asked.profile else {"seeds": 1}
         return asked.network, [study.single(asked.network, **{**given, **own})], False
     profile, addresses = profiles.profile(asked.profile or "auto"), _addresses(asked)

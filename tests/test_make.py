@@ -42,7 +42,7 @@ def made(checkout: Path, *words: str, **environment: str) -> list[list[str]]:
     return [part.removeprefix("OUT ").splitlines() for part in noted.strip("\n").split("\n\n")]
 
 
-@pytest.mark.parametrize("target", ["gpu", "reproduce", "pages", "publish", "book"])
+@pytest.mark.parametrize("target", ["gpu", "reproduce", "pages", "publish", "book", "pdf"])
 def test_a_store_of_any_name(checkout: Path, target: str) -> None:
     """As a variable of the environment and as one of make's."""
     for words, environment in (([f"REPLICATION_OUT={HARD}"], {}), ([], {"REPLICATION_OUT": HARD})):
@@ -73,6 +73,15 @@ def test_programs_are_called_by_the_python_of_the_checkout(checkout: Path) -> No
     called = made(checkout, "lint", "book", REPLICATION_OUT="o")
     assert {call[2] for call in called if call[1] == "-m"} == {"ruff", "mypy"}
     assert any(call[1].endswith("/jupyter-book") for call in called)  # which has no -m
+
+
+def test_the_pdf_is_printed_from_the_book_that_was_built_before(checkout: Path) -> None:
+    stage, html, single, printed = (call[1:] for call in made(checkout, "pdf"))
+    assert stage[0] == "book/_tools/stage.py"
+    assert "--builder" not in html
+    assert single[single.index("--builder") + 1] == "singlehtml"
+    assert printed == ["book/_tools/pdf.py", "build/published/_build/singlehtml/index.html",
+                       "build/published/_build/html"]
 
 
 @pytest.mark.parametrize("variable", ["REPLICATION_OUT", "REPLICATION_DATA"])

@@ -136,6 +136,8 @@ def mend(app, exception):
 
 
 def setup(app):
+    for part in ("terms", "download", "figure_data"):  # beside this file
+        app.setup_extension(part)
     app.add_role("val", Val())
     app.add_directive("try-it", TryIt)
     app.add_config_value("network_runtime", "", "env")

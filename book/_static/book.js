@@ -29,3 +29,16 @@ addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-try-
   });
   host.replaceChildren(button, said);
 }));
+
+/* A term's meaning: on a phone, where nothing hovers, the first tap shows it and the second leads to the glossary;
+   Escape takes it away until the pointer comes again. */
+addEventListener("click", event => {
+  const term = event.target.closest("a.term"), shown = term?.matches(".shown");
+  document.querySelectorAll("a.term.shown").forEach(e => e.classList.remove("shown"));
+  if (term && !shown && matchMedia("(hover: none)").matches) { event.preventDefault(); term.classList.add("shown"); }
+});
+addEventListener("keydown", event => event.key === "Escape" && document.querySelectorAll("a.term:is(:hover, :focus, .shown)").forEach(e => {
+  e.classList.remove("shown");
+  e.classList.add("quiet");
+  for (const back of ["pointerenter", "blur"]) e.addEventListener(back, () => e.classList.remove("quiet"), {once: true});
+}));

@@ -19,8 +19,9 @@ FREE = re.compile(r"\$[^$]+\$|(\{[\w:]+\})?`[^`]*`|\]\([^)]*\)|<[^>]*>|https?://
                   r"|(§|[Ss]ections?|[Tt]ables?|[Ff]igures?|[Cc]hapters?|[Vv]ersions?|Python|CC BY)\s*\d+(\.\d+)*")
 TYPED = re.compile(r"(?<![\w.])\d+[.]\d+(?![\w.]*\d)|\b\d+\s?(%|per ?cent)")
 # directives that hold prose; of all others, and of plain code fences, nothing is read
-PROSE = {"admonition", "attention", "caution", "dropdown", "figure", "grid", "grid-item", "grid-item-card", "hint",
-         "important", "list-table", "margin", "note", "seealso", "table", "tab-item", "tab-set", "tip", "warning"}
+PROSE = {"admonition", "attention", "caution", "dropdown", "figure", "glossary", "grid", "grid-item",
+         "grid-item-card", "hint", "important", "list-table", "margin", "note", "seealso", "table",
+         "tab-item", "tab-set", "tip", "warning"}
 
 
 def prose(text: str) -> Iterator[str]:

@@ -7,17 +7,16 @@ from matplotlib.patches import FancyBboxPatch
 
 from replication.models import cost
 from replication.models.ops import Conv, Inception, MaxPool, Network, Op, Row, Split
-from replication.pages.figures import INK, PALETTE, WIDTH
+from replication.pages.figures import INK, LETTERS, PALETTE, WIDTH
 
 KERNELS = {"1×1": PALETTE[0], "3×3": PALETTE[1], "5×5": PALETTE[2], "pool": PALETTE[3]}  # of V1's branches
-LETTERS = 10.5  # points: nine pixels on a phone
 LINE = 0.25     # inches a row of a network
 
 
 def modules(forms: dict[str, Inception | Split], channels: int, side: int) -> Figure:
     """Forms of a module below each other, data from top to bottom: what every layer makes of how many maps, and its
     multiply-adds on side×side px."""
-    figure = Figure(figsize=(WIDTH, 3.4 * len(forms)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.7 * len(forms)), layout="constrained")
     axes = figure.subplots(len(forms), 1, squeeze=False).ravel()
     for axis, (title, form) in zip(axes, forms.items(), strict=True):
         _module(axis, title, form.split() if isinstance(form, Inception) else form, channels, side)

@@ -1,12 +1,15 @@
 """seaborn figures from tidy frames: SVG whose ink follows the page between light and dark."""
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import re
 import textwrap
 import warnings
-from typing import Any
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import pandas as pd
@@ -28,6 +31,7 @@ from replication.pages.savings import NAMES
 from replication.studies.study import Grid
 
 WIDTH = 5.6  # inches: a phone shrinks it to 60 %, and its letters must stay legible
+LETTERS = 11  # points, of whatever is written in a figure: nine pixels on a phone
 INK = "#6e7681"  # a colour nothing else uses: written to the file as currentColor
 # seaborn's "colorblind" without the colours under 3:1 on white or on #121212
 PALETTE = ["#0173b2", "#d55e00", "#029e73", "#cc78bc", "#949494"]
@@ -38,6 +42,8 @@ DOTTED: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": ":"}  # a l
 INKS = ("<style>svg{color:#24292f;color-scheme:light dark}"
         "@media (prefers-color-scheme:dark){svg{color:#d5dae0}}</style>")
 
+P = ParamSpec("P")
+F = TypeVar("F")
 FEW = 20  # images, below which a share of them is not drawn
 NOT_STORED = "no run of it is stored here"
 NOT_MEASURED = "not yet measured"
@@ -52,24 +58,48 @@ class Nothing:
         return f"Nothing to draw: {self.why}."
 
 
+class Drawn(Figure):
+    """A figure and the numbers it shows, which its SVG takes along for a reader to download."""
+    data: pd.DataFrame | None = None
+
+
+def told(draw: Callable[P, F]) -> Callable[P, F]:
+    """Of what draws a frame, or a frame a device: that frame is the figure's data, unless it has told others."""
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> F:
+        figure = draw(*args, **kwargs)
+        if isinstance(figure, Drawn) and figure.data is None:
+            for given in (*args, *kwargs.values()):
+                if isinstance(given, Mapping) and given and isinstance(next(iter(given.values())), pd.DataFrame):
+                    given = pd.concat([frame.assign(device=device) for device, frame in given.items()])
+                if isinstance(given, pd.DataFrame):
+                    figure.data = given
+        return figure
+    return drawn
+
+
 def svg(figure: Figure) -> str:
-    """SVG text: no date, fixed ids, ink by the page's colour scheme (inside <img> too)."""
+    """SVG text: no date, fixed ids, ink by the page's colour scheme (inside <img> too), the data as csv."""
     buffer = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # it is the browser's font that draws the letters
         figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     text = re.sub(r"<\?xml.*?\?>\s*<!DOCTYPE.*?>\s*|<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S)
-    return re.sub(r"(<svg[^>]*>)", r"\1" + INKS, text.replace(INK, "currentColor"), count=1)
+    data = getattr(figure, "data", None)
+    csv = "" if data is None else f"<metadata>{escape(data.to_csv(index=False, float_format='%.6g'))}</metadata>"
+    return re.sub(r"<svg[^>]*>", lambda opening: opening[0] + INKS + csv, text.replace(INK, "currentColor"), count=1)
 
 
 def style() -> None:
     """Once at the top of a notebook: the book's look, and figures shown as the SVG above."""
-    sns.set_theme(context="notebook", style="ticks", palette=PALETTE, font_scale=0.85)
+    sns.set_theme(context="notebook", style="ticks", palette=PALETTE)
     mpl.rcParams.update({
         "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
         "savefig.transparent": True, "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK,
         "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK, "legend.labelcolor": INK, "grid.color": INK,
         "grid.alpha": 0.25, "legend.framealpha": 0, "svg.fonttype": "none", "svg.hashsalt": "replication",
+        **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize", "xtick.labelsize", "ytick.labelsize",
+                         "legend.fontsize", "legend.title_fontsize"), LETTERS),
         "axes.spines.top": False, "axes.spines.right": False, "font.family": "sans-serif",
     })
     try:
@@ -82,33 +112,36 @@ def style() -> None:
         shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, svg)
 
 
+@told
 def table1_bars(table: pd.DataFrame) -> Figure:
     """Parameters, operations and memory of every row of V1's Table 1: printed and recomputed, side by side."""
-    parts = (("parameters", "weights, K"), ("operations", "multiply-adds, M"))
+    looks = (("printed", {"facecolor": "none", "edgecolor": PALETTE[0]}), ("from the filters", {"color": PALETTE[1]}))
     figure, axes = _canvas(4.4, 1, 3, sharey=True)
+    lines = range(len(table))
+    parts = (("parameters", "weights, K"), ("operations", "multiply-adds, M"))
     for axis, (name, unit) in zip(axes, parts, strict=False):
-        tall = table.melt("row", [f"{name}_printed", name], var_name="source", value_name=unit)
-        tall["source"] = tall.source.map({f"{name}_printed": "printed", name: "from the filters"})
-        sns.barplot(tall, y="row", x=unit, hue="source", ax=axis, legend=name == "parameters")
-        axis.set(ylabel="")
+        for column, shift, (label, look) in zip((f"{name}_printed", name), (-0.2, 0.2), looks, strict=True):
+            axis.barh([y + shift for y in lines], table[column], 0.38, label=label, **look)
+        axis.set(xlabel=unit, yticks=lines, yticklabels=table.row, ylim=(len(table) - 0.5, -0.5))
         for y, row in enumerate(table.itertuples()):
             if not getattr(row, f"{name}_agree"):
                 end = max(getattr(row, name), getattr(row, f"{name}_printed"))
                 axis.annotate("≠", (end, y), xytext=(3, 0), textcoords="offset points", va="center", color=INK)
-    _legend_below(figure, axes[0])
-    sns.barplot(table, y="row", x="activation_mb", ax=axes[2], color=PALETTE[2])
-    axes[2].set(xlabel="activations, MB", ylabel="")
+    axes[2].barh(lines, table.activation_mb, 0.7, color=PALETTE[2])
+    axes[2].set(xlabel="activations, MB")
     for axis in axes:
         axis.xaxis.set_major_locator(MaxNLocator(2))
-    return figure
+    return _legend_below(figure, axes[0])
 
 
+@told
 def relatives_bars(table: pd.DataFrame) -> Figure:
     """Parameters and multiply-adds of GoogLeNet and its neighbours, on logarithmic axes."""
     figure, axes = _canvas(2.4, 1, 2, sharey=True)
     for axis, column, colour in zip(axes, ("parameters", "multiply-adds"), PALETTE, strict=False):
         sns.barplot(table, y="network", x=column, ax=axis, color=colour)
-        axis.set(ylabel="", xscale="log")
+        axis.set(ylabel="", xscale="log", xlabel=f"{column}, M")
+        axis.xaxis.set_major_formatter(lambda number, _: f"{number / 1e6:,g}")  # exponents would be too small to read
         axis.grid(axis="x")
     return figure
 
@@ -125,16 +158,17 @@ def reduction(of: Branch) -> Figure:
     direct = of.direct.multiply_adds / 1e6
     axis.axhline(direct, **DOTTED)
     axis.annotate("without a reduction", (0.01, direct), xycoords=("axes fraction", "data"), xytext=(0, -3),
-                  textcoords="offset points", va="top", color=INK, fontsize="small")
+                  textcoords="offset points", va="top", color=INK, fontsize=LETTERS)
     for width, price, words in ((of.break_even, direct, f"{of.break_even:.0f}: no gain"),
                                 (of.reduction, of.reduced.multiply_adds / 1e6, str(of.reduction))):
         axis.plot(width, price, "o", color=PALETTE[0])
         axis.annotate(words, (width, price), xytext=(-4, 5), textcoords="offset points", ha="right", color=INK,
-                      fontsize="small")
+                      fontsize=LETTERS)
     axis.set(xlabel="width of the 1×1 reduction", ylabel="multiply-adds, M", xlim=(0, top), ylim=(0, None))
     return _legend_below(figure, axis)
 
 
+@told
 def growth(modules: pd.DataFrame) -> Figure:
     """Channels after each module and its multiply-adds, a line a form of the module."""
     figure, axes = _canvas(3.2, 1, 2)
@@ -146,6 +180,7 @@ def growth(modules: pd.DataFrame) -> Figure:
     return _legend_below(figure, axes[1])
 
 
+@told
 def saved(table: pd.DataFrame) -> Figure:
     """What two 3×3 save in place of each module's 5×5, by the width between them. Dotted: nothing, and V3's 28 %."""
     figure, (axis,) = _canvas(3.6)
@@ -155,12 +190,13 @@ def saved(table: pd.DataFrame) -> Figure:
     for x, words in ((0, "as dear as the 5×5"), (28, "28 % at α = 1")):  # V3 §3.1
         axis.axvline(x, **DOTTED)
         axis.annotate(words, (x, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", color=INK,
-                      fontsize="small")
+                      fontsize=LETTERS)
     axis.set(xlabel="saved, %", ylabel="module")
     axis.invert_yaxis()
     return _legend_below(figure, axis)
 
 
+@told
 def counted_and_printed(table: pd.DataFrame) -> Figure:
     """Parameters and multiply-adds of the networks called GoogLeNet or Inception: as counted, and as papers print."""
     figure, axes = _canvas(3.2, 1, 2, sharey=True)
@@ -172,6 +208,7 @@ def counted_and_printed(table: pd.DataFrame) -> Figure:
     return _legend_below(figure, axes[0])
 
 
+@told
 def torch_over_tensorflow(ratios: pd.DataFrame) -> Figure:
     """Length of torch's RMSProp step over TensorFlow's, by the size of the gradient."""
     figure, (axis,) = _canvas(2.8)
@@ -188,13 +225,13 @@ def learning_curves(grid: Grid) -> Figure | Nothing:
     history = grid.history()
     if history.empty:
         return Nothing(NOT_STORED)
-    figure, panels = _panels(grid, history.assign(error=100 * history.val_error))
+    figure, panels = _panels(grid, history.assign(error=100 * history.val_error), "epoch", "error")
     for axis, title, part in panels:
         _lines(grid, part, "epoch", "error", axis)
         chance = 100 * part.chance.iloc[0]
         axis.axhline(chance, **DOTTED)
         axis.annotate("chance", (0.99, chance), xycoords=("axes fraction", "data"), ha="right",
-                      va="bottom", color=INK, fontsize="small")
+                      va="bottom", color=INK, fontsize=LETTERS)
         axis.set(title=title, ylabel="top-1 error, %", ylim=(0, None))
     return _legend_below(figure, panels[-1][0])
 
@@ -205,8 +242,8 @@ def training_curves(grid: Grid) -> Figure | Nothing:
     history = grid.history()
     if history.empty:
         return Nothing(NOT_STORED)
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
-    axes = figure.subplots(1, 2)
+    figure, axes = _canvas(3.2, 1, 2)
+    figure.data = _of_runs(grid, history, "epoch", "train_error", "val_error", "train_loss", "val_loss")
     for axis, (column, title, times) in zip(axes, (("error", "top-1 error, %", 100), ("loss", "loss", 1)), strict=True):
         for (part, name), (colour, dashes) in zip((("train", "training"), ("val", "validation")), LOOKS, strict=False):
             values = history.assign(y=times * history[f"{part}_{column}"])
@@ -220,7 +257,7 @@ def training_curves(grid: Grid) -> Figure | Nothing:
     chance = 100 * history.chance.iloc[0]
     axes[0].axhline(chance, color=INK, linewidth=1, linestyle=":")
     axes[0].annotate("chance", (0.99, chance), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=INK,
-                     fontsize="small")
+                     fontsize=LETTERS)
     return _legend_below(figure, axes[0])
 
 
@@ -241,6 +278,7 @@ def final_errors(grid: Grid, x: str, by: str | None = None, of: Of = ERROR,
     colours = [key for key in factors[by] if (values[by] == key).any()] if by else [""]
     slot = 0.8 / len(colours)  # of a line, for each colour
     figure, axes = _canvas(1.3 + len(lines) * (0.15 + 0.25 * len(colours)), 1, len(panels), sharey=True)
+    figure.data = _of_runs(grid, values.rename(columns={"value": name}), name)
     for axis, (title, panel) in zip(axes, panels, strict=True):
         for (line, key), (n, colour) in itertools.product(enumerate(lines), enumerate(colours)):
             part = panel[(panel[x] == key) & (panel[by] == colour)] if by else panel[panel[x] == key]
@@ -251,10 +289,10 @@ def final_errors(grid: Grid, x: str, by: str | None = None, of: Of = ERROR,
             if len(runs):
                 mean = stats.mean(runs)
                 axis.errorbar(mean.value, y, xerr=mean.high - mean.value if mean.n > 1 else None, markersize=7,
-                              capsize=3, label=factors[by][colour].label if by and not line else None, **look)
+                              capsize=3, label=factors[by][colour].label if by else None, **look)
             if lost := len(part) - len(runs):
                 axis.annotate(f"{lost} of {len(part)} diverged", (1, y), xycoords=("axes fraction", "data"), ha="right",
-                              va="center", color=INK, fontsize="small")
+                              va="center", color=INK, fontsize=LETTERS)
         axis.set(title=title, xlabel=name, ylim=(len(lines) - 0.5, -0.5), yticks=range(len(lines)))
         axis.set_yticklabels([textwrap.fill(factors[x][key].label, 20) for key in lines])
         axis.grid(axis="x")
@@ -270,12 +308,14 @@ def gradient_at_start(grid: Grid) -> Figure | Nothing:
                                              value_name="gradient norm at conv1")
     start["from"] = start["from"].map({"grad_main": "main loss", "grad_aux": "auxiliary losses × weight"})
     figure, axes = _canvas(3.2, 1, start.norm.nunique(), sharey=True)
+    figure.data = start
     for axis, (name, part) in zip(axes, start.groupby("norm", sort=False), strict=True):
-        sns.stripplot(part, x="init", y="gradient norm at conv1", hue="from", dodge=True, ax=axis, jitter=False,
-                      size=7, legend=axis is axes[-1])
-        axis.set(title=name, yscale="log", xlabel="")
+        _dots(axis, part, "init", "gradient norm at conv1", "from", upright=True)
+        axis.set(title=name, yscale="log")
+        axis.yaxis.set_major_formatter("{x:.0e}")
         axis.tick_params(axis="x", rotation=20)
         axis.grid(axis="y")
+    axes[0].set(ylabel="gradient norm at conv1")
     return _legend_below(figure, axes[-1])
 
 
@@ -285,11 +325,12 @@ def gradient_in_training(grid: Grid) -> Figure | Nothing:
     if history.empty:
         return Nothing(NOT_STORED)
     headed = history[history.grad_aux > 0].assign(ratio=lambda f: f.grad_aux / f.grad_main)
-    figure, panels = _panels(grid, headed)
+    figure, panels = _panels(grid, headed, "epoch", "ratio")
     panels[0][0].set_yscale("log")  # before any line: seaborn then takes its means of the logarithms
     for axis, title, part in panels:
         _lines(grid, part, "epoch", "ratio", axis)
         axis.axhline(1, **DOTTED)
+        _plain(axis.yaxis)
         axis.set(title=title, ylabel="gradient at conv1, heads ÷ main")
     return _legend_below(figure, panels[-1][0])
 
@@ -299,7 +340,7 @@ def error_by_size(grid: Grid) -> Figure | Nothing:
     parts = grid.by_radius()
     if parts.empty:
         return Nothing("these images carry no size")
-    figure, panels = _panels(grid, parts.assign(error=100 * parts.error))
+    figure, panels = _panels(grid, parts.assign(error=100 * parts.error), "fifth", "radius", "error")
     for axis, title, part in panels:
         _lines(grid, part, "fifth", "error", axis)
         axis.set(title=title, xlabel="radius / image side", ylabel="top-1 error, %",
@@ -308,6 +349,7 @@ def error_by_size(grid: Grid) -> Figure | Nothing:
     return _legend_below(figure, panels[-1][0])
 
 
+@told
 def ensembles(table: pd.DataFrame) -> Figure | Nothing:
     """Top-1 error by the number of networks averaged: the mean over all subsets of so many, and from the best to the
     worst of them. `table`: of studies.afterwards, "crops"; a line a kind of start at one view, and ten views."""
@@ -327,6 +369,7 @@ def ensembles(table: pd.DataFrame) -> Figure | Nothing:
     return _legend_below(figure, axis)
 
 
+@told
 def reliability(grid: Grid, table: pd.DataFrame) -> Figure | Nothing:
     """Share of right answers over confidence, a line a share of v3.smoothing, all its networks together; bins of fewer
     than FEW images are left out. Dotted: right as often as sure. `table`: of studies.afterwards, "reliability"."""
@@ -348,18 +391,19 @@ def reliability(grid: Grid, table: pd.DataFrame) -> Figure | Nothing:
     return _legend_below(figure, axis, columns=2)
 
 
+@told
 def probes(table: pd.DataFrame) -> Figure | Nothing:
     """Error of linear probes by row, a dot a run. `table`: of studies.afterwards, "probes", under labels."""
     if table.empty:
         return Nothing(NOT_MEASURED)
     figure, (axis,) = _canvas(2.8)
-    sns.stripplot(table.rename(columns={"aux": "heads"}), x="error", y="row", hue="heads", dodge=True, jitter=False,
-                  size=6, palette=PALETTE[:table.aux.nunique()], ax=axis)
+    _dots(axis, table, "row", "error", "aux")
     axis.set(xlabel="top-1 error of a linear probe, %", ylabel="output of")
     axis.grid(axis="x")
     return _legend_below(figure, axis)
 
 
+@told
 def recovered(table: pd.DataFrame) -> Figure | Nothing:
     """Edges of a random sparse layer found, by samples, a line a width: the positive ones, and the negative ones.
     Dotted: 99 %. `table`: of pages.arora, "recovery"."""
@@ -375,6 +419,7 @@ def recovered(table: pd.DataFrame) -> Figure | Nothing:
     return _legend_below(figure, axes[0])
 
 
+@told
 def by_degree(table: pd.DataFrame) -> Figure | Nothing:
     """Positive edges of a random sparse layer found, by the edges of a hidden unit, a line a width."""
     if table.empty:
@@ -385,6 +430,7 @@ def by_degree(table: pd.DataFrame) -> Figure | Nothing:
     return _legend_below(figure, axis)
 
 
+@told
 def denoised(table: pd.DataFrame) -> Figure | Nothing:
     """Hidden units found again, by the noise on the outputs, a line a degree."""
     if table.empty:
@@ -395,6 +441,7 @@ def denoised(table: pd.DataFrame) -> Figure | Nothing:
     return _legend_below(figure, axis)
 
 
+@told
 def collapsed(table: pd.DataFrame) -> Figure | Nothing:
     """Outputs that one fitted layer gives right, by how many top units are on, a line a kind of generator."""
     if table.empty:
@@ -409,6 +456,7 @@ def collapsed(table: pd.DataFrame) -> Figure | Nothing:
     return _legend_below(figure, axis)
 
 
+@told
 def correlated(table: pd.DataFrame) -> Figure | Nothing:
     """Pairs of units that correlate, by how far apart they are, a line a module: the first of all and the last of each
     grid, in trained networks and in the same untrained. `table`: of studies.correlations, "rings"."""
@@ -424,6 +472,7 @@ def correlated(table: pd.DataFrame) -> Figure | Nothing:
     return _legend_below(figure, axes[0])
 
 
+@told
 def wide_groups(table: pd.DataFrame, printed: dict[str, float]) -> Figure | Nothing:
     """Share of the groups of units wider than one position, module by module, trained and untrained, beside that of
     the filters in `printed`. `table`: of pages.arora, `proposed`."""
@@ -456,6 +505,7 @@ def rates(grid: Grid, by: str) -> Figure | Nothing:
     if history.empty:
         return Nothing(NOT_STORED)
     figure, (axis,) = _canvas(2.8)
+    figure.data = _of_runs(grid, history, "epoch", "lr")
     for (key, arm), (colour, dashes) in zip(grid.study.factors[by].items(), LOOKS, strict=False):
         runs = history[(history[by] == key) & history.lr.notna()]
         if len(runs):
@@ -466,6 +516,7 @@ def rates(grid: Grid, by: str) -> Figure | Nothing:
     return _legend_below(figure, axis)
 
 
+@told
 def mixtures(shares: pd.DataFrame) -> Figure:
     """Filters of 3×3 and 5×5 for each 1×1, over the modules: a line a mixture, the drawn ones thin and grey."""
     figure, (axis,) = _canvas(3.4)
@@ -486,6 +537,7 @@ BENCH = {  # colour and marker of a variant
 }
 
 
+@told
 def images_per_second(tables: speed.Tables) -> Figure | Nothing:
     """Images a second, a row of panels a device: medians, and lines from the lowest to the highest turn."""
     if not tables:
@@ -510,6 +562,7 @@ def images_per_second(tables: speed.Tables) -> Figure | Nothing:
     return _legend_below(figure, axes[0], columns=2)
 
 
+@told
 def roofline(tables: speed.Tables) -> Figure | Nothing:
     """Operations a second over operations a byte, a panel a device: its roof, and the rows that calculate."""
     if not tables:
@@ -525,7 +578,7 @@ def roofline(tables: speed.Tables) -> Figure | Nothing:
             axis.plot(part.intensity, part.tflops, marker, color=colour, label=name, markersize=5)
         for row in done[(done.phase == "infer") & ~done.row.str.match(r"\d")].itertuples():  # modules lie too close
             axis.annotate(str(row.row), (row.intensity, row.tflops), xytext=(0, 6), textcoords="offset points",
-                          ha="center", fontsize="small", color=INK)
+                          ha="center", fontsize=LETTERS, color=INK)
         axis.set(title=device, xscale="log", yscale="log", xlabel="operations a byte", ylabel="TFLOP/s")
         _plain(axis.xaxis)
         _plain(axis.yaxis)
@@ -533,21 +586,22 @@ def roofline(tables: speed.Tables) -> Figure | Nothing:
     return _legend_below(figure, axes[-1])
 
 
+@told
 def over_bound(tables: speed.Tables) -> Figure | Nothing:
     """Measured over predicted time of every row, a panel a device; 1 is the bound."""
     if not tables:
         return Nothing(NOT_MEASURED)
     figure, axes = _canvas(4.6, 1, len(tables), sharey=True)
     for axis, (device, table) in zip(axes, tables.items(), strict=True):
-        sns.stripplot(table.replace({"phase": WAYS}), y="row", x="ratio", hue="phase", jitter=False, ax=axis,
-                      hue_order=WAYS.values(), palette=PALETTE[:2], legend=axis is axes[-1])
+        _dots(axis, table.replace({"phase": WAYS}), "row", "ratio", "phase")
         axis.axvline(1, **DOTTED)
-        axis.set(title=_narrow(device), xscale="log", xlabel="measured ÷ predicted", ylabel="")
+        axis.set(title=_narrow(device), xscale="log", xlabel="measured ÷ predicted")
         _plain(axis.xaxis)
         axis.grid(axis="x")
     return _legend_below(figure, axes[-1])
 
 
+@told
 def savings(tables: speed.Tables) -> Figure | Nothing:
     """How many times as fast what replaces a convolution is, forward and with the way back, beside what multiply-adds
     promise; a panel a device."""
@@ -610,6 +664,7 @@ def _over_dense(table: pd.DataFrame, looks: dict[tuple[str, str], tuple[str, str
     one = table[(table.threads == 1) & (table.status == sparsity.OK)]
     names = list(dict.fromkeys(one["product"]))
     figure, axes = _canvas(2.4 * ((len(names) + 1) // 2) + 1.1, (len(names) + 1) // 2, 2, sharex=True, sharey=True)
+    figure.data = one[["product", "kind", "pattern", "density", "ratio"]]
     for axis, name in zip(axes, names, strict=False):
         for (kind, pattern), (colour, marker, dashes) in looks.items():
             part = one[(one["product"] == name) & (one.kind == kind) & (one.pattern == pattern)]
@@ -645,6 +700,7 @@ def where_it_pays(tables: speed.Tables) -> Figure | Nothing:
     ways = [way for way in WAYS_TO_MULTIPLY if ((found.kind == way[0]) & (found.pattern == way[1])).any()]
     threads, products = list(found.threads.unique()), list(found["product"].unique())
     figure, axes = _canvas(0.42 * len(ways) + 1.5, 1, len(threads), sharey=True)
+    figure.data = found
     left, right = 0.06, 150
     for axis, number in zip(axes, threads, strict=True):
         for n, (product, marker, colour) in enumerate(zip(products, PRODUCT_MARKERS, PALETTE, strict=False)):
@@ -678,10 +734,25 @@ def sorted_blocks(planted: Hidden, rows: Labels, columns: Labels) -> Figure:
     return figure
 
 
-def _canvas(height: float, rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, NDArray[Any]]:
+def _canvas(height: float, rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Drawn, NDArray[Any]]:
     """A figure of the page's width, `height` inches tall, and its axes in reading order; `shared` as for subplots."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = Drawn(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **shared).ravel()
+
+
+def _dots(axis: Axes, table: pd.DataFrame, line: str, value: str, by: str, upright: bool = False) -> None:
+    """A mark a row of the table, on a line for each `line`, or a column where `upright`; whose it is by `by` says its
+    colour and its shape."""
+    lines, kinds = (list(dict.fromkeys(table[column])) for column in (line, by))
+    for n, (kind, marker, (colour, _)) in enumerate(zip(kinds, "osD^v", LOOKS, strict=False)):
+        part = table[table[by] == kind]
+        place = [lines.index(name) + 0.3 * (n - (len(kinds) - 1) / 2) for name in part[line]]
+        axis.plot(*((place, part[value]) if upright else (part[value], place)), marker, color=colour, markersize=6,
+                  label=kind)
+    if upright:
+        axis.set_xticks(range(len(lines)), lines)
+    else:
+        axis.set(yticks=range(len(lines)), yticklabels=lines, ylim=(len(lines) - 0.5, -0.5))
 
 
 def _narrow(title: str) -> str:
@@ -696,21 +767,33 @@ def _plain(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _panels(grid: Grid, frame: pd.DataFrame) -> tuple[Figure, list[tuple[Any, str, pd.DataFrame]]]:
-    """A panel an arm of the first of several factors: (axis, title, its part of the frame)."""
+def _panels(grid: Grid, frame: pd.DataFrame, *columns: str) -> tuple[Figure, list[tuple[Any, str, pd.DataFrame]]]:
+    """A panel an arm of the first of several factors: (axis, title, its part of the frame). `columns` are drawn."""
     factor = next(iter(grid.study.factors), "") if len(grid.study.factors) > 1 else ""
     parts = [(arm.label, frame[frame[factor] == key]) for key, arm in grid.study.factors[factor].items()
              if (frame[factor] == key).any()] if factor else [("", frame)]
     figure, axes = _canvas(3.2, 1, len(parts), sharey=True)
+    figure.data = _of_runs(grid, frame, *columns)
     return figure, [(axis, title, part) for axis, (title, part) in zip(axes, parts, strict=True)]
 
 
+def _of_runs(grid: Grid, frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """What is drawn of runs, with their arms as people see them and their seeds."""
+    return grid.labelled(frame)[[*(name for name in grid.study.factors if name in frame), "seed", *columns]]
+
+
 def _legend_below(figure: Figure, axis: Axes, columns: int | None = None) -> Figure:
-    handles, labels = axis.get_legend_handles_labels()
+    """What is drawn on `axis`, and what other panels have besides."""
+    named: dict[str, Any] = {}
+    for each in (axis, *figure.axes):
+        for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
     for each in figure.axes:
         if (legend := each.get_legend()) is not None:
             legend.remove()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns or len(labels), frameon=False)
+    fit = max(1, int(72 * WIDTH // (0.55 * LETTERS * max(map(len, named), default=1) + 45)))  # side by side on the page
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=min(columns or len(named), fit),
+                  frameon=False)
     return figure
 
 

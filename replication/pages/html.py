@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from replication.pages.claim import UNRESOLVED, Claim
+from replication.pages.claim import CONTRADICTED, OUT_OF_REACH, SUPPORTED, UNRESOLVED, Claim
 
 Groups = dict[str, list[list[str]]]  # lines of cells, as HTML, under a heading each
 KINDS = {"not resolved": "unresolved", "not yet run": "not-run", "out of reach": "not-run"}  # in the style sheet
@@ -141,6 +142,20 @@ def region(ends: tuple[float, float]) -> str:
     return f"within ±{_plainly(high)}" if low == -high else f"{_plainly(low)} to {_plainly(high)}"
 
 
+def mind(ends: tuple[float, float], record: dict[str, Any]) -> str:
+    """What would change our mind, of a claim that is decided, or contradict one that is open; of one out of reach,
+    nothing."""
+    low, high = ends
+    what, wholly = ("a number", "") if record.get("n") == 0 else ("an interval", "wholly ")
+    below, above = f"{wholly}below {_plainly(low)}", f"{wholly}above {_plainly(high)}"
+    outside = above if math.isinf(low) else below if math.isinf(high) else f"{below} or {above}"
+    inside = wholly + (f"equal to {_plainly(low)}" if low == high else
+                       re.sub(r"^(\S+) to (\S+)$", r"between \1 and \2", region(ends)))
+    says = {SUPPORTED: f"would change our mind: {what} {outside}", OUT_OF_REACH: "",
+            CONTRADICTED: f"would change our mind: {what} {inside}"}
+    return says.get(record["verdict"], f"would contradict it: {what} {outside}")
+
+
 def _plainly(value: float) -> str:
     return f"{value:,.10g}".replace("-", "−")
 
@@ -155,4 +170,5 @@ def verdict(claim: Claim, record: dict[str, Any]) -> str:
         lines.append(f"about {seeds:,} {of} would" if seeds else f"not even 10,000 {of} would")
     if record.get("value") is None and (claim.awaits or claim.why):
         lines.append(text(f"awaits {claim.awaits}" if claim.awaits else claim.why))
+    lines += filter(None, [mind(claim.region, record)])
     return lines[0] + "".join(f"<br><small>{line}</small>" for line in lines[1:])

@@ -11,10 +11,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from replication.pages.figures import INK, PALETTE, WIDTH, Nothing
+from replication.pages.figures import INK, PALETTE, WIDTH, Drawn, Nothing
 
-COLUMNS = 4     # of a sheet: words of twenty letters fit below a picture
-LETTERS = 18
+COLUMNS = 4     # of a sheet: words of LETTERS letters fit below a picture
+LETTERS = 16
 ABREAST = 45    # letters that fit side by side below a matrix
 MARKS = {True: PALETTE[2], False: PALETTE[1]}  # frames around what is right and what is wrong
 
@@ -26,7 +26,7 @@ def sheet(pictures: NDArray[np.floating], words: Sequence[str], right: Sequence[
         return Nothing("there is no picture of this kind")
     rows = math.ceil(len(pictures) / COLUMNS)
     lines = 1 + max(word.count("\n") for word in words)
-    figure = Figure(figsize=(WIDTH, rows * (WIDTH / COLUMNS + 0.17 * lines)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, rows * (WIDTH / COLUMNS + 0.19 * lines)), layout="constrained")
     axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     sound: dict[str, Any] = {"origin": "lower", "aspect": "auto", "cmap": "viridis"} if pictures.ndim == 3 else {}
     for axis in axes:
@@ -36,7 +36,7 @@ def sheet(pictures: NDArray[np.floating], words: Sequence[str], right: Sequence[
         axis.imshow(picture, interpolation="none", **sound)  # the browser draws its pixels as squares
         axis.set(xticks=[], yticks=[])
         axis.set_box_aspect(1)
-        axis.set_xlabel(safe(word), fontsize="small", labelpad=3)
+        axis.set_xlabel(safe(word), labelpad=3)
         for spine in axis.spines.values():
             spine.set(visible=len(right) > 0, color=MARKS[bool(right[n])] if len(right) else INK, linewidth=2.5)
     return figure
@@ -47,7 +47,8 @@ def confusion(shares: pd.DataFrame) -> Figure | Nothing:
     if shares.empty:
         return Nothing("the run diverged, and what it says are no numbers")
     n = len(shares)
-    figure = Figure(figsize=(WIDTH, max(2.6, min(WIDTH, 1.2 + 0.36 * n))), layout="constrained")
+    figure = Drawn(figsize=(WIDTH, max(2.6, min(WIDTH, 1.2 + 0.36 * n))), layout="constrained")
+    figure.data = shares.rename_axis("class").reset_index()
     axis = figure.subplots()
     cells = np.concatenate([np.broadcast_to(to_rgb(PALETTE[0]), (n, n, 3)), shares.to_numpy()[..., None] / 100], 2)
     axis.imshow(cells, interpolation="none", aspect="auto")  # over the page's own ground, light or dark

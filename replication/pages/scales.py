@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from replication.models import receptive
 from replication.models.googlenet import googlenet
 from replication.pages import finals, findings, html, pictures
-from replication.pages.figures import DOTTED, INK, PALETTE, WIDTH, Nothing
+from replication.pages.figures import DOTTED, INK, PALETTE, WIDTH, Drawn, Nothing
 from replication.pages.predictions import ELSEWHERE, here
 from replication.runs.experiments import Experiment
 from replication.studies.study import Grid
@@ -43,7 +43,8 @@ def fields(found: Any) -> Figure | Nothing:
     if found is None:
         return Nothing(ELSEWHERE)
     table = found.fields
-    figure = Figure(figsize=(WIDTH, 0.24 * len(table) + 1.2), layout="constrained")
+    figure = Drawn(figsize=(WIDTH, 0.24 * len(table) + 1.2), layout="constrained")
+    figure.data = table
     axis = figure.subplots()
     for label, column, colour, marker in LOOKS:
         axis.plot(table[column], table.row, marker, color=colour, label=label, markersize=5,
@@ -80,7 +81,8 @@ def shares(found: Any) -> Figure | Nothing:
     """How much of each first-layer filter a wave explains, a line a network."""
     if found is None:
         return Nothing(ELSEWHERE)
-    figure = Figure(figsize=(WIDTH, 1.7), layout="constrained")
+    figure = Drawn(figsize=(WIDTH, 1.7), layout="constrained")
+    figure.data = found.waves
     axis = figure.subplots()
     for y, (name, colour, marker) in enumerate((("trained", PALETTE[0], "o"), ("untrained", PALETTE[1], "s"))):
         part = 100 * found.waves[found.waves.network == name].share

@@ -92,7 +92,9 @@ def parting_curves(seeds: Grid) -> Figure | figures.Nothing:
     found = apart(seeds)
     if found.empty:
         return figures.Nothing(figures.NOT_STORED)
-    figure = Figure(figsize=(figures.WIDTH, 3.4), layout="constrained")
+    figure = figures.Drawn(figsize=(figures.WIDTH, 3.4), layout="constrained")
+    unlike = found[~found.alike.astype(bool)]
+    figure.data = unlike.groupby(["share", "epoch"])[["points", "gradient"]].mean().reset_index()
     for axis, (column, title) in zip(figure.subplots(1, 2), (
             ("points", "error, points"), ("gradient", "gradient at conv1, log of ratio")), strict=True):
         for (key, label), (colour, dashes) in zip(SHARED.items(), figures.LOOKS, strict=False):

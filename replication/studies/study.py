@@ -116,7 +116,7 @@ def study(name: str, **parameters: Any) -> Grid:
     return under(grid.named(name), setting(**parameters))
 
 
-def single(network: str, /, **parameters: Any) -> Grid:
+def single(network: str, **parameters: Any) -> Grid:
     """One network of the registry, a run a seed: a study without factors. Arguments and errors as for `study`."""
     return under(replace(grid.named("single"), network=network), setting(**parameters))
 

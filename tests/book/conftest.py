@@ -15,10 +15,12 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "book", root / "book", ignore=shutil.ignore_patterns("*.ipynb", "*.md", "_tools"))
     book = root / "book"
     (book / "_toc.yml").write_text(TOC)
-    shutil.copy(ROOT / "book" / "bibliography.md", book)
+    for page in ("bibliography.md", "glossary.md"):
+        shutil.copy(ROOT / "book" / page, book)
     notebook(book / "index.ipynb", "# Index\n\nThe gap is {val}`chapter.gap:.2f` {cite:p}`szegedy2015going`.", "", "{}",
              CLAIMS)
-    words = "# Chapter\n\n$$\na^2 = b\n$$ (eq-one)\n\nAs {eq}`eq-one` says.\n\n```{try-it}\n```"
+    words = ("# Chapter\n\n$$\na^2 = b\n$$ (eq-one)\n\nAs {eq}`eq-one` says of LRN.\n\n"
+             ":::{dropdown} What was measured\nLRN, {val}`chapter.gap:.2f`.\n:::\n\n```{try-it}\n```")
     notebook(book / "chapter.ipynb", words,
              "epochs = 1  # passes\nsizes = [1]  # of what", "dict(epochs=epochs, sizes=sizes)", TABLE)
     notebook(book / "reproduced.ipynb", "# Reproduced here\n\nText.")

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 from tinybook import build, notebook, stage, tool
 
@@ -23,6 +25,24 @@ def test_a_network_that_is_not_in_the_build_is_said_so(site: Path) -> None:
     assert "data-try-it" not in chapter
     assert (site / "_static/network/network.onnx").exists()
     assert "try_it.mjs" not in chapter  # the script comes when a reader asks
+
+
+def test_the_first_use_of_a_term_says_what_it_means(site: Path) -> None:
+    chapter = (site / "chapter.html").read_text()
+    term, = re.findall(r'<a [^>]*class="term[^>]*>[^<]*</a>', chapter)
+    assert term.endswith(">LRN</a>")
+    assert 'href="glossary.html#term-LRN"' in term
+    assert 'aria-description="Divides each value by a power' in term
+    assert 'class="term' not in (site / "glossary.html").read_text()
+
+
+def test_a_notebook_to_download_reads_well_alone(site: Path) -> None:
+    index, chapter = (nbformat.read(site / "_sources" / f"{name}.ipynb", 4) for name in ("index", "chapter"))
+    assert index.cells[0].source == "# Index\n\nThe gap is −0.25 (Szegedy et al., 2015)."
+    words = chapter.cells[0].source
+    assert "\\tag{1} $$" in words
+    assert "As (1) says" in words
+    assert "<summary>What was measured</summary>\n\nLRN, −0.25." in words
 
 
 def test_nothing_comes_from_elsewhere(site: Path) -> None:

@@ -23,6 +23,7 @@ parts:
   - file: reproduced
 - caption: Back matter
   chapters:
+  - file: glossary
   - file: bibliography
 """
 METRICS = """import json, os, pathlib

@@ -279,15 +279,35 @@ def test_the_claims_table_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert by_id["V1-25a"]["Measured"].startswith("−0.4 points")
     assert by_id["V1-25a"]["95 % interval"] == "−1.3 to +0.4 (4 seeds)"
     assert by_id["V1-25a"]["Verdict"].startswith("not resolvedclaimed: 0 to 1about ")
-    assert by_id["V1-25a"]["Verdict"].endswith("seeds would")
-    assert by_id["V1-25b"]["Verdict"] == "not resolvedclaimed: at most 0.5not even 10,000 seeds would"
-    assert by_id["V1-20"]["Verdict"] == "supportedclaimed: at least 0"
-    assert by_id["V1-01"]["Verdict"] == "contradicted (arithmetic)claimed: 11.5 to 12.5"
-    assert by_id["V1-39"]["Verdict"] == "supportedclaimed: 0 to 7"
+    assert by_id["V1-25a"]["Verdict"].endswith(
+        "seeds wouldwould contradict it: an interval wholly below 0 or wholly above 1")
+    assert by_id["V1-25b"]["Verdict"] == ("not resolvedclaimed: at most 0.5not even 10,000 seeds would"
+                                          "would contradict it: an interval wholly above 0.5")
+    assert by_id["V1-20"]["Verdict"] == "supportedclaimed: at least 0would change our mind: an interval wholly below 0"
+    assert by_id["V1-01"]["Verdict"] == ("contradicted (arithmetic)claimed: 11.5 to 12.5"
+                                         "would change our mind: a number between 11.5 and 12.5")
+    assert by_id["V1-04a"]["Verdict"].endswith("claimed: 22would change our mind: a number below 22 or above 22")
+    assert by_id["V1-39"]["Verdict"].endswith(
+        "0 to 7would change our mind: an interval wholly below 0 or wholly above 7")
     assert by_id["V1-39"]["95 % interval"] == "0.42 to 0.44 (4 repeats)"
-    assert by_id["V3-15"]["Verdict"] == "not yet runclaimed: at most 0.5"
-    assert by_id["KWS-2"]["Verdict"] == "not yet runclaimed: at least 0awaits seven other networks of 30,000 weights"
+    assert by_id["V3-15"]["Verdict"] == ("not yet runclaimed: at most 0.5"
+                                         "would contradict it: an interval wholly above 0.5")
+    assert by_id["KWS-2"]["Verdict"].startswith(
+        "not yet runclaimed: at least 0awaits seven other networks of 30,000 weights"
+        "would contradict it: an interval wholly below 0")
+    assert not any("would " in by_id[name]["Verdict"] for name in CLAIMS if CLAIMS[name].unmeasured == "out of reach")
     assert by_id["V1-38"]["Verdict"].startswith("out of reachclaimed: 43.85 to 43.95Detection needs")
+
+
+@pytest.mark.parametrize(("region", "verdict", "words"), [
+    ((0, INF), "contradicted", "would change our mind: an interval wholly at least 0"),
+    ((-INF, 0.5), "supported", "would change our mind: an interval wholly above 0.5"),
+    ((-1, 1), "contradicted", "would change our mind: an interval wholly within ±1"),
+    ((-1, 1), "supported", "would change our mind: an interval wholly below −1 or wholly above 1"),
+    ((0, 1), "not yet run", "would contradict it: an interval wholly below 0 or wholly above 1"),
+    ((0, 1), "out of reach", "")])
+def test_what_would_change_our_mind(region: tuple[float, float], verdict: str, words: str) -> None:
+    assert html.mind(region, {"verdict": verdict}) == words
 
 
 @pytest.mark.parametrize(("region", "words"), [
