@@ -1,4 +1,5 @@
-"""The book's own Sphinx extension: numbers by role, the footer of provenance, MathJax from the wheel, mended HTML.
+"""The book's own Sphinx extension: the footer of provenance, MathJax from the wheel, mended HTML; and, in files of their
+own, numbers by role and where each comes from (`origin`), and spaces that do not break (`spaces`).
 
 All logic of ours lies here and not in jupyter-book's settings, so that plain Sphinx could build the same book.
 """
@@ -6,46 +7,25 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import math
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 from docutils import nodes
-from sphinx.util import logging
-from sphinx.util.docutils import SphinxRole
-
-log = logging.getLogger(__name__)
+from origin import show as show  # as it was called from here
+from sphinx.util.docutils import SphinxDirective
 
 
-def show(numbers: Any, path: list[str], percent: bool, spec: str) -> str:
-    """One value of a metrics file as text; anything but a finite number, a word or yes/no is an error."""
-    for key in path:
-        numbers = numbers[int(key)] if isinstance(numbers, list) else numbers[key]
-    if isinstance(numbers, (str, bool)):
-        return format(str(numbers), spec)
-    if not isinstance(numbers, (int, float)) or not math.isfinite(numbers):
-        raise ValueError(f"{numbers!r} is not a number")
-    return format(100 * numbers if percent else numbers, spec).replace("-", "\u2212")
+class Clone(SphinxDirective):
+    """{clone}: the line that fetches the repository, where the configuration names one, and those of its body."""
 
+    has_content = True
 
-class Val(SphinxRole):
-    """{val}`aux_heads.gap:.3f`, {val}`aux_heads.error|percent:.1f`: a number of metrics/aux_heads.json."""
-
-    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        key, _, spec = self.text.partition(":")
-        key, _, unit = key.partition("|")
-        stem, *path = key.strip().split(".")
-        try:
-            if unit not in ("", "percent"):
-                raise ValueError(f"unknown unit {unit!r}")
-            numbers = json.loads(Path(self.env.srcdir, "_numbers", f"{stem}.json").read_text())
-            text = show(numbers, path, unit == "percent", spec)
-        except (OSError, KeyError, IndexError, TypeError, ValueError) as e:
-            log.warning("no value for {val}`%s`: %r", self.text, e, location=self.get_location(), type="bookext")
-            return [nodes.problematic(self.text, "??")], []
-        return [nodes.inline(text, text, classes=["val"])], []
+    def run(self) -> list[nodes.Node]:
+        url = (self.config.html_theme_options or {}).get("repository_url", "")
+        lines = [f"git clone {url}", f"cd {url.rstrip('/').rsplit('/', 1)[-1]}"] if url else []
+        text = "\n".join((*lines, *self.content))
+        return [nodes.literal_block(text, text, language="sh")]
 
 
 def footer(app, pagename, template, context, doctree):
@@ -108,7 +88,9 @@ def mend(app, exception):
 
 
 def setup(app):
-    app.add_role("val", Val())
+    for part in ("origin", "spaces"):  # beside this file
+        app.setup_extension(part)
+    app.add_directive("clone", Clone)
     app.connect("config-inited", vendor_mathjax, priority=100)
     app.connect("html-page-context", footer, priority=400)  # before the theme (500) drops footer items that are empty
     app.connect("html-page-context", without_thebe, priority=900)

@@ -9,3 +9,59 @@ addEventListener("load", async () => {
   }));
   document.querySelectorAll(".cell_output > .output, div.math mjx-container, .bd-content pre").forEach(e => watch.observe(e));
 });
+
+/* A link to a line inside what is folded opens it. */
+const unfold = () => {
+  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  for (let e = target.closest("details"); e; e = e.parentElement.closest("details")) e.open = true;
+  target.scrollIntoView();
+};
+addEventListener("hashchange", unfold);
+
+/* Who copies a number copies how sure it is, where that is known. */
+addEventListener("copy", event => {
+  const number = getSelection().anchorNode?.parentElement?.closest("a.val");
+  const exact = number && document.getElementById(number.hash.slice(1))?.dataset.copy;
+  if (exact && getSelection().toString().trim() === number.textContent.trim()) {
+    event.clipboardData.setData("text/plain", exact);
+    event.preventDefault();
+  }
+});
+
+/* The claims table by paper, topic, verdict and evidence; without this script all of it is there. The address takes the
+   same: verdicts.html?verdict=contradicted. */
+addEventListener("DOMContentLoaded", () => {
+  unfold();
+  const rows = [...document.querySelectorAll("table.claims tr[data-verdict]")];
+  if (!rows.length) return;
+  const asked = new URLSearchParams(location.search), form = document.createElement("form");
+  const count = Object.assign(document.createElement("output"), {className: "count"});
+  form.className = "filters";
+  form.setAttribute("aria-label", "Which claims to show");
+  const selects = ["paper", "topic", "verdict", "evidence"].map(kind => {
+    const label = document.createElement("label"), select = document.createElement("select");
+    const values = [...new Set(rows.map(row => row.dataset[kind]))];
+    select.name = kind;
+    select.append(new Option("all", ""), ...values.map(value => new Option(value, value)));
+    select.value = values.includes(asked.get(kind)) ? asked.get(kind) : "";
+    label.append(kind[0].toUpperCase() + kind.slice(1), select);
+    form.append(label);
+    return select;
+  });
+  form.append(count);
+  const show = () => {
+    rows.forEach(row => { row.hidden = !selects.every(s => !s.value || row.dataset[s.name] === s.value); });
+    document.querySelectorAll("section:has(> .cell table.claims tr[data-verdict])").forEach(section => {
+      section.hidden = !section.querySelector("tr[data-verdict]:not([hidden])");
+    });
+    count.textContent = `${rows.filter(row => !row.hidden).length} of ${rows.length} claims`;
+  };
+  form.addEventListener("change", () => {
+    const chosen = new URLSearchParams(selects.filter(s => s.value).map(s => [s.name, s.value]));
+    history.replaceState(null, "", chosen.size ? `?${chosen}` : location.pathname);
+    show();
+  });
+  document.querySelector("section:has(> .cell table.claims tr[data-verdict])")?.before(form);
+  show();
+});
