@@ -64,6 +64,33 @@ MENDED = (  # what axe-core reports of the theme, docutils and myst-nb
     (' role="doc-biblioentry"', ""),
     ("<style scoped>", "<style>"),
 )
+SWITCH = re.compile(r'(<button[^>]*theme-switch-button[^>]*>)')  # has pictures only, and no name before its script runs
+CODE = re.compile(r"(Show|Hide) code cell (source|output)</p>")
+PLACES = re.compile(r'<h[1-6]>(?P<heading>.*?)<a class="headerlink"|caption-number">(?P<figure>[^<]*?)\s*</span>'
+                    r'|(?P<parameters>tag_parameters)|(?P<fold>Show code cell (?:source|output)</p>)', re.S)
+
+
+def name_folds(html: str) -> str:
+    """Each folded cell by what it makes, a figure or the first cell of a heading, in place of one name for all."""
+    places = list(PLACES.finditer(html))
+    heading, parameters, names, taken = "", False, [], set()
+    for n, place in enumerate(places):
+        if place["heading"] is not None:
+            heading = re.sub(r"<[^>]*>", "", place["heading"]).strip()
+        parameters = parameters or bool(place["parameters"])
+        if not place["fold"]:
+            continue
+        after = places[n + 1] if n + 1 < len(places) else None
+        name = after["figure"] if after and after["figure"] else "parameters" if parameters else f"“{heading}”"
+        kind = "output" if "output" in place["fold"] else "code"
+        name, parameters = "parameters" if name == "parameters" else f"{kind} of {name}", False
+        count = next(k for k in range(1, len(places) + 1) if (name, k) not in taken)
+        taken.add((name, count))
+        names.append(f"the {name}" + (f", {count}" if count > 1 else ""))
+    found = iter(name for name in names for _ in range(2))  # to show, to hide
+    return CODE.sub(lambda match: f"{match[1]} {next(found, 'the code')}</p>", html)
+
+
 UNUSED = ("scripts/*.map", "scripts/fontawesome*", "styles/*.map", "sphinx-thebe.*",
           "vendor/fontawesome/webfonts/*.ttf")
 
@@ -78,9 +105,12 @@ def mend(app, exception):
         text = page.read_text()
         for old, new in MENDED:
             text = text.replace(old, new)
+        text = name_folds(SWITCH.sub(r'\1<span class="visually-hidden">Colour mode</span>', text))
         # 1.5 MB of script for icons that the theme's own web font draws as well
         text = re.sub(r'\s*<script defer src="[^"]*fontawesome\.js[^"]*"></script>', "", text)
         page.write_text(text)
+    search = out / "_static" / "searchtools.js"  # what it shows of a page began with the buttons above its text
+    search.write_text(search.read_text().replace('[role="main"]', "article.bd-article"))
     for pattern in UNUSED:
         for file in (out / "_static").glob(pattern):
             file.unlink()

@@ -2,12 +2,18 @@
    opened, an equation is typeset late, a phone may be turned. */
 addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
+  // what is cut on the right fades there until it is scrolled to its end
+  const fade = e => e.classList.toggle("more", e.scrollLeft + e.clientWidth < e.scrollWidth - 2);
   const watch = new ResizeObserver(entries => entries.forEach(({target: e}) => {
     const scrolls = e.scrollWidth > e.clientWidth + 1;
+    fade(e);
     e.tabIndex = scrolls ? 0 : -1;
     if (scrolls && e.matches("mjx-container")) { e.setAttribute("role", "group"); e.setAttribute("aria-label", "equation, scrolls sideways"); }
   }));
-  document.querySelectorAll(".cell_output > .output, div.math mjx-container, .bd-content pre").forEach(e => watch.observe(e));
+  document.querySelectorAll(".cell_output > .output, div.math mjx-container, .bd-content pre, .scrolls").forEach(e => {
+    watch.observe(e);
+    e.addEventListener("scroll", () => fade(e), {passive: true});
+  });
 });
 
 /* A link to a line inside what is folded opens it. */

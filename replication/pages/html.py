@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from numbers import Integral, Real
 from typing import Any
 
 import pandas as pd
@@ -61,7 +62,12 @@ def anchor(words: str) -> str:
 def neat(frame: pd.DataFrame, digits: int = 2) -> Styler:
     """The frame with thousands separated and `digits` decimals; the same HTML every time. Words stay words: a class
     may be called anything."""
-    return (frame.style.hide(axis="index").format(precision=digits, thousands=",", na_rep="–", escape="html")
+    def shown(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return value
+        return fixed(value, 0 if isinstance(value, Integral) else digits)  # with a minus that is one
+
+    return (frame.style.hide(axis="index").format(shown, na_rep="–", escape="html")
             .format_index(escape="html", axis="columns")
             .set_uuid("t").set_table_attributes('class="dataframe"'))
 

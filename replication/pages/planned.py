@@ -8,6 +8,7 @@ from typing import Any
 from replication.pages import html, power, verdicts
 from replication.pages.claim import NOT_RUN, OUT_OF_REACH, Claim
 from replication.pages.claims import CLAIMS
+from replication.pages.measures import sides_of
 from replication.runs import experiments, store
 from replication.studies import estimate, profiles
 from replication.studies.grid import STUDIES
@@ -49,7 +50,7 @@ def _plan(study: str, claims: list[Claim], rate: power.Rates) -> Plan:
         return Plan(study, ids, "no profile trains it", 0, float("nan"), float("nan"))
     whole = power.whole_of(study, profile)
     lacking = {cell.address: experiments.work(cell.experiment) for claim in claims
-               for arms in power.sides_of(claim.measure) for cell in power.needed(arms, whole.cells)
+               for arms in sides_of(claim.measure) for cell in power.needed(arms, whole.cells)
                if not store.exists(cell.address)}
     setting, work = whole.setting, sum(lacking.values())
     on = f"{setting.dataset}, {setting.seeds} seeds a side"

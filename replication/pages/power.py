@@ -24,7 +24,7 @@ from replication.errors import BadInput
 from replication.pages import html
 from replication.pages.claim import CONTRADICTED, SUPPORTED, UNRESOLVED, Claim, Settled
 from replication.pages.claims import CLAIMS
-from replication.pages.measures import Arms, Difference, Mean, Of, Ratio, Share
+from replication.pages.measures import Arms, Difference, Mean, Of, Ratio, Share, sides_of
 from replication.runs import experiments, store
 from replication.studies import estimate, grid, profiles, study
 from replication.studies.study import Cell, Grid
@@ -152,11 +152,6 @@ def by_seed(measure: Difference | Mean, of: Grid) -> pd.DataFrame:
 
 def _always(values: pd.DataFrame) -> Of:
     return lambda _: values
-
-
-def sides_of(measure: Any) -> list[Arms]:
-    """The arms a measure compares; of one that names none, all."""
-    return [getattr(measure, name) for name in ("a", "b", "arms") if hasattr(measure, name)] or [{}]
 
 
 def needed(arms: Arms, cells: Iterable[Cell]) -> list[Cell]:
