@@ -1,5 +1,5 @@
-"""The book's own Sphinx extension: the footer of provenance, MathJax from the wheel, mended HTML; and, in files of their
-own, numbers by role and where each comes from (`origin`), and spaces that do not break (`spaces`).
+"""The book's own Sphinx extension: the footer of provenance, MathJax from the wheel, mended HTML. In files of their own:
+numbers by role and where each comes from (`origin`), and spaces that do not break (`spaces`).
 
 All logic of ours lies here and not in jupyter-book's settings, so that plain Sphinx could build the same book.
 """

@@ -87,7 +87,7 @@ def anchor(page: str, key: str) -> str:
 
 
 def where_from(app, doctree):
-    """At the foot of a page, each number that its text quotes, by its name, and the runs, commits and devices behind."""
+    """At the foot of a page, each number that its text quotes, by name, and the runs, commits and devices behind."""
     quoted: dict[str, dict[str, tuple[str, str]]] = {}
     for link in doctree.findall(nodes.reference):
         if "number" in link:
@@ -137,7 +137,8 @@ class Runs(SphinxDirective):
 
         def of(title: str, groups: dict[str, list[str]], kind: str, form: str) -> str:
             return f'<p>{title}</p>\n' + "\n".join(
-                f'<details id="{kind}-{name}"><summary>{form.format(escape(name))}: {len(addresses)} runs</summary>\n<p>' +
+                f'<details id="{kind}-{name}"><summary>{form.format(escape(name))}: {len(addresses)} runs</summary>\n'
+                "<p>" +
                 " ".join(f'<a href="#run-{each}"><code>{each}</code></a>' if each in known else f"<code>{each}</code>"
                          for each in addresses) + "</p></details>" for name, addresses in groups.items() if addresses)
 
@@ -145,7 +146,8 @@ class Runs(SphinxDirective):
                    "device": "Device", "commit": "Commit", "finished": "Finished"}
         rows = "\n".join(
             f'<tr id="run-{run["address"]}"><th scope="row"><a href="runs/{run["address"]}.csv"><code>{run["address"]}'
-            "</code></a></th>" + "".join(f"<td>{escape(str(run[key]))}</td>" for key in columns) + "</tr>" for run in runs)
+            "</code></a></th>" + "".join(f"<td>{escape(str(run[key]))}</td>" for key in columns) + "</tr>"
+            for run in runs)
         head = "".join(f'<th scope="col">{title}</th>' for title in ("Run", *columns.values()))
         html = (of("<strong>By page</strong>", pages, "of", "<code>{}</code>"),
                 of("<strong>By claim</strong>", claims, "claim", "{}"),

@@ -79,10 +79,11 @@ def cards(columns: Sequence[str], lines: Iterable[Sequence[str]], kind: str = "c
     labels = [escape(head) for head in columns]
     head = "".join(f'<th role="columnheader" scope="col">{label}</th>' for label in labels)
     lines = list(lines)
-    starts = ["".join(f' {name}="{escape(value)}"' for name, value in row.items()) for row in rows or ({},) * len(lines)]
+    starts = ["".join(f' {name}="{escape(value)}"' for name, value in row.items())
+              for row in rows or ({},) * len(lines)]
     body = "\n".join(f'<tr role="row"{start}>' + "".join(
-        f'<td role="cell" data-label="{label}">{cell}</td>' for label, cell in zip(labels, cells, strict=True)) + "</tr>"
-        for start, cells in zip(starts, lines, strict=True))
+        f'<td role="cell" data-label="{label}">{cell}</td>' for label, cell in zip(labels, cells, strict=True)) +
+        "</tr>" for start, cells in zip(starts, lines, strict=True))
     return (f'<table class="{kind}" role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
             f'<tbody role="rowgroup">\n{body}\n</tbody></table>')
 
@@ -122,8 +123,7 @@ def claims_table(lines: Iterable[tuple[Claim, dict[str, Any]]], places: Mapping[
         (f"<strong>{claim.id}</strong> {text(claim.sentence)} <small>{_printed(claim.where)}</small>",
          text(claim.printed), f"{measured(record)}<br><small>{text(claim.quantity)}</small>",
          f"{interval(record)}{ran(record, claim.id)}",
-         verdict(claim, record) + (f"<br><small>{of.links}</small>" if (of := places.get(claim.id)) and of.links else ""))
-        for claim, record in lines], rows=rows))
+         verdict(claim, record, places.get(claim.id, Place()).links)) for claim, record in lines], rows=rows))
 
 
 def _printed(where: str) -> str:
@@ -180,8 +180,8 @@ def _plainly(value: float) -> str:
     return f"{value:,.10g}".replace("-", "−")
 
 
-def verdict(claim: Claim, record: dict[str, Any]) -> str:
-    """With the region that decides, and what it would take where nothing has."""
+def verdict(claim: Claim, record: dict[str, Any], links: str = "") -> str:
+    """With the region that decides, what it would take where nothing has, and `links` to where it is settled."""
     lines = [word(record["verdict"]) + (" (arithmetic)" if record.get("n") == 0 else ""),
              f"claimed: {region(claim.region)}"]
     if record["verdict"] == UNRESOLVED and (record.get("n") or 0) > 1:
@@ -192,4 +192,4 @@ def verdict(claim: Claim, record: dict[str, Any]) -> str:
         lines.append(text(f"awaits {claim.awaits}" if claim.awaits else claim.why))
     if record["verdict"] == NOT_RUN and claim.study:
         lines.append(f'awaits the runs of <a href="planned.html#{anchor(claim.study)}"><code>{claim.study}</code></a>')
-    return lines[0] + "".join(f"<br><small>{line}</small>" for line in lines[1:])
+    return lines[0] + "".join(f"<br><small>{line}</small>" for line in (*lines[1:], *filter(None, [links])))

@@ -50,9 +50,10 @@ def _table1() -> str:
         lines = [("as printed, first row", printed, f"{printed:.1f} K weights"),
                  ("the 7×7 convolution that it names", named, f"{named:.1f} K"),
                  ("the same in two steps, as separable", other, f"{other:.1f} K")]
-        words = (f"The weights that the paper prints fit the filters that it prints in {found['parameters_agree']} of 12 "
-                 "rows. Its first row fits another kind of convolution than the one it names.")
-        picture = sketches.bars(lines, "; ".join(f"{label}: {shown}" for label, _, shown in lines))
+        words = ("The weights that the paper prints fit the filters that it prints in "
+                 f"{found['parameters_agree']} of 12 rows. Its first row fits another kind of convolution than the one it "
+                 "names.")
+        picture = sketches.bars(lines)
     return _card("googlenet_row_by_row", title, words, picture)
 
 
@@ -64,9 +65,9 @@ def _heads(known: dict[str, Record]) -> str:
                  ("with batch normalisation", normalised["value"], html.measured(normalised))]
         if published["value"] > 2 * normalised["value"]:
             title = "Auxiliary heads wake the network as published, hardly the normalised one"
-        words = ("With both auxiliary heads, the gradient that reaches the first layer before training is so many times "
-                 f"what it is without. {answers.sentence('V3-14', known['V3-14'])}")
-        picture = sketches.bars(lines, "; ".join(f"{label}: {shown}" for label, _, shown in lines))
+        words = ("With both auxiliary heads, the gradient that reaches the first layer before training is so many "
+                 f"times what it is without. {answers.sentence('V3-14', known['V3-14'])}")
+        picture = sketches.bars(lines)
     return _card("aux_heads", title, words, picture)
 
 
@@ -76,9 +77,9 @@ def _saved(known: dict[str, Record]) -> str:
     if own.get("value"):
         lines = [("as derived", derived["value"], html.measured(derived)),
                  ("over GoogLeNet's own nine modules", own["value"], html.measured(own))]
-        words = ("Two 3×3 in place of a 5×5 save what the second paper derives only where a layer gives as many maps as "
-                 "it sees. GoogLeNet's branches widen more than that.")
-        picture = sketches.bars(lines, "; ".join(f"{label}: {shown}" for label, _, shown in lines))
+        words = ("Two 3×3 in place of a 5×5 save what the second paper derives only where a layer gives as many maps "
+                 "as it sees. GoogLeNet's branches widen more than that.")
+        picture = sketches.bars(lines)
     return _card("network_in_network", "The saving is smaller where it was meant for", words, picture)
 
 
@@ -88,11 +89,11 @@ def _half(known: dict[str, Record]) -> str:
     if record.get("value") and record.get("low") is not None:
         value, low, high = record["value"], record["low"], record["high"]
         shown = f"{html.signed(value)} points, {html.signed(low)} to {html.signed(high)}"
-        words = (f"Small images through a stem of less stride cost as much as large ones. The error from half the side, "
-                 f"less that from the whole, is {shown} ({' and '.join(map(str, record['seeds']))} seeds); that they do "
-                 f"nearly as well is {record['verdict']} at this scale.")
-        picture = sketches.interval(value, low, high, claim.region, shown, f"claimed: {html.region(claim.region)}",
-                                    f"{shown}; claimed: {html.region(claim.region)}")
+        seeds = " and ".join(map(str, record.get("seeds") or [record["n"]]))
+        words = ("Small images through a stem of less stride cost as much as large ones. The error from half the side, "
+                 f"less that from the whole, is {shown} ({seeds} seeds); that they do nearly as well is "
+                 f"{record['verdict']} at this scale.")
+        picture = sketches.interval(value, low, high, claim.region, shown, f"claimed: {html.region(claim.region)}")
     title = {CONTRADICTED: "Half the image is not nearly as good", SUPPORTED: "Half the image is nearly as good"}
     return _card("principles", title.get(record["verdict"], "Is half the image nearly as good?"), words, picture)
 
@@ -103,9 +104,9 @@ def _strangers() -> str:
     if found and _number(found["mixed"]) and _number(found["speakers"]):
         lines = [("voices it was trained on", _number(found["mixed"]), f"{found['mixed']} % wrong"),
                  ("strangers", _number(found["speakers"]), f"{found['speakers']} % wrong")]
-        words = (f"An Inception for spoken digits gets {found['lowest']} to {found['highest']} % wrong, by the speaker, of "
-                 "people it has never heard. The split that is handed out with the recordings has no strangers in it.")
-        picture = sketches.bars(lines, "; ".join(f"{label}: {shown}" for label, _, shown in lines))
+        words = (f"An Inception for spoken digits gets {found['lowest']} to {found['highest']} % wrong, by the speaker, "
+                 "of people it has never heard. The split that is handed out with the recordings has no strangers in it.")
+        picture = sketches.bars(lines)
         if _number(found["speakers"]) > 3 * _number(found["mixed"]):
             title = "It knows the voices better than the words"
     return _card("keywords", title, words, picture)

@@ -1,6 +1,7 @@
 """*Planned*: the claims that nothing has measured yet, and what measuring them would cost."""
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -13,7 +14,7 @@ from replication.runs import experiments, store
 from replication.studies import estimate, profiles
 from replication.studies.grid import STUDIES
 
-PROFILES = ("cpu-full", "photographs", "gpu-shapes", "gpu", "gpu-long")  # of several that train a study, the first says how
+PROFILES = ("cpu-full", "photographs", "gpu-shapes", "gpu", "gpu-long")  # the first that trains a study says how
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,24 @@ def plans(rate: power.Rates | None = None) -> list[Plan]:
     for claim in waiting(NOT_RUN):
         if claim.study and claim.measure:
             claims.setdefault(claim.study, []).append(claim)
-    return sorted((_plan(study, of, rate) for study, of in claims.items()), key=lambda plan: (plan.gpu != plan.gpu, plan.gpu))
+    return sorted((_plan(study, of, rate) for study, of in claims.items()),
+                  key=lambda plan: (math.isnan(plan.gpu), plan.gpu))
 
 
 def _plan(study: str, claims: list[Claim], rate: power.Rates) -> Plan:
     ids = tuple(claim.id for claim in claims)
     profile = next((of for of in map(profiles.profile, PROFILES) if study in of.studies), None)
     if profile is None:
-        return Plan(study, ids, "no profile trains it", 0, float("nan"), float("nan"))
-    whole = power.whole_of(study, profile)
-    lacking = {cell.address: experiments.work(cell.experiment) for claim in claims
-               for arms in sides_of(claim.measure) for cell in power.needed(arms, whole.cells)
-               if not store.exists(cell.address)}
-    setting, work = whole.setting, sum(lacking.values())
-    on = f"{setting.dataset}, {setting.seeds} seeds a side"
+        return Plan(study, ids, "no profile trains it", 0, math.nan, math.nan)
+    whole, once = power.whole_of(study, profile), {}  # the multiply-adds of an arm are those of all its seeds
+    lacking: dict[str, float] = {}
+    for cell in (cell for claim in claims for arms in sides_of(claim.measure)
+                 for cell in power.needed(arms, whole.cells)):
+        if not store.exists(cell.address):
+            arm = tuple(cell.keys.values())
+            lacking[cell.address] = once[arm] = once.get(arm) or experiments.work(cell.experiment)
+    work = sum(lacking.values())
+    on = f"{whole.setting.dataset}, {whole.setting.seeds} seeds a side"
     return Plan(study, ids, on, len(lacking), work / rate.here[1] / power.CORES, work / rate.gpu[1])
 
 
@@ -76,7 +81,7 @@ def others(verdict: str) -> html.Html:
 def numbers(found: list[Plan], rate: power.Rates | None = None) -> dict[str, Any]:
     """What *Planned* quotes."""
     rate = rate or power.rates()
-    known = [plan for plan in found if plan.gpu == plan.gpu]
+    known = [plan for plan in found if not math.isnan(plan.gpu)]
     return {"studies": len(found), "claims": sum(len(plan.claims) for plan in found),
             "runs": sum(plan.runs for plan in found), "here": estimate.clock(sum(plan.here for plan in known)),
             "gpu": estimate.clock(sum(plan.gpu for plan in known)), "cores": escape(rate.here[0]),

@@ -15,7 +15,8 @@ import spaces
 
 
 @pytest.mark.parametrize(("text", "bound"), [
-    ("96 % of 3 px", "96~% of 3~px"), ("1.1 points, 1 point", "1.1~points, 1~point"), ("in Table 1 and Fig. 2", "in Table~1 and Fig.~2"),
+    ("96 % of 3 px", "96~% of 3~px"), ("1.1 points, 1 point", "1.1~points, 1~point"),
+    ("in Table 1 and Fig. 2", "in Table~1 and Fig.~2"),
     ("5 G, 30 kB, 7 ms, 2 h", "5~G, 30~kB, 7~ms, 2~h"), ("5 seeds of 3 Gauss", "5 seeds of 3 Gauss"),
     ("a % b", "a % b"), ("3 × 5", "3~× 5"), ("−3 %", "−3~%")])
 def test_a_number_keeps_its_unit(text: str, bound: str) -> None:
@@ -48,7 +49,8 @@ def test_a_number_names_the_commits_of_its_runs() -> None:
 
 def test_no_two_folded_cells_have_one_name() -> None:
     fold = "<p>Show code cell source</p><p>Hide code cell source</p>"
-    page = (f'<div class="cell tag_parameters">{fold}</div><h2>1. <em>Errors</em><a class="headerlink"></a></h2>{fold}'
+    page = (f'<div class="cell tag_parameters">{fold}</div>'
+            f'<h2>1. <em>Errors</em><a class="headerlink"></a></h2>{fold}'
             f'<span class="caption-number">Fig. 2.1 </span>{fold}{fold}<p>Show code cell output</p>')
     named = re.findall(r"Show ([^<]*)<", bookext.name_folds(page))
     assert named == ["the parameters", "the code of Fig. 2.1", "the code of “1. Errors”", "the code of “1. Errors”, 2",
