@@ -35,7 +35,7 @@ def precision(record: dict[str, Any]) -> str:
                                                ("value", "low", "high", "n")):
         return ""
     value, low, high, n = (record[key] for key in ("value", "low", "high", "n"))
-    digits = max(0, 1 - math.floor(math.log10(high - low))) if high > low else 2  # two of the interval's width
+    digits = max(0, 1 - math.floor(math.log10(high - low) + 1e-9)) if high > low else 2  # two of the interval's width
     number, least, most, half = (f"{each:,.{digits}f}".replace("-", "\u2212") for each in (
         value, low, high, (high - low) / 2))
     if n == 0:
