@@ -77,10 +77,10 @@ def stack(of: Network) -> Figure:
     figure = Figure(figsize=(WIDTH, 0.62 * len(by_size)), layout="constrained")
     axis = figure.subplots()
     most = max(map(len, by_size.values()))
-    axis.set(xlim=(-1.2, most - 0.4), ylim=(len(by_size) - 0.5, -0.5))
+    axis.set(xlim=(-1.5, most - 0.4), ylim=(len(by_size) - 0.5, -0.5))
     axis.axis("off")
     for y, (side, boxes) in enumerate(by_size.items()):
-        axis.annotate(f"{side}×{side}", (-1.15, y), va="center", color=INK, fontsize=LETTERS)
+        axis.annotate(f"{side}×{side}", (-1.45, y), va="center", color=INK, fontsize=LETTERS)
         for x, row in enumerate(boxes):
             words = [_short(row), *(["+ head"] if row.name in heads else [])]
             _box(axis, x, y, words, _tint(row), high=0.74)
