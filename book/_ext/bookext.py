@@ -91,6 +91,10 @@ def name_folds(html: str) -> str:
     return CODE.sub(lambda match: f"{match[1]} {next(found, 'the code')}</p>", html)
 
 
+SEARCH = (  # what it shows of a page began with the buttons above the text, and in the middle of a word
+    ('[role="main"]', "article.bd-article"),
+    ("text.substr(startWithContext, 240)", 'text.substr(startWithContext, 240).replace(startWithContext ? /^\\S+/ : "", "")'),
+)
 UNUSED = ("scripts/*.map", "scripts/fontawesome*", "styles/*.map", "sphinx-thebe.*",
           "vendor/fontawesome/webfonts/*.ttf")
 
@@ -109,8 +113,11 @@ def mend(app, exception):
         # 1.5 MB of script for icons that the theme's own web font draws as well
         text = re.sub(r'\s*<script defer src="[^"]*fontawesome\.js[^"]*"></script>', "", text)
         page.write_text(text)
-    search = out / "_static" / "searchtools.js"  # what it shows of a page began with the buttons above its text
-    search.write_text(search.read_text().replace('[role="main"]', "article.bd-article"))
+    search = out / "_static" / "searchtools.js"
+    script = search.read_text()
+    for old, new in SEARCH:
+        script = script.replace(old, new)
+    search.write_text(script)
     for pattern in UNUSED:
         for file in (out / "_static").glob(pattern):
             file.unlink()

@@ -70,4 +70,5 @@ addEventListener("DOMContentLoaded", () => {
   });
   document.querySelector("section:has(> .cell table.claims tr[data-verdict])")?.before(form);
   show();
+  if (selects.some(s => s.value)) form.scrollIntoView();
 });
