@@ -65,7 +65,7 @@ def neat(frame: pd.DataFrame, digits: int = 2) -> Styler:
     def shown(value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, Real):
             return value
-        return fixed(value, 0 if isinstance(value, Integral) else digits)  # with a minus that is one
+        return fixed(float(value), 0 if isinstance(value, Integral) else digits)  # with a minus that is one
 
     return (frame.style.hide(axis="index").format(shown, na_rep="–", escape="html")
             .format_index(escape="html", axis="columns")

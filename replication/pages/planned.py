@@ -50,7 +50,8 @@ def _plan(study: str, claims: list[Claim], rate: power.Rates) -> Plan:
     profile = next((of for of in map(profiles.profile, PROFILES) if study in of.studies), None)
     if profile is None:
         return Plan(study, ids, "no profile trains it", 0, math.nan, math.nan)
-    whole, once = power.whole_of(study, profile), {}  # the multiply-adds of an arm are those of all its seeds
+    whole = power.whole_of(study, profile)
+    once: dict[tuple[str, ...], float] = {}  # the multiply-adds of an arm are those of all its seeds
     lacking: dict[str, float] = {}
     for cell in (cell for claim in claims for arms in sides_of(claim.measure)
                  for cell in power.needed(arms, whole.cells)):
