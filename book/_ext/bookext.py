@@ -1,5 +1,6 @@
-"""The book's own Sphinx extension: numbers by role, the footer of provenance, MathJax from the wheel, a network that
-runs in its page, mended HTML.
+"""The book's own Sphinx extension: the footer of provenance, MathJax from the wheel, a network that runs in its page,
+mended HTML. In files of their own: numbers by role and where each comes from (`origin`), spaces that do not break
+(`spaces`), `terms`, `download` and `figure_data`.
 
 All logic of ours lies here and not in jupyter-book's settings, so that plain Sphinx could build the same book.
 """
@@ -7,47 +8,26 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import math
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import runtime
 from docutils import nodes
-from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective, SphinxRole
-
-log = logging.getLogger(__name__)
+from origin import show as show  # as it was called from here
+from sphinx.util.docutils import SphinxDirective
 
 
-def show(numbers: Any, path: list[str], percent: bool, spec: str) -> str:
-    """One value of a metrics file as text; anything but a finite number, a word or yes/no is an error."""
-    for key in path:
-        numbers = numbers[int(key)] if isinstance(numbers, list) else numbers[key]
-    if isinstance(numbers, (str, bool)):
-        return format(str(numbers), spec)
-    if not isinstance(numbers, (int, float)) or not math.isfinite(numbers):
-        raise ValueError(f"{numbers!r} is not a number")
-    return format(100 * numbers if percent else numbers, spec).replace("-", "\u2212")
+class Clone(SphinxDirective):
+    """{clone}: the line that fetches the repository, where the configuration names one, and those of its body."""
 
+    has_content = True
 
-class Val(SphinxRole):
-    """{val}`aux_heads.gap:.3f`, {val}`aux_heads.error|percent:.1f`: a number of metrics/aux_heads.json."""
-
-    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        key, _, spec = self.text.partition(":")
-        key, _, unit = key.partition("|")
-        stem, *path = key.strip().split(".")
-        try:
-            if unit not in ("", "percent"):
-                raise ValueError(f"unknown unit {unit!r}")
-            numbers = json.loads(Path(self.env.srcdir, "_numbers", f"{stem}.json").read_text())
-            text = show(numbers, path, unit == "percent", spec)
-        except (OSError, KeyError, IndexError, TypeError, ValueError) as e:
-            log.warning("no value for {val}`%s`: %r", self.text, e, location=self.get_location(), type="bookext")
-            return [nodes.problematic(self.text, "??")], []
-        return [nodes.inline(text, text, classes=["val"])], []
+    def run(self) -> list[nodes.Node]:
+        url = (self.config.html_theme_options or {}).get("repository_url", "")
+        lines = [f"git clone {url}", f"cd {url.rstrip('/').rsplit('/', 1)[-1]}"] if url else []
+        text = "\n".join((*lines, *self.content))
+        return [nodes.literal_block(text, text, language="sh")]
 
 
 OFF = ("The network runs here where JavaScript and WebAssembly are on and the book comes from a server: "
@@ -112,6 +92,37 @@ MENDED = (  # what axe-core reports of the theme, docutils and myst-nb
     (' role="doc-biblioentry"', ""),
     ("<style scoped>", "<style>"),
 )
+SWITCH = re.compile(r'(<button[^>]*theme-switch-button[^>]*>)')  # has pictures only, and no name before its script runs
+CODE = re.compile(r"(Show|Hide) code cell (source|output)</p>")
+PLACES = re.compile(r'<h[1-6]>(?P<heading>.*?)<a class="headerlink"|caption-number">(?P<figure>[^<]*?)\s*</span>'
+                    r'|(?P<parameters>tag_parameters)|(?P<fold>Show code cell (?:source|output)</p>)', re.S)
+
+
+def name_folds(html: str) -> str:
+    """Each folded cell by what it makes, a figure or the first cell of a heading, in place of one name for all."""
+    places = list(PLACES.finditer(html))
+    heading, parameters, names, taken = "", False, [], set()
+    for n, place in enumerate(places):
+        if place["heading"] is not None:
+            heading = re.sub(r"<[^>]*>", "", place["heading"]).strip()
+        parameters = parameters or bool(place["parameters"])
+        if not place["fold"]:
+            continue
+        after = places[n + 1] if n + 1 < len(places) else None
+        name = after["figure"] if after and after["figure"] else "parameters" if parameters else f"“{heading}”"
+        kind = "output" if "output" in place["fold"] else "code"
+        name, parameters = "parameters" if name == "parameters" else f"{kind} of {name}", False
+        count = next(k for k in range(1, len(places) + 1) if (name, k) not in taken)
+        taken.add((name, count))
+        names.append(f"the {name}" + (f", {count}" if count > 1 else ""))
+    found = iter(name for name in names for _ in range(2))  # to show, to hide
+    return CODE.sub(lambda match: f"{match[1]} {next(found, 'the code')}</p>", html)
+
+
+SEARCH = (  # what it shows of a page began with the buttons above the text, and in the middle of a word
+    ('[role="main"]', "article.bd-article"),
+    ("text.substr(startWithContext, 240)", 'text.substr(startWithContext, 240).replace(startWithContext ? /^\\S+/ : "", "")'),
+)
 UNUSED = ("scripts/*.map", "scripts/fontawesome*", "styles/*.map", "sphinx-thebe.*",
           "vendor/fontawesome/webfonts/*.ttf")
 
@@ -126,9 +137,15 @@ def mend(app, exception):
         text = page.read_text()
         for old, new in MENDED:
             text = text.replace(old, new)
+        text = name_folds(SWITCH.sub(r'\1<span class="visually-hidden">Colour mode</span>', text))
         # 1.5 MB of script for icons that the theme's own web font draws as well
         text = re.sub(r'\s*<script defer src="[^"]*fontawesome\.js[^"]*"></script>', "", text)
         page.write_text(text)
+    search = out / "_static" / "searchtools.js"
+    script = search.read_text()
+    for old, new in SEARCH:
+        script = script.replace(old, new)
+    search.write_text(script)
     for pattern in UNUSED:
         for file in (out / "_static").glob(pattern):
             file.unlink()
@@ -136,9 +153,9 @@ def mend(app, exception):
 
 
 def setup(app):
-    for part in ("terms", "download", "figure_data"):  # beside this file
+    for part in ("origin", "spaces", "terms", "download", "figure_data"):  # beside this file
         app.setup_extension(part)
-    app.add_role("val", Val())
+    app.add_directive("clone", Clone)
     app.add_directive("try-it", TryIt)
     app.add_config_value("network_runtime", "", "env")
     app.connect("config-inited", vendor_mathjax, priority=100)

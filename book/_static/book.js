@@ -2,12 +2,75 @@
    opened, an equation is typeset late, a phone may be turned. */
 addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
+  // what is cut on the right fades there until it is scrolled to its end
+  const fade = e => e.classList.toggle("more", e.scrollLeft + e.clientWidth < e.scrollWidth - 2);
   const watch = new ResizeObserver(entries => entries.forEach(({target: e}) => {
     const scrolls = e.scrollWidth > e.clientWidth + 1;
+    fade(e);
     e.tabIndex = scrolls ? 0 : -1;
     if (scrolls && e.matches("mjx-container")) { e.setAttribute("role", "group"); e.setAttribute("aria-label", "equation, scrolls sideways"); }
   }));
-  document.querySelectorAll(".cell_output > .output, div.math mjx-container, .bd-content pre").forEach(e => watch.observe(e));
+  document.querySelectorAll(".cell_output > .output, div.math mjx-container, .bd-content pre, .scrolls").forEach(e => {
+    watch.observe(e);
+    e.addEventListener("scroll", () => fade(e), {passive: true});
+  });
+});
+
+/* A link to a line inside what is folded opens it. */
+const unfold = () => {
+  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  for (let e = target.closest("details"); e; e = e.parentElement.closest("details")) e.open = true;
+  target.scrollIntoView();
+};
+addEventListener("hashchange", unfold);
+
+/* Who copies a number copies how sure it is, where that is known. */
+addEventListener("copy", event => {
+  const number = getSelection().anchorNode?.parentElement?.closest("a.val");
+  const exact = number && document.getElementById(number.hash.slice(1))?.dataset.copy;
+  if (exact && getSelection().toString().trim() === number.textContent.trim()) {
+    event.clipboardData.setData("text/plain", exact);
+    event.preventDefault();
+  }
+});
+
+/* The claims table by paper, topic, verdict and evidence; without this script all of it is there. The address takes the
+   same: verdicts.html?verdict=contradicted. */
+addEventListener("DOMContentLoaded", () => {
+  unfold();
+  const rows = [...document.querySelectorAll("table.claims tr[data-verdict]")];
+  if (!rows.length) return;
+  const asked = new URLSearchParams(location.search), form = document.createElement("form");
+  const count = Object.assign(document.createElement("output"), {className: "count"});
+  form.className = "filters";
+  form.setAttribute("aria-label", "Which claims to show");
+  const selects = ["paper", "topic", "verdict", "evidence"].map(kind => {
+    const label = document.createElement("label"), select = document.createElement("select");
+    const values = [...new Set(rows.map(row => row.dataset[kind]))];
+    select.name = kind;
+    select.append(new Option("all", ""), ...values.map(value => new Option(value, value)));
+    select.value = values.includes(asked.get(kind)) ? asked.get(kind) : "";
+    label.append(kind[0].toUpperCase() + kind.slice(1), select);
+    form.append(label);
+    return select;
+  });
+  form.append(count);
+  const show = () => {
+    rows.forEach(row => { row.hidden = !selects.every(s => !s.value || row.dataset[s.name] === s.value); });
+    document.querySelectorAll("section:has(> .cell table.claims tr[data-verdict])").forEach(section => {
+      section.hidden = !section.querySelector("tr[data-verdict]:not([hidden])");
+    });
+    count.textContent = `${rows.filter(row => !row.hidden).length} of ${rows.length} claims`;
+  };
+  form.addEventListener("change", () => {
+    const chosen = new URLSearchParams(selects.filter(s => s.value).map(s => [s.name, s.value]));
+    history.replaceState(null, "", chosen.size ? `?${chosen}` : location.pathname);
+    show();
+  });
+  document.querySelector("section:has(> .cell table.claims tr[data-verdict])")?.before(form);
+  show();
+  if (selects.some(s => s.value)) form.scrollIntoView();
 });
 
 /* The network that runs in a page is fetched when a reader asks for it (network/try_it.mjs). Files opened without a server

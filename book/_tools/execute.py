@@ -153,7 +153,7 @@ def main() -> int:
     except BadInput as e:
         sys.exit(str(e))
     names = [name for name in names if not a.only or name in a.only]
-    last = [name for name in ("verdicts", "index", toc.OWN) if name in names]
+    last = [name for name in ("verdicts", "planned", "index", toc.OWN) if name in names]
 
     failed = False
     with ProcessPoolExecutor(a.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:

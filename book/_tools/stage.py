@@ -9,6 +9,7 @@ other parameters than its numbers, fails: a page never shows what its source doe
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import shlex
 import shutil
@@ -21,6 +22,8 @@ import toc
 import yaml
 
 from replication import paths
+from replication.runs.store import Run, everything, folder
+from replication.studies.estimate import where
 
 LEFT_OUT = {"_build", "_tools", ".ipynb_checkpoints", "__pycache__"}
 
@@ -69,6 +72,28 @@ def page(name: str, book: Path, store: Path) -> tuple[nbformat.NotebookNode, dic
     return done, {"provenance": provenance, "command": command(name, injected)}
 
 
+def told(run: Run) -> dict[str, Any]:
+    """A run in a line."""
+    asked, made, error = run.record["experiment"], run.provenance, run.summary.get("val_error")
+    return {"address": run.address, "network": asked["network"]["name"], "data": asked["data"]["name"],
+            "seed": run.record["seed"], "epochs": asked["recipe"]["epochs"],
+            "error": "\u2013" if error is None else f"{100 * error:.1f}", "device": where(made),
+            "commit": (made.get("commit") or "unknown")[:12], "finished": made.get("utc", "")[:10]}
+
+
+def runs(store: Path, target: Path) -> None:
+    """What the book shows of the store's runs, and their epochs to download."""
+    target.mkdir()
+    found = sorted(map(told, everything(store)), key=lambda line: (line["network"], line["data"], line["address"]))
+    (target / "runs.json").write_text(json.dumps(found))
+    with open(target / "runs.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(found[0]) if found else ["address"])
+        table.writeheader()
+        table.writerows(found)
+    for line in found:
+        shutil.copy(folder(line["address"], store) / "history.csv", target / f"{line['address']}.csv")
+
+
 def stage(book: Path, store: Path, target: Path, published: bool) -> list[str]:
     """Fill `target`; returns what is wrong."""
     shutil.rmtree(target, ignore_errors=True)
@@ -78,6 +103,7 @@ def stage(book: Path, store: Path, target: Path, published: bool) -> list[str]:
     (target / "_numbers").mkdir()
     for numbers in (store / "metrics").glob("*.json"):
         shutil.copy(numbers, target / "_numbers")
+    runs(store, target / "_runs")
     wrong = []
     for name in toc.notebooks(book, published):
         try:

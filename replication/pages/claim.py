@@ -21,6 +21,19 @@ MARGIN = 0.5
 SMALL = 2 * MARGIN
 
 
+# Where a paper can be read, by how `where` begins; of preprints the version that was read.
+PRINTED = {
+    "V1 (CVPR)": "https://doi.org/10.1109/CVPR.2015.7298594", "V1": "https://arxiv.org/abs/1409.4842v1",
+    "V3": "https://arxiv.org/abs/1512.00567v3", "NIN": "https://arxiv.org/abs/1312.4400v3",
+    "BN": "https://arxiv.org/abs/1502.03167v3", "Arora et al.": "https://arxiv.org/abs/1310.6343v1",
+    "LeCun et al.": "https://doi.org/10.1109/5.726791"}
+
+
+def printed_at(where: str) -> str:
+    """The address of the paper in which a claim stands; "" where none is known."""
+    return next((address for words, address in PRINTED.items() if where.startswith(words)), "")
+
+
 @dataclass(frozen=True)
 class Claim:
     """`sentence` in our words, `where` it stands, what is `printed`, the `quantity` we measure, and the `region` in

@@ -42,9 +42,10 @@ def _module(axis: Axes, title: str, form: Split, channels: int, side: int) -> No
     _box(axis, middle, 0, [f"side by side: {whole.shape[0]} maps"], INK, columns)
 
 
-def _box(axis: Axes, x: float, y: float, lines: list[str], colour: str, columns: float = 1) -> None:
-    """Of three lines, or of one where it spans several columns."""
-    wide, high = columns - 0.16, 0.68 if columns == 1 else 0.44
+def _box(axis: Axes, x: float, y: float, lines: list[str], colour: str, columns: float = 1,
+         high: float | None = None) -> None:
+    """Of three lines, or of one where it spans several columns, unless its height is given."""
+    wide, high = columns - 0.16, high or (0.68 if columns == 1 else 0.44)
     axis.add_patch(FancyBboxPatch((x - wide / 2, y - high / 2), wide, high, facecolor=colour, alpha=0.16,
                                   edgecolor="none", boxstyle="round,pad=0,rounding_size=0.08"))
     axis.annotate("\n".join(lines), (x, y), ha="center", va="center", color=INK, fontsize=LETTERS, linespacing=1.3)
@@ -61,6 +62,46 @@ def _kernel(op: Op) -> str:
         case MaxPool():
             return "pool"
     raise ValueError(op)
+
+
+def stack(of: Network) -> Figure:
+    """The whole network in a few lines, top to bottom: a line a size of the maps, a box a row that makes or pools them;
+    a box with an auxiliary classifier says so."""
+    heads = {aux.at for aux in of.aux}
+    by_size: dict[int, list[Row]] = {}
+    rows = {row.name: row for row in of.rows}
+    for line in cost.table(of):
+        if line["head"] == "main" and not _silent(rows[line["name"]]):
+            by_size.setdefault(line["output"][-1], []).append(rows[line["name"]])
+    figure = Figure(figsize=(WIDTH, 0.62 * len(by_size)), layout="constrained")
+    axis = figure.subplots()
+    most = max(map(len, by_size.values()))
+    axis.set(xlim=(-1.5, most - 0.4), ylim=(len(by_size) - 0.5, -0.5))
+    axis.axis("off")
+    for y, (side, boxes) in enumerate(by_size.items()):
+        axis.annotate(f"{side}×{side}", (-1.45, y), va="center", color=INK, fontsize=LETTERS)
+        for x, row in enumerate(boxes):
+            words = [_short(row), *(["+ head"] if row.name in heads else [])]
+            _box(axis, x, y, words, _tint(row), high=0.74)
+    return figure
+
+
+def _short(row: Row) -> str:
+    match row.op:
+        case Conv(kernel=int(kernel)):
+            return f"{kernel}×{kernel}"
+        case MaxPool():
+            return "pool"
+    return {"avgpool": "average"}.get(row.name, row.name)
+
+
+def _tint(row: Row) -> str:
+    match row.op:
+        case MaxPool():
+            return KERNELS["pool"]
+        case Inception():
+            return KERNELS["3×3"]
+    return INK
 
 
 def network(of: Network) -> Figure:

@@ -35,10 +35,10 @@ LETTERS = 11  # points, of whatever is written in a figure: nine pixels on a pho
 INK = "#6e7681"  # a colour nothing else uses: written to the file as currentColor
 # seaborn's "colorblind" without the colours under 3:1 on white or on #121212
 PALETTE = ["#0173b2", "#d55e00", "#029e73", "#cc78bc", "#949494"]
-LOOKS: list[tuple[str, Any]] = [  # colour and dashes of the arms of a factor, in the order declared
-    (PALETTE[0], ""), (PALETTE[1], (4, 1.5)), (PALETTE[2], (1, 1)), (PALETTE[3], (3, 1.25, 1.5, 1.25)),
+LOOKS: list[tuple[str, Any]] = [  # colour and dashes of the arms of a factor, in the order declared; none is dotted
+    (PALETTE[0], ""), (PALETTE[1], (4, 1.5)), (PALETTE[2], (7, 1.5, 1, 1.5)), (PALETTE[3], (2, 1.5)),
     (PALETTE[4], (5, 1, 1, 1, 1, 1))]
-DOTTED: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": ":"}  # a line to compare with
+DOTTED: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": ":"}  # only ever a line to compare with
 INKS = ("<style>svg{color:#24292f;color-scheme:light dark}"
         "@media (prefers-color-scheme:dark){svg{color:#d5dae0}}</style>")
 
@@ -150,7 +150,7 @@ def reduction(of: Branch) -> Figure:
     """Multiply-adds of a branch against the width of its reduction; where it stops paying is marked."""
     top = 1.2 * max(of.break_even, of.reduction)
     one, both = of.through(Conv(1)).multiply_adds / 1e6, of.reduced_to(1).multiply_adds / 1e6
-    lines = (("1×1", one, (1, 1)), (f"{of.kernel}×{of.kernel} after it", both - one, (4, 1.5)), ("together", both, ""))
+    lines = (("1×1", one, (7, 1.5, 1, 1.5)), (f"{of.kernel}×{of.kernel} after it", both - one, (4, 1.5)), ("together", both, ""))
     figure, (axis,) = _canvas(3.2)
     for (name, slope, dashes), colour in zip(lines, (PALETTE[1], PALETTE[2], PALETTE[0]), strict=True):
         sns.lineplot(x=[0, top], y=[0, top * slope], color=colour, label=name, linewidth=2, ax=axis,

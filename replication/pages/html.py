@@ -3,14 +3,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
+from numbers import Integral, Real
 from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from replication.pages.claim import CONTRADICTED, OUT_OF_REACH, SUPPORTED, UNRESOLVED, Claim
+from replication.pages.claim import CONTRADICTED, NOT_RUN, OUT_OF_REACH, SUPPORTED, UNRESOLVED, Claim, printed_at
 
 Groups = dict[str, list[list[str]]]  # lines of cells, as HTML, under a heading each
 KINDS = {"not resolved": "unresolved", "not yet run": "not-run", "out of reach": "not-run"}  # in the style sheet
@@ -51,22 +53,37 @@ def word(verdict: str, kind: str | None = None) -> str:
     return f'<span class="verdict-{kind or KINDS.get(verdict, verdict)}">{verdict}</span>'
 
 
+def anchor(words: str) -> str:
+    """The id of a heading in the book, as docutils makes it."""
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-0123456789").strip("-")
+
+
 # -- tables -------------------------------------------------------------------------------------------------------
 def neat(frame: pd.DataFrame, digits: int = 2) -> Styler:
     """The frame with thousands separated and `digits` decimals; the same HTML every time. Words stay words: a class
     may be called anything."""
-    return (frame.style.hide(axis="index").format(precision=digits, thousands=",", na_rep="–", escape="html")
+    def shown(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return value
+        return fixed(float(value), 0 if isinstance(value, Integral) else digits)  # with a minus that is one
+
+    return (frame.style.hide(axis="index").format(shown, na_rep="–", escape="html")
             .format_index(escape="html", axis="columns")
             .set_uuid("t").set_table_attributes('class="dataframe"'))
 
 
-def cards(columns: Sequence[str], lines: Iterable[Sequence[str]], kind: str = "claims") -> str:
-    """A row a line of cells, which are HTML; a narrow screen shows it as a card."""
+def cards(columns: Sequence[str], lines: Iterable[Sequence[str]], kind: str = "claims",
+          rows: Iterable[Mapping[str, str]] | None = None) -> str:
+    """A row a line of cells, which are HTML, with the attributes of `rows`; a narrow screen shows it as a card."""
     # roles: a screen reader loses the table where the style sheet shows its rows as cards
     labels = [escape(head) for head in columns]
     head = "".join(f'<th role="columnheader" scope="col">{label}</th>' for label in labels)
-    body = "\n".join('<tr role="row">' + "".join(f'<td role="cell" data-label="{label}">{cell}</td>' for label, cell in
-                                                 zip(labels, cells, strict=True)) + "</tr>" for cells in lines)
+    lines = list(lines)
+    starts = ["".join(f' {name}="{escape(value)}"' for name, value in row.items())
+              for row in rows or ({},) * len(lines)]
+    body = "\n".join(f'<tr role="row"{start}>' + "".join(
+        f'<td role="cell" data-label="{label}">{cell}</td>' for label, cell in zip(labels, cells, strict=True)) +
+        "</tr>" for start, cells in zip(starts, lines, strict=True))
     return (f'<table class="{kind}" role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
             f'<tbody role="rowgroup">\n{body}\n</tbody></table>')
 
@@ -89,14 +106,29 @@ def _cells(cells: list[str], wide: int) -> str:
 
 
 # -- claims -------------------------------------------------------------------------------------------------------
-def claims_table(lines: Iterable[tuple[Claim, dict[str, Any]]]) -> Html:
-    """A row a claim and its record (`metrics`)."""
+@dataclass(frozen=True)
+class Place:
+    """Where a claim is settled: links to it, and by what its row can be found (`data-` attributes by name)."""
+    links: str = ""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+
+def claims_table(lines: Iterable[tuple[Claim, dict[str, Any]]], places: Mapping[str, Place] | None = None) -> Html:
+    """A row a claim and its record (`metrics`), each a target of links; `places` by the claim's id."""
     columns = ("Claim", "Paper", "Measured", "95 % interval", "Verdict")
+    lines, places = list(lines), places or {}
+    rows = [{"id": f"claim-{claim.id}", **{f"data-{name}": value for name, value in
+                                           places.get(claim.id, Place()).kinds.items()}} for claim, _ in lines]
     return Html(cards(columns, [
-        (f"<strong>{claim.id}</strong> {text(claim.sentence)} <small>{text(claim.where)}</small>", text(claim.printed),
-         f"{measured(record)}<br><small>{text(claim.quantity)}</small>", f"{interval(record)}{ran(record)}",
-         verdict(claim, record))
-        for claim, record in lines]))
+        (f"<strong>{claim.id}</strong> {text(claim.sentence)} <small>{_printed(claim.where)}</small>",
+         text(claim.printed), f"{measured(record)}<br><small>{text(claim.quantity)}</small>",
+         f"{interval(record)}{ran(record, claim.id)}",
+         verdict(claim, record, places.get(claim.id, Place()).links)) for claim, record in lines], rows=rows))
+
+
+def _printed(where: str) -> str:
+    address = printed_at(where)
+    return f'<a href="{escape(address)}">{text(where)}</a>' if address else text(where)
 
 
 def measured(record: dict[str, Any]) -> str:
@@ -123,13 +155,15 @@ def interval(record: dict[str, Any]) -> str:
     return f"{low} to {high} <small>({often} {record.get('of', 'seeds')})</small>"
 
 
-def ran(record: dict[str, Any]) -> str:
-    """Of trained networks: scatter between seeds, or whatever else was drawn, images that judged, devices."""
+def ran(record: dict[str, Any], name: str) -> str:
+    """Of trained networks, for the claim of that name: scatter between seeds, or whatever else was drawn, images that
+    judged, devices, and the way to the runs."""
     form = "×{:.3g}" if record["unit"] == "×" and not record.get("seeds") else "{:.2g}"
     scatter = " and ".join(map(form.format, record.get("scatter") or ()))
     parts = (f"scatter {scatter}" if scatter else "",
              f"{record['images']:,} images" if record.get("images") else "", ", ".join(record.get("devices") or ()))
-    return f"<br><small>{text('; '.join(filter(None, parts)))}</small>" if any(parts) else ""
+    runs = f'<br><small><a href="runs.html#claim-{name}">its runs</a></small>' if record.get("devices") else ""
+    return (f"<br><small>{text('; '.join(filter(None, parts)))}</small>" if any(parts) else "") + runs
 
 
 def region(ends: tuple[float, float]) -> str:
@@ -160,8 +194,8 @@ def _plainly(value: float) -> str:
     return f"{value:,.10g}".replace("-", "−")
 
 
-def verdict(claim: Claim, record: dict[str, Any]) -> str:
-    """With the region that decides, and what it would take where nothing has."""
+def verdict(claim: Claim, record: dict[str, Any], links: str = "") -> str:
+    """With the region that decides, what it would take where nothing has, and `links` to where it is settled."""
     lines = [word(record["verdict"]) + (" (arithmetic)" if record.get("n") == 0 else ""),
              f"claimed: {region(claim.region)}"]
     if record["verdict"] == UNRESOLVED and (record.get("n") or 0) > 1:
@@ -170,5 +204,7 @@ def verdict(claim: Claim, record: dict[str, Any]) -> str:
         lines.append(f"about {seeds:,} {of} would" if seeds else f"not even 10,000 {of} would")
     if record.get("value") is None and (claim.awaits or claim.why):
         lines.append(text(f"awaits {claim.awaits}" if claim.awaits else claim.why))
-    lines += filter(None, [mind(claim.region, record)])
+    if record["verdict"] == NOT_RUN and claim.study:
+        lines.append(f'awaits the runs of <a href="planned.html#{anchor(claim.study)}"><code>{claim.study}</code></a>')
+    lines += filter(None, [mind(claim.region, record), links])
     return lines[0] + "".join(f"<br><small>{line}</small>" for line in lines[1:])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -177,3 +178,21 @@ def _reached(run: pd.DataFrame, level: float, column: str) -> float:
         return math.inf
     last = slice(max(0, there[0] - 1), there[0] + 1)
     return float(np.interp(-level, -errors[last], epochs[last]))
+
+
+# -- which runs ---------------------------------------------------------------------------------------------------
+def sides_of(measure: Any) -> list[Arms]:
+    """The arms a measure compares; of one that names none, all."""
+    return [getattr(measure, name) for name in ("a", "b", "arms") if hasattr(measure, name)] or [{}]
+
+
+def addresses(measure: Any, grid: Grid) -> list[str]:
+    """The finished runs that a measure rests on."""
+    runs = grid.summary()
+    chosen = pd.Series(False, index=runs.index)
+    for arms in sides_of(measure):
+        side = pd.Series(True, index=runs.index)
+        for factor, keys in arms.items():
+            side &= runs[factor].isin((keys,) if isinstance(keys, str) else keys)
+        chosen |= side
+    return sorted(set(runs.address[chosen]))

@@ -15,7 +15,7 @@ from replication.errors import BadInput
 from replication.pages import html
 from replication.pages.claim import Claim, Settled
 from replication.pages.claims import settle
-from replication.pages.measures import Difference, Mean, Share
+from replication.pages.measures import Difference, Mean, Share, addresses
 from replication.runs import store
 from replication.stats import Interval
 from replication.studies import estimate
@@ -113,7 +113,7 @@ def _trained(claim: Claim, interval: Interval, grid: Grid) -> Record:
     """What a number of trained networks rests on: `seeds` on each side of the comparison and their standard deviation
     `scatter` in its unit, `images` that judge, the `devices` that ran the study, and `under` which setting: a digest,
     the same for more seeds or other ones. A measure that has no sides scatters as its interval says, a ratio by a
-    factor; a share of runs has no scatter but its interval."""
+    factor; a share of runs has no scatter but its interval. `addresses`: the runs."""
     runs = grid.summary()
     setting = {name: value for name, value in _given(grid).items() if name not in ("seeds", "first_seed")}
     sides = claim.measure.samples(grid) if isinstance(claim.measure, (Difference, Mean)) else ()
@@ -124,7 +124,8 @@ def _trained(claim: Claim, interval: Interval, grid: Grid) -> Record:
         sd = stats.spread(claim.scaled_interval(interval))
         spread = [_plain(math.exp(sd) if claim.unit == "×" else sd)]
     return {"under": files.digest(setting), "seeds": [len(side) for side in sides], "scatter": spread,
-            "images": int(runs.val_images.max()) if "val_images" in runs else None, "devices": _devices(runs)}
+            "images": int(runs.val_images.max()) if "val_images" in runs else None, "devices": _devices(runs),
+            "addresses": addresses(claim.measure, grid)}
 
 
 def _devices(runs: pd.DataFrame) -> list[str]:

@@ -24,7 +24,7 @@ from replication.errors import BadInput
 from replication.pages import html
 from replication.pages.claim import CONTRADICTED, SUPPORTED, UNRESOLVED, Claim, Settled
 from replication.pages.claims import CLAIMS
-from replication.pages.measures import Arms, Difference, Mean, Of, Ratio, Share
+from replication.pages.measures import Arms, Difference, Mean, Of, Ratio, Share, sides_of
 from replication.runs import experiments, store
 from replication.studies import estimate, grid, profiles, study
 from replication.studies.study import Cell, Grid
@@ -121,9 +121,9 @@ def look(claim: Claim, grids: Mapping[str, Grid], whole: Grid) -> Seen | None:
     sides = by_seed(measure, own)
     means = [float(sides[side].mean()) for side in sides]
     scatters = []
-    for side, arms in zip(sides, _sides(measure), strict=True):
+    for side, arms in zip(sides, sides_of(measure), strict=True):
         several = math.prod(1 if isinstance(keys, str) else len(keys) for keys in arms.values())
-        published = _as_published(_needed(arms, whole.cells)[0])
+        published = _as_published(needed(arms, whole.cells)[0])
         if sides[side].count() > ENOUGH:
             scatters.append((float(sides[side].std()), "own"))
         else:
@@ -146,7 +146,7 @@ def by_seed(measure: Difference | Mean, of: Grid) -> pd.DataFrame:
     for seed, part in values.groupby("seed") if len(values) else ():
         alone = replace(measure, of=_always(part))
         found[seed] = [float(side[0]) if len(side) else math.nan for side in alone.samples(of)]
-    frame = pd.DataFrame.from_dict(found, orient="index", columns=["a", "b"][:len(_sides(measure))], dtype=float)
+    frame = pd.DataFrame.from_dict(found, orient="index", columns=["a", "b"][:len(sides_of(measure))], dtype=float)
     return frame.map(math.log) if isinstance(measure, Ratio) else frame
 
 
@@ -154,12 +154,7 @@ def _always(values: pd.DataFrame) -> Of:
     return lambda _: values
 
 
-def _sides(measure: Any) -> list[Arms]:
-    """The arms a measure compares; of one that names none, all."""
-    return [getattr(measure, name) for name in ("a", "b", "arms") if hasattr(measure, name)] or [{}]
-
-
-def _needed(arms: Arms, cells: Iterable[Cell]) -> list[Cell]:
+def needed(arms: Arms, cells: Iterable[Cell]) -> list[Cell]:
     return [cell for cell in cells if all(
         cell.keys[factor] in ((keys,) if isinstance(keys, str) else keys) for factor, keys in arms.items())]
 
@@ -239,18 +234,18 @@ def table(profile: str, rate: Rates | None = None) -> pd.DataFrame:
     of, pilot, rate = profiles.profile(profile), profiles.profile(PILOT), rate or rates()
     trained = [claim for claim in CLAIMS.values() if claim.study is not None and claim.measure is not None]
     names = dict.fromkeys([*(claim.study or "" for claim in trained), *pilot.studies])
-    whole = {name: _asked(name, of) for name in names}
+    whole = {name: whole_of(name, of) for name in names}
     piloted = {name: Kept.of(study.asked(name, PILOT)) for name in names}
     trained = [claim for claim in trained if whole[claim.study or ""].cells]  # the others fit no such images
     judged = {name: Kept.of(study.some(each, of) if name in of.studies else
                             replace(each, cells=())) for name, each in whole.items()}  # as `asked`, in half the time
     rows = []
     for claim in trained:
-        name, sides = claim.study or "", _sides(claim.measure)
+        name, sides = claim.study or "", sides_of(claim.measure)
         once = {tuple(cell.keys.values()): experiments.work(cell.experiment) for arms in sides
-                for cell in _needed(arms, whole[name].cells) if cell.seed == whole[name].setting.first_seed}
+                for cell in needed(arms, whole[name].cells) if cell.seed == whole[name].setting.first_seed}
         work = sum(once.values())
-        asks = all(_needed(arms, judged[name].cells) for arms in sides)
+        asks = all(needed(arms, judged[name].cells) for arms in sides)
         rows.append({
             "claim": claim.id, "study": name, "unit": claim.unit, "printed": claim.printed,
             "region": html.region(claim.region) + (claim.unit if claim.unit == "×" else f" {claim.unit}"),
@@ -259,7 +254,7 @@ def table(profile: str, rate: Rates | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("here", kind="stable", ignore_index=True)
 
 
-def _asked(name: str, profile: profiles.Profile) -> Grid:
+def whole_of(name: str, profile: profiles.Profile) -> Grid:
     """A study with all its arms; without runs where its networks do not fit the profile's images."""
     setting = profile.setting(name)
     try:
@@ -322,7 +317,7 @@ def order(profile: str, known: pd.DataFrame) -> list[Turn]:
         keys = {tuple(cell.keys.items()) for cell in each.cells}
         asked = [claim.id for claim in CLAIMS.values()
                  if claim.study == each.study.name and claim.measure is not None
-                 and all(_needed(arms, each.cells) for arms in _sides(claim.measure))]
+                 and all(needed(arms, each.cells) for arms in sides_of(claim.measure))]
         decides = tuple(name for name in asked if wanted.get(name, math.nan) <= len(each.cells) / len(keys))
         unknown = tuple(name for name in asked if math.isnan(wanted.get(name, math.nan)))
         seconds = {cell.address: experiments.work(cell.experiment) / rate for cell in each.cells}

@@ -12,7 +12,12 @@ pytestmark = pytest.mark.xdist_group("book")  # which is executed and built once
 
 
 def test_every_page_is_there_with_its_number_and_its_footer(site: Path) -> None:
-    assert '<span class="val">−0.25</span>' in (site / "index.html").read_text()
+    index = (site / "index.html").read_text()
+    assert re.search(r'<a class="val[^"]*" href="#number-index-chapter-gap" title="chapter.gap; [^"]*">−0.25</a>',
+                     index)
+    assert '<li id="number-index-chapter-gap"><code>chapter.gap</code>: −0.25</li>' in index
+    assert (site / "numbers" / "chapter.json").exists()
+    assert not (site / "genindex.html").exists()
     chapter = (site / "chapter.html").read_text()
     assert "How this page was made" in chapter
     assert "papermill book/chapter.ipynb out.ipynb -p epochs 2" in chapter

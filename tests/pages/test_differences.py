@@ -134,11 +134,11 @@ def small_parameters(stem: int, classes: int) -> int:
 def test_parameters_of_the_small_codes() -> None:
     """By their layers: kuangliu's stem is one 3×3 with a bias, weiaicunzai's three without."""
     table = differences.small_codes()
-    assert table["parameters"]["kuangliu"].text == f"{small_parameters(27 * 192 + 3 * 192, 10):,}" == "6,166,250"
+    assert table["parameters"]["for CIFAR-10"].text == f"{small_parameters(27 * 192 + 3 * 192, 10):,}" == "6,166,250"
     three = 27 * 64 + 9 * 64 * 64 + 9 * 64 * 192 + 2 * (64 + 64 + 192)
-    assert table["parameters"]["weiaicunzai"].text == f"{small_parameters(three, 100):,}" == "6,402,564"
-    assert "ε" in table["normalisation"]["weiaicunzai"].text
-    assert table["“5×5” branch"]["kuangliu"].text != "5×5" == table["“5×5” branch"]["meng1994412"].text
+    assert table["parameters"]["for CIFAR-100"].text == f"{small_parameters(three, 100):,}" == "6,402,564"
+    assert "ε" in table["normalisation"]["for CIFAR-100"].text
+    assert table["“5×5” branch"]["for CIFAR-10"].text != "5×5" == table["“5×5” branch"]["for Tiny-ImageNet"].text
 
 
 def test_two_3x3_cost_more_than_the_5x5() -> None:
@@ -346,7 +346,7 @@ def test_marks_sources_and_escapes() -> None:
     assert "a &lt; b" in shown
     assert "3×3 to 192<br>no pool" in differences.shown(differences.small_codes())
     assert "<strong>" not in differences.shown(differences.compare({"n": made}, [replace(aspect, compared=False)]))
-    issue = differences.small_codes()["normalisation"]["weiaicunzai"]
+    issue = differences.small_codes()["normalisation"]["for CIFAR-100"]
     assert ">issue</a>" in differences.shown({"x": {"y": issue}})
 
 

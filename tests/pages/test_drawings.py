@@ -1,6 +1,8 @@
 """What is drawn is what the papers' tables say."""
 from __future__ import annotations
 
+import re
+
 from matplotlib.figure import Figure
 
 from replication.models.googlenet import INCEPTION, googlenet, naive
@@ -40,3 +42,14 @@ def test_a_network() -> None:
     assert wide == [256, 320, 128, 128]
     heads = [round(text.xy[1]) for text in axis.texts if "classifier" in text.get_text()]
     assert [names[y][0] for y in heads] == ["4a", "4d"]
+
+
+def test_a_network_in_a_few_lines() -> None:
+    """V1 Table 1: a line a size, each module in its own."""
+    said = words(drawings.stack(googlenet()))
+    sizes = [word for word in said if re.fullmatch(r"(\d+)×\1", word) and word not in ("7×7", "3×3", "1×1")]
+    assert sizes == ["112×112", "56×56", "28×28", "14×14"]
+    assert said[-2:] == ["average", "linear"]
+    assert [word.split()[0] for word in said if re.match(r"[345][a-e]", word)] == [
+        "3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"]
+    assert [word.split("\n")[0] for word in said if "head" in word] == ["4a", "4d"]

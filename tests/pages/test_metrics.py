@@ -175,9 +175,10 @@ def test_a_trained_number_names_seeds_scatter_images_and_devices(monkeypatch: py
     assert (record["seeds"], record["scatter"]) == ([3, 2], [10, pytest.approx(2 ** 0.5, abs=1e-6)])
     assert (record["images"], record["devices"]) == (4000, ["G", "P"])
     assert record["value"] == pytest.approx(20 - 16)
+    assert record["addresses"] == ["4a+4d 0", "4a+4d 1", "none 0", "none 1", "none 2"]
     assert strictly(paths.mine() / "metrics" / "page.json")["provenance"]["devices"] == ["G", "P"]
     shown, = (dict(row) for row in Page(metrics.write_page("page", ["V1-25a"], [Grid()])).rows if row)
-    assert shown["95 % interval"].endswith("(3 and 2 seeds)scatter 10 and 1.4; 4,000 images; G, P")
+    assert shown["95 % interval"].endswith("(3 and 2 seeds)scatter 10 and 1.4; 4,000 images; G, Pits runs")
 
 
 def test_a_share_of_runs_scatters_as_its_interval_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +199,7 @@ def test_a_measure_without_sides_scatters_as_its_interval_says(
     monkeypatch.setitem(CLAIMS, "V1-25a", one)
     record = trained("V1-25a", monkeypatch)
     assert record["scatter"] == [pytest.approx(scatter)]
-    assert shown in html.ran(record)
+    assert shown in html.ran(record, "V1-25a")
 
 
 def test_one_seed_has_no_scatter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +291,7 @@ def test_the_claims_table_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert by_id["V1-39"]["Verdict"].endswith(
         "0 to 7would change our mind: an interval wholly below 0 or wholly above 7")
     assert by_id["V1-39"]["95 % interval"] == "0.42 to 0.44 (4 repeats)"
-    assert by_id["V3-15"]["Verdict"] == ("not yet runclaimed: at most 0.5"
+    assert by_id["V3-15"]["Verdict"] == ("not yet runclaimed: at most 0.5awaits the runs of v1.aux"
                                          "would contradict it: an interval wholly above 0.5")
     assert by_id["KWS-2"]["Verdict"].startswith(
         "not yet runclaimed: at least 0awaits seven other networks of 30,000 weights"
@@ -342,6 +343,58 @@ def test_another_digit_in_a_page_s_numbers_is_noticed(out: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "</style><b>"])
+def test_every_claim_has_a_topic_and_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By paper, topic, verdict and evidence; the counts that lead there are those of the rows."""
+    hand_on(monkeypatch, "aux_heads", V1_25a=Interval(0.4, 0.1, 0.9, 5), V1_23a=Interval(3, 2, 4, 5))
+    hand_on(monkeypatch, "googlenet_row_by_row", V1_01=Interval(8.7, 8.7, 8.7))
+    shown = verdicts.table(*PAPERS)
+    rows = re.findall(r'<tr role="row" id="claim-([^"]*)" data-paper="[^"]+" data-topic="([^"]+)" '
+                      r'data-verdict="([^"]+)" data-evidence="([^"]+)">', shown)
+    assert [name for name, *_ in rows] == list(CLAIMS)
+    by_id = {name: kinds for name, *kinds in rows}
+    assert by_id["V1-25a"] == ["auxiliary heads", "supported", "trained"]
+    assert by_id["V1-01"] == ["cost and size", "contradicted", "arithmetic"]
+    assert by_id["V1-38"] == ["detection", "out of reach", "not run"]
+    assert sum(verdicts.by("verdict").values()) == len(CLAIMS)
+    assert verdicts.by("evidence", "supported") == {"trained": 2}
+    assert "verdicts.html?verdict=supported&amp;evidence=trained" in index.ways()
+    for names in verdicts.TOPICS.values():  # of a page, or of a claim that is there
+        assert all(name in CLAIMS or (paths.ROOT / "book" / f"{name}.ipynb").exists() for name in names)
+
+
+def test_a_claim_leads_to_its_section_and_figure_or_to_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert verdicts.links("V1-26", "aux_heads") == (
+        '<a href="aux_heads.html#how-much-they-should-weigh">Do auxiliary heads help?: How much they should weigh</a>, '
+        '<a href="aux_heads.html#fig-weight">figure</a>')
+    assert verdicts.links("V1-01", "googlenet_row_by_row") == (
+        '<a href="googlenet_row_by_row.html#claim-V1-01">GoogLeNet, row by row</a>')
+    assert verdicts.links("V1-01", "nowhere") == ""
+    assert html.anchor("4.1 Crops × 10") == "crops-10"
+
+
+def test_the_sections_of_papers_lead_to_the_papers() -> None:
+    shown = html.claims_table([(CLAIMS["V1-25a"], {"verdict": "not yet run", "unit": "points"}),
+                               (CLAIMS["V3-14"], {"verdict": "not yet run", "unit": "points"})])
+    assert '<a href="https://doi.org/10.1109/CVPR.2015.7298594">V1 (CVPR) §5</a>' in shown
+    assert '<a href="https://arxiv.org/abs/1512.00567v3">V3 §4</a>' in shown
+
+
+def test_what_was_found_is_told_with_a_picture_and_only_if_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert index.findings().count("Not measured in this book yet.") == 5
+    hand_on(monkeypatch, "principles", V3_28c=Interval(9.3, 4.1, 14.4, 6))
+    shown = index.findings()
+    assert shown.count("Not measured in this book yet.") == 4
+    assert "Half the image is not nearly as good" in shown
+    assert 'aria-label="+9.3 points, +4.1 to +14.4; claimed: at most 1.5"' in shown
+    hand_on(monkeypatch, "principles", V3_28c=Interval(0.3, -0.1, 0.7, 6))
+    assert "Half the image is nearly as good" in index.findings()
+
+
+def test_a_frame_s_numbers_have_a_minus_sign_too() -> None:
+    shown = html.neat(pd.DataFrame({"n": [-8, 1234], "x": [-8.04, math.nan], "word": ["a-1", "b"]}), 1).to_html()
+    assert [cell for cell in re.findall(r"<td[^>]*>([^<]*)</td>", shown)] == ["−8", "−8.0", "a-1", "1,234", "–", "b"]
+
+
 def test_a_name_puts_no_markup_into_a_table(name: str) -> None:
     shown = html.neat(pd.DataFrame({name: [name, "cow"], "n": [1.5, 2.0]})).to_html()
     assert unescape(shown).count(name) == 2
