@@ -104,6 +104,12 @@ def last_pool(network: Network) -> str:
     return f"{_square(last.kernel)}, stride {last.stride}"
 
 
+def edges(network: Network) -> str:
+    """What the modules' average pools make of their padding."""
+    found = {op.inside for row in network.rows for op in _flat((row.op,)) if isinstance(op, ops.AvgPool) and op.pad}
+    return " or ".join("left out" if inside else "counts as zeros" for inside in sorted(found, key=bool))
+
+
 def dropout(network: Network) -> str:
     """Share dropped before the last layer."""
     p = next(row.op.p for row in network.rows if isinstance(row.op, ops.Dropout))
@@ -287,18 +293,14 @@ def inception_v3() -> Table:
 
 
 SLIM_V3 = "github.com/tensorflow/models/blob/master/research/slim/nets/inception_v3.py"
-TORCHVISION_V3 = "github.com/pytorch/vision/blob/main/torchvision/models/inception.py"
 TIMM_V3 = "github.com/huggingface/pytorch-image-models/blob/main/timm/models/inception_v3.py"
-KERAS_V3 = "github.com/keras-team/keras-applications/blob/master/keras_applications/inception_v3.py"
 
 CODES_V3 = (
     Aspect("auxiliary head", None, heads, {
         "timm": Cell("only if asked for; then in evaluation too", TIMM_V3)}),
     Aspect("dropout", None, dropout),
     Aspect("normalisation", None, normalisation),
-    Aspect("padding of average pools", None, lambda network: "", {
-        "slim": Cell("left out", SLIM_V3), "torchvision": Cell("counts as zeros", TORCHVISION_V3),
-        "timm": Cell("counts as zeros", TIMM_V3), "Keras": Cell("left out", KERAS_V3)}),
+    Aspect("padding of average pools", None, edges),
     Aspect("parameters at inference", None, inference),
     Aspect("parameters with head", None, training),
     Aspect("smallest image, evaluated", None, lambda network: f"{cost.smallest(network, aux=False)} px"),
@@ -311,9 +313,10 @@ CODES_V3 = (
 def v3_codes() -> dict[str, Network]:
     """The columns of `inception_v3_codes`. slim's and Keras's have no γ."""
     plain = v3.inception_v3(aux=(), dropout=0.0)
-    return {"slim": replace(v3.inception_v3(dropout=0.2), norm=ops.BatchNorm(momentum=3e-4, scale=False)),
+    slim, keras = v3.inside(v3.inception_v3(dropout=0.2)), v3.inside(plain)
+    return {"slim": replace(slim, norm=ops.BatchNorm(momentum=3e-4, scale=False)),
             "torchvision": v3.inception_v3(), "timm": plain,
-            "Keras": replace(plain, norm=ops.BatchNorm(momentum=0.01, scale=False))}
+            "Keras": replace(keras, norm=ops.BatchNorm(momentum=0.01, scale=False))}
 
 
 def inception_v3_codes() -> Table:
