@@ -16,40 +16,51 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent)]  # whichever way this file was called
 os.environ["OMP_NUM_THREADS"] = "1"
 
+RUNTIMES = "runtimes"
+
 
 def main() -> int:
     import interop
-    from interop.libraries import LIBRARIES, ran
+    from interop import libraries
     parser = argparse.ArgumentParser(prog="python -m tests.interop", description=interop.__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = (*LIBRARIES, "runtimes")
+    known = (*libraries.LIBRARIES, RUNTIMES)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)} (default: all)")
-    asked = parser.parse_args().names
-    if wrong := [name for name in asked if name not in known]:
+    parser.add_argument("--place", type=Path, help="a folder for the libraries, which is kept and used again")
+    asked = parser.parse_args()
+    if wrong := [name for name in asked.names if name not in known]:
         parser.error(f"there is no {wrong[0]!r}: name some of {', '.join(known)}")
-    from interop import carried, runtimes
-    failed, tables = False, {"networks": [], "runtimes": []}
-    with tempfile.TemporaryDirectory() as place:
-        for name in asked or LIBRARIES:
-            if name == "runtimes":
-                continue
-            files, problem = ran(name, Path(place))
-            if problem:
-                failed = True
-                print(f"{name}: not run: {problem}", flush=True)
-            for file in files:
-                for row in carried.rows(file):
-                    print(*row, sep="  ", flush=True)
-                    tables["networks"].append(dict(zip(("network", "library", "version", "aspect", "text"), row,
-                                                       strict=True)))
-    if not asked or "runtimes" in asked:
+    names, failed = asked.names or list(known), False
+    if theirs := [name for name in names if name != RUNTIMES]:
+        with tempfile.TemporaryDirectory() as spare:
+            rows, failed = networks(theirs, asked.place or Path(spare))
+        if theirs == list(libraries.LIBRARIES) and not failed:
+            print(write("networks", rows))
+    if RUNTIMES in names:
+        from interop import runtimes
+        rows = []
         for found in runtimes.rows():
             print(*found.values(), sep="  ", flush=True)
-            tables["runtimes"].append(found)
-    if not asked:
-        for kind, rows in tables.items():
-            print(write(kind, rows))
+            rows.append(found)
+        print(write(RUNTIMES, rows))
     return int(failed)
+
+
+def networks(names: Iterable[str], place: Path) -> tuple[list[dict[str, Any]], bool]:
+    """A row an aspect of a network of a library, and whether one failed to run."""
+    from interop import carried, libraries
+    rows, failed = [], False
+    for name in names:
+        files, problem = libraries.ran(name, place)
+        if problem:
+            print(f"{name}: not run: {problem}", flush=True)
+            failed = True
+        for file in files:
+            for row in carried.rows(file):
+                print(*row, sep="  ", flush=True)
+                rows.append(dict(zip(("network", "library", "version", "aspect", "text"), row, strict=True)))
+            file.unlink()  # weights of a quarter of a gigabyte
+    return rows, failed
 
 
 def write(kind: str, rows: Iterable[dict[str, Any]]) -> Path:

@@ -17,7 +17,7 @@ from replication.models import layers, ops
 from replication.models.baselines import alexnet, alexnet_torchvision
 from replication.models.bn_inception import bn_inception
 from replication.models.build import Net, build
-from replication.models.googlenet import googlenet
+from replication.models.googlenet import googlenet, googlenet_torchvision
 from replication.models.inception_v3 import inception_v3, inception_v3_fid, inside
 from replication.models.ops import Network, Op, Row
 
@@ -111,6 +111,7 @@ MATCHES = {
                                       normed(_V3, 1e-5), kept=0.8),
     ("Paddle", "AlexNet"): Match(alexnet_torchvision(), "ours has its dropout, which scales features when it evaluates",
                                  alexnet_torchvision(), kept=0.5),
+    ("gluoncv", "GoogLeNet"): Match(googlenet_torchvision(aux=()), "nothing", googlenet_torchvision(aux=())),
     ("MXNet", "Inception V3"): Match(_V3, "nothing", _V3),
     ("MXNet", "AlexNet"): Match(alexnet_torchvision(), "nothing", alexnet_torchvision()),
     ("pytorch-fid", "Inception V3"): Match(inception_v3(classes=1008, aux=()), "ours is inception_v3_fid",

@@ -1,7 +1,10 @@
-"""The Inception V3 and AlexNet of MXNet's own model zoo."""
+"""The Inception V3 and AlexNet of MXNet's own model zoo, and gluoncv's GoogLeNet, which is one file of that package: the
+whole of it asks for a dozen others."""
 from __future__ import annotations
 
+import importlib.util
 import sys
+from importlib.metadata import distribution
 from typing import Any
 
 import mxnet
@@ -12,14 +15,28 @@ from mxnet.gluon.model_zoo import vision
 
 
 def layers(block: Any) -> list[Any]:
+    """In their order, each once."""
     inside = [one for child in block._children.values() for one in layers(child)]
-    return [block, *inside]
+    return list(dict.fromkeys([block, *inside]))
 
 
-for name, make, resolution in (("Inception V3", vision.inception_v3, 299), ("AlexNet", vision.alexnet, 224)):
+def gluoncv(module: str) -> Any:
+    path = distribution("gluoncv").locate_file(f"gluoncv/model_zoo/{module}.py")
+    spec = importlib.util.spec_from_file_location(module, path)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+VERSION = distribution("gluoncv").version
+NETWORKS = (("Inception V3", "MXNet", mxnet.__version__, vision.inception_v3, 299),
+            ("AlexNet", "MXNet", mxnet.__version__, vision.alexnet, 224),
+            ("GoogLeNet", "gluoncv", VERSION, gluoncv("googlenet").googlenet, 224))
+
+for name, library, version, make, resolution in NETWORKS:
     net = make()
     net.initialize()
-    side, shapes = Side(name, "MXNet", mxnet.__version__, resolution), []
+    side, shapes = Side(name, library, version, resolution), []
     images = mxnet.nd.array(side.images)
     net(images)  # only now do the layers know their sizes
     for layer in layers(net):
@@ -45,7 +62,8 @@ for name, make, resolution in (("Inception V3", vision.inception_v3, 299), ("Ale
     strided = [one for one in layers(net) if isinstance(one, nn.MaxPool2D)]
     texts = {3: "round down", 4: "round up"}
     side.fact("max-pools of stride 2", " or ".join(
-        texts[n] for n in sorted({pool(mxnet.nd.ones((1, 1, 8, 8))).shape[-1] for pool in strided})))
+        texts[n] for n in sorted({pool(mxnet.nd.ones((1, 1, 8, 8))).shape[-1] for pool in strided
+                                  if pool._kwargs["kernel"] == (3, 3) and pool._kwargs["stride"] == (2, 2)})))
     norms = {f"BN, ε {one._kwargs['eps']:g}" for one in layers(net) if isinstance(one, nn.BatchNorm)}
     side.fact("normalisation", " or ".join(norms) or "none")
     averages = [one for one in layers(net) if isinstance(one, nn.AvgPool2D)]
