@@ -87,8 +87,8 @@ def answer(found: pd.DataFrame) -> str:
     left = "Once that is set alike, all agree to rounding." if (after < ROUNDING).all() else (
         f"Once that is set alike, {int((after < ROUNDING).sum())} agree to rounding.")
     return (f"{len(before)} networks of {found.library.nunique()} libraries were given the weights of ours. {same} gave "
-            f"the same logits as they are; the others were off by {before[before >= ROUNDING].min():.0%} to "
-            f"{before.max():.0%} of the logits' spread, for pools, constants or activations. {left}")
+            f"the same logits as they are; the others were off by {100 * before[before >= ROUNDING].min():.0f} % to "
+            f"{100 * before.max():.0f} % of the logits' spread, for pools, constants or activations. {left}")
 
 
 def runtimes_answer(found: pd.DataFrame) -> str:
