@@ -79,8 +79,8 @@ def from_torchvision(weights: str | Path | Mapping[str, Any] | nn.Module, transf
 
     Nothing in a file is run: it is read with weights_only=True. GoogLeNet's auxiliary heads among the published weights
     were never trained.
-    Raises BadInput for what holds no state dict, or several, for one of another network, at the first tensor that does
-    not fit, and for 1,008 classes without `fid`.
+    Raises BadInput for what holds no state dict, or several, for one of another network, for 1,008 classes without
+    `fid`, and at the first tensor that does not fit.
     """
     check("fid", fid, (bool, type(None)))
     held, scale = _held(weights), _scale(weights, transform_input)
@@ -91,8 +91,8 @@ def from_torchvision(weights: str | Path | Mapping[str, Any] | nn.Module, transf
         return torchvision_googlenet(held, build(googlenet_torchvision(classes=classes, aux=aux)), scale)
     if classes and MARKS[1] in held:
         if fid is None and classes == FID:
-            raise BadInput("These are an Inception V3's weights for 1,008 classes, as FID scores use them: its averages "
-                           "leave padding out and its last module has a max-pool. Give fid=True for that network, or "
+            raise BadInput("These are an Inception V3's weights for 1,008 classes, as FID scores use them: averages "
+                           "leave padding out and the last module has a max-pool. Give fid=True for that network, or "
                            "fid=False if yours has torchvision's own layers.")
         if fid:
             return torchvision_inception_v3(held, build(inception_v3_fid(classes=classes)), scale)

@@ -9,7 +9,6 @@ import pandas as pd
 from replication import paths
 from replication.pages.html import Html, cards, text
 
-NETWORKS = ("GoogLeNet", "BN-Inception", "Inception V3", "AlexNet")
 ASPECTS = ("normalisation", "activations", "maps", "max-pools of stride 2", "last average", "padding of averages",
            "last module", "pixels", "parameters", "as it is, apart", "set alike", "then apart")  # in this order
 APART = ("as it is, apart", "then apart")
@@ -40,7 +39,7 @@ def shown(found: pd.DataFrame, network: str) -> Html:
         return Html(f"<p>{NOT_RUN}</p>")
     heads = dict.fromkeys(zip(of.library, of.version, strict=True))
     told = {(row.library, row.aspect): row.text for row in of.itertuples()}
-    lines = [(aspect, *(_cell(aspect, told.get((library, aspect), "–")) for library, _ in heads))
+    lines = [(aspect, *(_cell(aspect, str(told.get((library, aspect), "–"))) for library, _ in heads))
              for aspect in ASPECTS if any((library, aspect) in told for library, _ in heads)]
     return Html(cards(("aspect", *(f"{library} {version}" for library, version in heads)), lines,
                       kind="claims differences"))
@@ -49,20 +48,22 @@ def shown(found: pd.DataFrame, network: str) -> Html:
 def _cell(aspect: str, said: str) -> str:
     if aspect in APART and said != "–":
         return "equal, to rounding" if float(said) < ROUNDING else f"{100 * float(said):.0f} %"
-    return text(said.replace("-1 to 1", "−1 to 1")).replace("; ", "<br>")
+    return "<br>".join(map(text, said.replace("-1 to 1", "−1 to 1").split("; ")))
 
 
 def runtimes_shown(found: pd.DataFrame) -> Html:
-    """A line a network, a column a runtime: at which of how many sizes it is not torch's, in torch's file and in ours."""
+    """A line a network and file, torch's or ours, a column a runtime: at which of how many sizes it is not torch."""
     if found.empty:
         return Html(f"<p>{NOT_RUN}</p>")
     heads = dict.fromkeys(zip(found.runtime, found.version, strict=True))
     lines = []
     for (network, written), of in found.groupby(["network", "written"], sort=False):
         by = {row.runtime: row for row in of.itertuples()}
-        cells = [text(f"all {by[runtime].sizes} sizes" if not by[runtime].otherwise else
-                      f"not {_compact(by[runtime].otherwise)}, of {by[runtime].sizes} sizes") for runtime, _ in heads]
-        lines.append((text(network), text(written), *cells))
+        cells = []
+        for runtime, _ in heads:
+            sizes, otherwise = by[runtime].sizes, str(by[runtime].otherwise)
+            cells.append(f"not {_compact(otherwise)}, of {sizes} sizes" if otherwise else f"all {sizes} sizes")
+        lines.append((text(str(network)), text(str(written)), *map(text, cells)))
     return Html(cards(("network", "file", *(f"{runtime} {version}" for runtime, version in heads)), lines))
 
 
@@ -86,9 +87,10 @@ def answer(found: pd.DataFrame) -> str:
     same = int((before < ROUNDING).sum())
     left = "Once that is set alike, all agree to rounding." if (after < ROUNDING).all() else (
         f"Once that is set alike, {int((after < ROUNDING).sum())} agree to rounding.")
-    return (f"{len(before)} networks of {found.library.nunique()} libraries were given the weights of ours. {same} gave "
-            f"the same logits as they are; the others were off by {100 * before[before >= ROUNDING].min():.0f} % to "
-            f"{100 * before.max():.0f} % of the logits' spread, for pools, constants or activations. {left}")
+    return (f"{len(before)} networks of {found.library.nunique()} libraries were given the weights of ours. {same} "
+            f"gave the same logits as they are; the others were off by "
+            f"{100 * before[before >= ROUNDING].min():.0f} % to {100 * before.max():.0f} % of the logits' spread, for "
+            f"pools, constants or activations. {left}")
 
 
 def runtimes_answer(found: pd.DataFrame) -> str:

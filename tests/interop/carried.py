@@ -100,17 +100,17 @@ class Match:
 
 MATCHES = {
     ("onnx", "GoogLeNet"): Match(googlenet(aux=()), "its pools round up", googlenet(aux=()), "mended"),
-    ("onnx", "BN-Inception"): Match(_PLAIN_STEM, "its strided pools are padded on every side; ours has its ε and averages",
-                                    normed(inside(_PLAIN_STEM), 1e-5), "mended"),
+    ("onnx", "BN-Inception"): Match(_PLAIN_STEM, "its strided pools are padded on every side; ours has its ε and "
+                                    "averages", normed(inside(_PLAIN_STEM), 1e-5), "mended"),
     ("onnx", "AlexNet"): Match(replace(_ALEXNET, resolution=224), "its pools round up; ours has its LRN",
                                lrn(replace(_ALEXNET, resolution=224), 1.0, 1e-4), "mended"),
     ("Keras", "Inception V3"): Match(_V3, "ours leaves padding out of averages", inside(_V3)),
-    ("Paddle", "GoogLeNet"): Match(googlenet(aux=()), "ours has its activations, its rounding, no LRN, and its dropout, "
-                                   "which scales features when it evaluates", paddle_s_googlenet(), kept=0.6),
+    ("Paddle", "GoogLeNet"): Match(googlenet(aux=()), "ours has its activations, its rounding, no LRN, and its "
+                                   "dropout, which scales features when it evaluates", paddle_s_googlenet(), kept=0.6),
     ("Paddle", "Inception V3"): Match(_V3, "ours has its ε, and its dropout, which scales features when it evaluates",
                                       normed(_V3, 1e-5), kept=0.8),
-    ("Paddle", "AlexNet"): Match(alexnet_torchvision(), "ours has its dropout, which scales features when it evaluates",
-                                 alexnet_torchvision(), kept=0.5),
+    ("Paddle", "AlexNet"): Match(alexnet_torchvision(), "ours has its dropout, which scales features when it "
+                                 "evaluates", alexnet_torchvision(), kept=0.5),
     ("gluoncv", "GoogLeNet"): Match(googlenet_torchvision(aux=()), "nothing", googlenet_torchvision(aux=())),
     ("MXNet", "Inception V3"): Match(_V3, "nothing", _V3),
     ("MXNet", "AlexNet"): Match(alexnet_torchvision(), "nothing", alexnet_torchvision()),

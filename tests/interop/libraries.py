@@ -26,7 +26,8 @@ LIBRARIES = {
     "Keras": Library("keras_v3", ("keras==3.15.1", "jax==0.10.2", "numpy==2.4.6")),
     "Paddle": Library("paddle_nets", ("paddlepaddle==3.3.1", "numpy==2.4.6")),
     # MXNet ended in 2022; this numpy still has the names that it asks for
-    "MXNet": Library("mxnet_nets", ("numpy==1.23.5", "requests==2.32.5"), ("mxnet==1.9.1", "graphviz==0.20.3", "gluoncv==0.10.5.post0")),
+    "MXNet": Library("mxnet_nets", ("numpy==1.23.5", "requests==2.32.5"),
+                     ("mxnet==1.9.1", "graphviz==0.20.3", "gluoncv==0.10.5.post0")),
     "pytorch-fid": Library("fid", beside=("pytorch-fid==0.3.0",)),
 }
 

@@ -1,5 +1,5 @@
-"""Our networks as ONNX, of any size, in onnxruntime and OpenVINO: at which sizes their logits are torch's, in the file as
-torch writes it and in ours."""
+"""Our networks as ONNX, of any size, in onnxruntime and OpenVINO: at which sizes their logits are torch's, in the file
+as torch writes it and in ours."""
 from __future__ import annotations
 
 import tempfile

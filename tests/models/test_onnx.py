@@ -142,7 +142,7 @@ def pool(kernel, stride, pad, side):
 @pytest.mark.parametrize(("kernel", "stride", "pad"), [
     ((3, 3), 2, 0), ((3, 3), 2, 1), ((2, 2), 2, 0), ((3, 3), 1, 1), ((5, 3), 3, 0), ((5, 5), 3, 2)])
 def test_rounded_down_is_the_same_pool(kernel, stride, pad):
-    """At every size that torch takes; it neither pads more than half a window nor does without padding what it rounds."""
+    """At every size that torch takes."""
     for side in range(max(1, max(kernel) - 2 * pad - stride + 1), 14):
         x = torch.randn(1, 1, side, side + 1) - 9  # padding as zeros would win
         model = pool(kernel, stride, pad, (side, side + 1))

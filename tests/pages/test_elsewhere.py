@@ -10,6 +10,7 @@ import pytest
 from replication import paths
 from replication.pages import elsewhere
 
+NAMES = ("GoogLeNet", "BN-Inception", "Inception V3", "AlexNet")
 NETWORKS = """network,library,version,aspect,text
 GoogLeNet,A,1.2,maps,112; 55
 GoogLeNet,A,1.2,pixels,-1 to 1
@@ -61,8 +62,8 @@ def test_the_answer_says_what_is_left(tables: Path) -> None:
 def test_runtimes_are_counted_by_size_and_by_how_the_file_was_written() -> None:
     found = elsewhere.runtimes()
     assert elsewhere.runtimes_answer(found) == (
-        "Of the files as this book writes them, 40 of 40 comparisons gave torch's logits; of the same networks as torch "
-        "writes them, 37 of 40.")
+        "Of the files as this book writes them, 40 of 40 comparisons gave torch's logits; of the same networks as "
+        "torch writes them, 37 of 40.")
     shown = elsewhere.runtimes_shown(found)
     assert "not 2 (refused: 31×31 … 32×32); 1 (other logits: 64×64), of 20 sizes" in shown
     assert shown.count("all 20 sizes") == 3
@@ -79,9 +80,9 @@ def test_without_tables_the_page_says_how_to_get_them(out: Path, monkeypatch: py
 def test_the_page_shows_every_network_that_is_published() -> None:
     """And every aspect, none of which may be forgotten."""
     found = pd.read_csv(paths.PUBLISHED / "tables" / "interop-networks.csv")
-    assert set(found.network) == set(elsewhere.NETWORKS)
+    assert set(found.network) == set(NAMES)
     assert set(found.aspect) <= set(elsewhere.ASPECTS)
     book = json.loads((paths.ROOT / "book" / "differences.ipynb").read_text(encoding="utf-8"))
     source = "".join("".join(cell["source"]) for cell in book["cells"])
-    for network in elsewhere.NETWORKS:
+    for network in NAMES:
         assert f'elsewhere.shown(carried, "{network}")' in source

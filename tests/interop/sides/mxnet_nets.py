@@ -1,5 +1,5 @@
-"""The Inception V3 and AlexNet of MXNet's own model zoo, and gluoncv's GoogLeNet, which is one file of that package: the
-whole of it asks for a dozen others."""
+"""The Inception V3 and AlexNet of MXNet's own model zoo, and gluoncv's GoogLeNet, which is one file of that package:
+the whole of it asks for a dozen others."""
 from __future__ import annotations
 
 import importlib.util
@@ -52,7 +52,7 @@ for name, library, version, make, resolution in NETWORKS:
         elif isinstance(layer, nn.Dense):
             found = side.layer("linear", weight=layer.weight.shape, bias=layer.bias.shape)
         else:
-            layer.register_forward_hook(lambda _, __, y: shapes.append(y.shape))
+            layer.register_forward_hook(lambda _, __, y, shapes=shapes: shapes.append(y.shape))
             continue
         layer.weight.set_data(mxnet.nd.array(found["weight"]))
         if "bias" in found:

@@ -48,7 +48,7 @@ for name, (make, resolution, scale) in NETWORKS.items():
     net.eval()
     side, shapes, pools, averages = Side(name, "Paddle", paddle.__version__, resolution, scale), [], [], []
     for layer in trunk(net):
-        layer.register_forward_post_hook(lambda _, __, y: shapes.append(tuple(getattr(y, "shape", ()))))
+        layer.register_forward_post_hook(lambda _, __, y, found=shapes: found.append(tuple(getattr(y, "shape", ()))))
         if isinstance(layer, nn.MaxPool2D):
             pools.append(layer)
         if isinstance(layer, nn.AvgPool2D):
