@@ -4,13 +4,13 @@
 # It writes a plain average without a word: with divisor_override=1, a sum, the file gives a quarter of what torch gives
 # for a 2x2 window. The program that torch.export makes of it on the way is right. Beside a file saved by its name lies
 # another, .onnx.data, of 0 bytes, where the network has no weights to put there.
-# Versions: torch 2.13.0, onnx 1.23.2, onnxruntime 1.31.1, onnxscript 0.7.2.
+# Versions: torch 2.14.1, onnx 1.23.2, onnxruntime 1.31.1, onnxscript 0.7.2.
 # It matters for networks that sum by a pool, as LeNet-5's subsampling may be written, and for whoever copies the one file.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 python3 -m venv "$dir/venv"
-"$dir/venv/bin/pip" install --quiet torch==2.13.0 onnx==1.23.2 onnxruntime==1.31.1 onnxscript==0.7.2 numpy==2.4.6
+"$dir/venv/bin/pip" install --quiet torch==2.14.1 onnx==1.23.2 onnxruntime==1.31.1 onnxscript==0.7.2 numpy==2.4.6
 "$dir/venv/bin/python" - "$dir" <<'EOF'
 import sys
 import warnings
