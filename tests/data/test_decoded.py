@@ -55,7 +55,7 @@ def test_mapped_not_read_and_not_to_be_spoiled(data, root):
 
 
 @pytest.mark.parametrize("name", ["train.npy", "val.labels.npy", "about.json", "val.extra.box.npy"])
-@pytest.mark.parametrize("harm", ["cut", "longer", "gone", "foreign"])
+@pytest.mark.parametrize("harm", ["cut", "longer", "gone", "foreign", "a bit"])
 def test_what_is_not_whole_is_made_again(data, root, decoded, name, harm):
     whole = load(data).train.images.clone()
     path = kept(root) / name
@@ -65,6 +65,10 @@ def test_what_is_not_whole_is_made_again(data, root, decoded, name, harm):
         path.write_bytes(path.read_bytes() + b" x")
     elif harm == "gone":
         path.unlink()
+    elif harm == "a bit":
+        held = bytearray(path.read_bytes())
+        held[len(held) // 2] ^= 1
+        path.write_bytes(held)
     else:
         path.write_bytes(b"{}" * 50)
     assert torch.equal(load(data).train.images, whole)
