@@ -58,6 +58,9 @@ def page(name: str, book: Path, store: Path) -> tuple[nbformat.NotebookNode, dic
     done = nbformat.read(copy, 4)
     if cells(done) != cells(source):
         raise ValueError(f"{copy} is stale: its cells are not those of book/{name}.ipynb; run it again")
+    if any(cell.cell_type == "code" and cell.source.strip() and not cell.execution_count for cell in done.cells):
+        # papermill marks those cells as completed, too, where their kernel was killed
+        raise ValueError(f"{copy} was not run to its end: some of its cells never ran; run it again")
     provenance = json.loads(numbers.read_text()).get("provenance")
     if not provenance:
         raise ValueError(f"{numbers} has no provenance: the page could not say how it was made")

@@ -60,6 +60,10 @@ def bn_inception(
     Arguments and errors as for `inception_v3`. BN prints no auxiliary head and slim has none, so there is none by
     default; asked for, it is V3's. Dropout is slim's 0.2; BN §4.2.1 removes it to train faster (0). slim starts single
     layers with other deviations, which the normalisation after each divides out again.
+
+    Three things are not as in slim. Its stem has a bias where ours has batch normalisation: either counts one number a
+    channel besides a γ, so no count of parameters tells. Its averages leave the padding out (`inception_v3.inside`).
+    Its padding that leaves an odd pixel has it at the far edges.
     """
     return complete(strided(BN_INCEPTION, strides), name, classes=classes, aux=aux, width=width,
                     resolution=resolution, dropout=dropout, init=init, reduction=reduction, aux_norm=aux_norm,

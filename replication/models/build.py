@@ -178,7 +178,9 @@ def _module(op: Op, shape: cost.Shape, network: Network, where: str) -> nn.Modul
         case ops.MaxPool():
             return nn.MaxPool2d(op.kernel, op.stride, op.pad, ceil_mode=op.ceil)
         case ops.AvgPool():
-            return nn.AdaptiveAvgPool2d(1) if op.kernel is None else nn.AvgPool2d(op.kernel, op.stride, op.pad)
+            if op.kernel is None:
+                return nn.AdaptiveAvgPool2d(1)
+            return nn.AvgPool2d(op.kernel, op.stride, op.pad, count_include_pad=not op.inside)
         case ops.AdaptiveAvgPool():
             return nn.AdaptiveAvgPool2d(op.out)
         case ops.LRN():

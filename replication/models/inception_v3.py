@@ -32,7 +32,7 @@ from replication.models.ops import (
     scaled,
 )
 
-SMOOTH = AvgPool(3, 1, pad=1)  # averages its padding's zeros too, as torchvision; slim leaves them out
+SMOOTH = AvgPool(3, 1, pad=1)  # averages its padding's zeros too, as torchvision; slim leaves them out: `inside`
 HALVE = MaxPool(3, 2, ceil=False)
 
 
@@ -152,6 +152,32 @@ def inception_v3_paper(
     return complete(_stemmed(V3_PAPER, stem, strides), name, classes=classes, aux=aux, width=width,
                     resolution=resolution, dropout=dropout, init=init, reduction=reduction, aux_norm=aux_norm,
                     aux_dropout=aux_dropout)
+
+
+def inside(network: Network) -> Network:
+    """The table with averages of the pixels that are there, as slim and Keras have it, for their weights."""
+    return replace(network, rows=tuple(Row(row.name, _inside(row.op)) for row in network.rows))
+
+
+def _inside(op: Op) -> Op:
+    match op:
+        case AvgPool(pad=pad) if pad:
+            return replace(op, inside=True)
+        case Split():
+            return Split(tuple(tuple(map(_inside, branch)) for branch in op.branches))
+    return op
+
+
+def inception_v3_fid(*, classes: int = 1008, name: str = "Inception V3 of FID", **options: Any) -> Network:
+    """The graph that Google gave out on 2015-12-05, by which FID compares images: 1,008 classes, averages of the pixels
+    that are there, and a max-pool in the last module, as in BN-Inception. It has no auxiliary head.
+
+    Arguments and errors as for `inception_v3`.
+    """
+    table = inside(inception_v3(classes=classes, aux=(), name=name, **options))
+    *branches, (_, *rest) = table.row("7c").op.branches  # type: ignore[union-attr]
+    last = Split((*branches, (MaxPool(3, 1, pad=1), *rest)))
+    return replace(table, rows=tuple(Row("7c", last) if row.name == "7c" else row for row in table.rows))
 
 
 def inception_v2(*, name: str = "Inception V2", **options: Any) -> Network:

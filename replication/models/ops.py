@@ -63,10 +63,12 @@ class MaxPool:
 
 @dataclass(frozen=True)
 class AvgPool:
-    """Floor rounding; `kernel=None` averages the whole map (Table 1's 7×7/1 on a 7×7 map)."""
+    """Floor rounding; `kernel=None` averages the whole map (Table 1's 7×7/1 on a 7×7 map). At the edges the padding
+    counts as zeros, or, where `inside`, not at all: TensorFlow's averages are of the pixels that are there."""
     kernel: int | None = None
     stride: int = 1
     pad: int = 0
+    inside: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from replication.errors import BadInput, check
 from replication.models.build import Net, build
 from replication.models.googlenet import INCEPTION, googlenet_torchvision
-from replication.models.inception_v3 import inception_v3
+from replication.models.inception_v3 import inception_v3, inception_v3_fid
 from replication.models.ops import Normalise
 from replication.models.weights import COUNTER, read
 
@@ -60,7 +60,11 @@ PUBLISHED = Normalise((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 IMAGENET = Normalise((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def from_torchvision(weights: str | Path | Mapping[str, Any] | nn.Module, transform_input: bool | None = None) -> Net:
+FID = 1008  # classes of the weights that FID scores use
+
+
+def from_torchvision(weights: str | Path | Mapping[str, Any] | nn.Module, transform_input: bool | None = None,
+                     fid: bool | None = None) -> Net:
     """torchvision's GoogLeNet or Inception V3 as our network, from its `state_dict()`, from a .pth or .safetensors file
     that holds one, alone or in a trainer's checkpoint, or from itself; with the classes and auxiliary heads that the
     weights have. In training mode, as `build` gives it. timm's Inception V3 has the same names and fits too.
@@ -69,12 +73,16 @@ def from_torchvision(weights: str | Path | Mapping[str, Any] | nn.Module, transf
     transform_input: as torchvision's network had it. True: ±1, as the published weights expect. False: normalised by
     ImageNet's mean and standard deviation, as scripts that train from scratch do. By default what a network itself
     says, and True of weights alone, which do not tell.
+    fid: an Inception V3 of 1,008 classes is the one that FID scores use (pytorch-fid, torch-fidelity), under the same
+    names and with other pools. True: `inception_v3_fid`, which computes what its weights were trained for. False:
+    torchvision's own layers. There is no default for 1,008 classes, since nothing in the weights tells.
 
     Nothing in a file is run: it is read with weights_only=True. GoogLeNet's auxiliary heads among the published weights
     were never trained.
-    Raises BadInput for what holds no state dict, or several, for one of another network, and at the first tensor that
-    does not fit.
+    Raises BadInput for what holds no state dict, or several, for one of another network, for 1,008 classes without
+    `fid`, and at the first tensor that does not fit.
     """
+    check("fid", fid, (bool, type(None)))
     held, scale = _held(weights), _scale(weights, transform_input)
     linear = held.get("fc.weight")
     classes = len(linear) if isinstance(linear, Tensor) and linear.ndim == 2 else 0
@@ -82,6 +90,12 @@ def from_torchvision(weights: str | Path | Mapping[str, Any] | nn.Module, transf
         aux = [at for at, head in (("4a", "aux1"), ("4d", "aux2")) if f"{head}.fc2.weight" in held]
         return torchvision_googlenet(held, build(googlenet_torchvision(classes=classes, aux=aux)), scale)
     if classes and MARKS[1] in held:
+        if fid is None and classes == FID:
+            raise BadInput("These are an Inception V3's weights for 1,008 classes, as FID scores use them: averages "
+                           "leave padding out and the last module has a max-pool. Give fid=True for that network, or "
+                           "fid=False if yours has torchvision's own layers.")
+        if fid:
+            return torchvision_inception_v3(held, build(inception_v3_fid(classes=classes)), scale)
         aux = ["6e"] if "AuxLogits.fc.weight" in held else []
         return torchvision_inception_v3(held, build(inception_v3(classes=classes, aux=aux)), scale)
     first = ", ".join(map(repr, list(held)[:2])) or "none"

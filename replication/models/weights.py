@@ -16,7 +16,8 @@ from replication.errors import BadInput, unknown
 from replication.models import cost, ops
 from replication.models.build import Net, build
 
-KEY = "replication"  # of the file's own text: what `about` gives
+# Of the file's own text: what `about` gives. One key, since safetensors writes several in another order at each save.
+KEY = "replication"
 COUNTER = ".num_batches_tracked"  # of batch normalisation, which newer versions of torch count and nothing here reads
 
 

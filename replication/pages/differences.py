@@ -104,6 +104,12 @@ def last_pool(network: Network) -> str:
     return f"{_square(last.kernel)}, stride {last.stride}"
 
 
+def edges(network: Network) -> str:
+    """What the modules' average pools make of their padding."""
+    found = {op.inside for row in network.rows for op in _flat((row.op,)) if isinstance(op, ops.AvgPool) and op.pad}
+    return " or ".join("left out" if inside else "counts as zeros" for inside in sorted(found, key=bool))
+
+
 def dropout(network: Network) -> str:
     """Share dropped before the last layer."""
     p = next(row.op.p for row in network.rows if isinstance(row.op, ops.Dropout))
@@ -286,19 +292,17 @@ def inception_v3() -> Table:
     return compare({"Table 1, built": v3.inception_v3_paper(), "the code": v3.inception_v3()}, INCEPTION_V3)
 
 
-SLIM_V3 = "github.com/tensorflow/models/blob/5440b662d5c731d4df27504f317f24ca95ffe6a3/research/slim/nets/inception_v3.py"
-TORCHVISION_V3 = "github.com/pytorch/vision/blob/f12281517f1b2f6255904639b027c9436f3e5008/torchvision/models/inception.py"
-TIMM_V3 = "github.com/huggingface/pytorch-image-models/blob/171c0b88b67e1d4b45af2a02fca0a2bee33baa5f/timm/models/inception_v3.py"
-KERAS_V3 = "github.com/keras-team/keras-applications/blob/7f47d43c6ad697069cf53b0f13e384aef26014e3/keras_applications/inception_v3.py"
+SLIM = "github.com/tensorflow/models/blob/5440b662d5c731d4df27504f317f24ca95ffe6a3/research/slim/nets"
+SLIM_V3 = f"{SLIM}/inception_v3.py"
+TIMM = "github.com/huggingface/pytorch-image-models/blob/171c0b88b67e1d4b45af2a02fca0a2bee33baa5f/timm/models"
+TIMM_V3 = f"{TIMM}/inception_v3.py"
 
 CODES_V3 = (
     Aspect("auxiliary head", None, heads, {
         "timm": Cell("only if asked for; then in evaluation too", TIMM_V3)}),
     Aspect("dropout", None, dropout),
     Aspect("normalisation", None, normalisation),
-    Aspect("padding of average pools", None, lambda network: "", {
-        "slim": Cell("left out", SLIM_V3), "torchvision": Cell("counts as zeros", TORCHVISION_V3),
-        "timm": Cell("counts as zeros", TIMM_V3), "Keras": Cell("left out", KERAS_V3)}),
+    Aspect("padding of average pools", None, edges),
     Aspect("parameters at inference", None, inference),
     Aspect("parameters with head", None, training),
     Aspect("smallest image, evaluated", None, lambda network: f"{cost.smallest(network, aux=False)} px"),
@@ -311,9 +315,10 @@ CODES_V3 = (
 def v3_codes() -> dict[str, Network]:
     """The columns of `inception_v3_codes`. slim's and Keras's have no γ."""
     plain = v3.inception_v3(aux=(), dropout=0.0)
-    return {"slim": replace(v3.inception_v3(dropout=0.2), norm=ops.BatchNorm(momentum=3e-4, scale=False)),
+    slim, keras = v3.inside(v3.inception_v3(dropout=0.2)), v3.inside(plain)
+    return {"slim": replace(slim, norm=ops.BatchNorm(momentum=3e-4, scale=False)),
             "torchvision": v3.inception_v3(), "timm": plain,
-            "Keras": replace(plain, norm=ops.BatchNorm(momentum=0.01, scale=False))}
+            "Keras": replace(keras, norm=ops.BatchNorm(momentum=0.01, scale=False))}
 
 
 def inception_v3_codes() -> Table:

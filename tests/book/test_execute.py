@@ -102,6 +102,17 @@ def test_a_page_that_is_an_example_keeps_its_own_parameters(tmp_path: Path, exec
         "example": {}, "result": {"epochs": 9}}
 
 
+def test_a_kernel_that_is_killed_leaves_the_copy_before(root: Path) -> None:
+    """Though papermill marks the cells after it as completed."""
+    before = (root / "out/notebooks/chapter.ipynb").read_text()
+    notebook(root / "book/chapter.ipynb", "# Chapter", "epochs = 1\nsizes = []", "{}",
+             "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "after = 1")
+    done = tool("execute", "tiny", "--root", root, root=root)
+    assert done.returncode == 1
+    assert "chapter: DeadKernelError" in done.stdout
+    assert (root / "out/notebooks/chapter.ipynb").read_text() == before
+
+
 @pytest.mark.parametrize(("deaths", "calls"), [(0, 1), (1, 2), (2, 2)])
 def test_a_kernel_that_dies_unheard_is_started_once_more(execute: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
                                                          deaths: int, calls: int) -> None:

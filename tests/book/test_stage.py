@@ -38,8 +38,17 @@ def other_parameters(root: Path) -> None:
     path.write_text(json.dumps(numbers))
 
 
+def half_run(root: Path) -> None:
+    path = root / "out/notebooks/chapter.ipynb"
+    nb = nbformat.read(path, 4)
+    last = [cell for cell in nb.cells if cell.cell_type == "code"][-1]
+    last.execution_count, last.outputs = None, []
+    nbformat.write(nb, path)
+
+
 @pytest.mark.parametrize(("spoil", "said"), [
     (outputs_in_source, "holds outputs"), (edited, "is stale"), (missing, "was never run"),
+    (half_run, "was not run to its end"),
     (no_numbers, "was never run"), (other_parameters, "another run"),
 ])
 def test_a_page_that_is_not_what_its_source_says_fails(root: Path, spoil: Callable[[Path], None], said: str) -> None:

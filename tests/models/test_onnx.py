@@ -12,12 +12,13 @@ from torch import nn
 from replication import files, paths
 from replication.errors import BadInput
 from replication.models import ops
+from replication.models.baselines import alexnet, alexnet_torchvision, lenet5
 from replication.models.bn_inception import bn_inception
 from replication.models.build import build
 from replication.models.googlenet import googlenet, googlenet_bn
-from replication.models.inception_v3 import inception_v3
+from replication.models.inception_v3 import inception_v3, inception_v3_fid
 from replication.models.kws import kws_inception
-from replication.models.onnx import save, write
+from replication.models.onnx import rounded_down, save, write
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -77,6 +78,92 @@ def test_equal_logits_at_any_batch(network, side, tmp_path):
             wanted = net.eval()(images)
         assert wanted.std() > 1e-3
         torch.testing.assert_close(run(path, images), wanted, rtol=1e-4, atol=1e-5 * wanted.std().item())
+
+
+# -- sizes that may change -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("network", "sides"), [
+    # maps of 56, 28, 14, 7 and of every other rounding, down to one on which a window is larger than the map
+    (strong(once(googlenet(**SMALL))), [(56, 56), (57, 64), (31, 90), (0, 0)]),
+    (once(inception_v3_fid(classes=7, width=0.125, resolution=96)), [(75, 75), (88, 101)]),
+    (kws_inception(classes=7, features=30, frames=49), [(49, 1), (98, 1), (60, 1)]),
+], ids=["GoogLeNet", "V3 of FID", "of sound"])
+def test_equal_logits_at_any_size(network, sides, tmp_path):
+    net = started(network).eval()
+    path = save(net, tmp_path / "x.onnx", free=True)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for height, width in [*sides, sides[0]]:
+        height, width = height or net.least, width or net.least
+        images = torch.randn(2, network.channels, height, width)
+        with torch.no_grad():
+            wanted = net(images)
+        got = torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5 * wanted.std().item())
+
+
+def test_no_size_stands_in_the_nodes(tmp_path):
+    """The same graph, whichever size it was traced at; the one of a single size says so."""
+    def graph(side, free):
+        model = onnx.load(save(net, tmp_path / "x.onnx", resolution=side, free=free))
+        sides = [d.dim_param or d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
+        return sides, model.graph.SerializeToString(deterministic=True)
+
+    short = ("conv1", "pool2", "norm1", "4a", "avgpool", "linear")
+    table = googlenet(**SMALL)
+    net = build(replace(table, rows=tuple(row for row in table.rows if row.name in short), aux=()))
+    assert len(net.rows) == len(short)
+    small, large = graph(56, True), graph(101, True)
+    assert small[0] == large[0] == ["batch", 3, "height", "width"]
+    assert small == large
+    assert graph(56, False)[0] == ["batch", 3, 56, 56]
+
+
+@pytest.mark.parametrize(("network", "row"), [
+    (alexnet(classes=7, width=0.125, resolution=67), "fc6"),
+    (alexnet_torchvision(classes=7, width=0.125, resolution=64), "avgpool"),
+    (lenet5(), "F6"),
+], ids=["AlexNet", "torchvision's", "LeNet-5"])
+def test_a_network_of_one_size_is_never_exported_as_free(network, row, tmp_path):
+    with pytest.raises(BadInput, match=f"takes images of one size, since {row} works on a map of one: leave free=True"):
+        save(build(network), tmp_path / "x.onnx", free=True)
+    assert os.listdir(tmp_path) == []
+
+
+def pool(kernel, stride, pad, side):
+    """A max-pool that rounds up, as torch writes it."""
+    make, shape = onnx.helper.make_tensor_value_info, [1, 1, *side]
+    node = onnx.helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=kernel, strides=[stride] * 2, pads=[pad] * 4,
+                                 ceil_mode=1)
+    return onnx.helper.make_model(
+        onnx.helper.make_graph([node], "pool", [make("x", 1, shape)], [make("y", 1, [1, 1, None, None])]),
+        opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "pad"), [
+    ((3, 3), 2, 0), ((3, 3), 2, 1), ((2, 2), 2, 0), ((3, 3), 1, 1), ((5, 3), 3, 0), ((5, 5), 3, 2)])
+def test_rounded_down_is_the_same_pool(kernel, stride, pad):
+    """At every size that torch takes."""
+    for side in range(max(1, max(kernel) - 2 * pad - stride + 1), 14):
+        x = torch.randn(1, 1, side, side + 1) - 9  # padding as zeros would win
+        model = pool(kernel, stride, pad, (side, side + 1))
+        rounded_down(model.graph)
+        assert not [a.i for a in model.graph.node[0].attribute if a.name == "ceil_mode" and a.i]
+        session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        wanted = nn.functional.max_pool2d(x, kernel, stride, pad, ceil_mode=True)
+        assert torch.equal(torch.from_numpy(session.run(None, {"x": x.numpy()})[0]), wanted)
+
+
+def test_a_pool_with_windows_of_nothing_is_refused(tmp_path):
+    table = ops.Network("Strided", (ops.Row("conv", ops.Conv(8, 3)), ops.Row("pool", ops.MaxPool(3, 3, pad=1)),
+                                    ops.Row("avgpool", ops.AvgPool()), ops.Row("linear", ops.Linear(7))), 8)
+    with pytest.raises(BadInput, match="window of 3, stride 3 and padding 1 that rounds up"):
+        save(build(table), tmp_path / "x.onnx")
+    assert os.listdir(tmp_path) == []
+    rows = tuple(replace(row, op=replace(row.op, ceil=False)) if row.name == "pool" else row for row in table.rows)
+    net = build(replace(table, rows=rows)).eval()
+    images = torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(run(save(net, tmp_path / "x.onnx"), images), net(images), rtol=1e-4, atol=1e-5)
 
 
 def test_what_the_file_says(tmp_path):

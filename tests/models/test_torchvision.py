@@ -252,3 +252,52 @@ def test_a_file_that_is_not_whole(tmp_path):
     path.write_text("<html>Not found</html>")
     with pytest.raises(BadInput, match=r"or is no file of torch.save"):
         from_torchvision(path)
+
+
+# -- the Inception V3 of FID ---------------------------------------------------------------------------------------
+def fid_s():
+    """What pytorch-fid 0.3.0 makes of torchvision's: averages without their padding, a max-pool in the last module."""
+    them = torchvision.models.Inception3(num_classes=1008, aux_logits=False, init_weights=False)
+    for m in them.modules():
+        if isinstance(m, nn.BatchNorm2d):
+            nn.init.uniform_(m.running_var, 0.05, 0.3)
+    return without_dropout(them).eval()
+
+
+def by_fid(them, x, monkeypatch):
+    average = nn.functional.avg_pool2d
+    pools = iter([*8 * [lambda x, **at: average(x, count_include_pad=False, **at)], nn.functional.max_pool2d])
+    with monkeypatch.context() as patch:
+        patch.setattr(nn.functional, "avg_pool2d", lambda x, **at: next(pools)(x, **at))
+        found = them(x)
+    assert next(pools, None) is None
+    return found
+
+
+def test_fid_s_weights_are_never_taken_for_torchvision_s(tmp_path, monkeypatch):
+    """They have torchvision's names and shapes, and 1,008 classes."""
+    them, x = fid_s(), torch.randn(2, 3, 96, 96, dtype=torch.float64)
+    torch.save(them.float().state_dict(), tmp_path / "x.pth")
+    for given in (tmp_path / "x.pth", them, {"state_dict": them.state_dict()}):
+        with pytest.raises(BadInput, match=r"1,008 classes, as FID .* Give fid=True for that network, or fid=False"):
+            from_torchvision(given)
+    them.double()
+    with torch.no_grad():
+        plain, theirs = them(x), by_fid(them, x, monkeypatch)
+        for fid, expected in ((True, theirs), (False, plain)):
+            us = from_torchvision(tmp_path / "x.pth", fid=fid).double().eval()
+            torch.testing.assert_close(us(2 * x), expected, rtol=1e-9, atol=1e-9)
+            again = weights.rebuilt(weights.save(us.float(), tmp_path / "x.safetensors")).double().eval()
+            torch.testing.assert_close(again(2 * x), expected, rtol=1e-4, atol=1e-4)
+    assert (plain - theirs).std() > 0.05 * plain.std()  # what it would be off by
+
+
+def test_fid_says_so_of_other_classes_too():
+    """A classifier that was put on later; and nonsense is refused."""
+    with torch.device("meta"):
+        held = torchvision.models.Inception3(num_classes=6, aux_logits=False, init_weights=False)
+    held = {name: torch.zeros(tensor.shape) for name, tensor in held.state_dict().items()}
+    assert from_torchvision(held, fid=True).network.name == "Inception V3 of FID"
+    assert from_torchvision(held).network.name == "Inception V3"
+    with pytest.raises(BadInput, match="fid='yes' is a str"):
+        from_torchvision(held, fid="yes")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_digits
 from torch import nn
@@ -70,6 +71,14 @@ def test_any_reader_of_safetensors_reads_it(tmp_path):
     read = load_file(weights.save(net, tmp_path / "x"))
     assert read.keys() == net.state_dict().keys()
     assert same(net, read)
+
+
+def test_each_save_gives_the_same_bytes(tmp_path):
+    """Of several keys of metadata, safetensors makes another order nearly every time."""
+    net = build(baselines.LENET5)
+    assert len({weights.save(net, tmp_path / str(n)).read_bytes() for n in range(8)}) == 1
+    with safe_open(tmp_path / "0", framework="pt") as file:
+        assert list(file.metadata()) == [weights.KEY]
 
 
 def test_what_it_says_of_itself(tmp_path):
