@@ -22,6 +22,7 @@ WORDS = re.compile(r"(?P<code>^```(?!\{)[^\n]*\n.*?^```)|\{(?P<role>[\w:]+)\}`(?
                    r"|(?<!!)\[(?P<link>[^\]]+)\]\((?!https?:|#)[\w./-]+\)|\$\$\s*\((?P<label>eq-[\w-]+)\)", re.M | re.S)
 TITLE = re.compile(r"^# (.+)$", re.M)
 FENCE = re.compile(r"^(`{3,}|:{3,})\{([\w-]+)\}[ \t]*(.*?)\n(.*?)^\1[ \t]*$", re.M | re.S)
+ASIDE = {"admonition", "attention", "caution", "hint", "important", "note", "seealso", "tip", "warning"}
 Labels = Mapping[str, tuple[str, int]]  # of equations and figures: the page, and which of the page's it is
 
 
@@ -87,7 +88,9 @@ def plain(text: str, page: str, numbers: Callable[[str], str], books: Mapping[st
         body = re.sub(r"\A(:[\w-]+:.*\n)+", "", body).strip()
         if name == "dropdown":
             return f"<details><summary>{head}</summary>\n\n{body}\n\n</details>"
-        return "> " + f"**{head or name.capitalize()}** {body}".replace("\n", "\n> ")
+        if name in ASIDE:
+            return "> " + f"**{head or name.capitalize()}** {body}".replace("\n", "\n> ")
+        return f"```\n{body}\n```" if body else ""  # what only the site can show
 
     while text != (text := FENCE.sub(block, text)):
         pass  # from the outside in

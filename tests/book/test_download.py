@@ -40,6 +40,7 @@ def plain(download: ModuleType) -> Callable[[str], str]:
     (":::{dropdown} Ask\n:open:\nWell, {val}`x`.\n:::", "<details><summary>Ask</summary>\n\nWell, <x>.\n\n</details>"),
     ("```{note}\nOne.\nTwo.\n```", "> **Note** One.\n> Two."),
     ("```python\nx[i](y)\n```", "```python\nx[i](y)\n```"),
+    ("```{clone}\nmake book\n```\n```{try-it}\n```", "```\nmake book\n```\n"),
 ])
 def test_what_only_the_book_understands(plain: Callable[[str], str], text: str, expected: str) -> None:
     assert plain(text) == expected
