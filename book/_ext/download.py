@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import bookext
+import origin
 import nbformat
 from pybtex.database import Entry, parse_file
 from sphinx.application import Sphinx
@@ -62,7 +62,7 @@ def number(key: str, folder: Path) -> str:
     key, _, unit = key.partition("|")
     stem, *path = key.strip().split(".")
     try:
-        return bookext.show(json.loads((folder / f"{stem}.json").read_text()), path, unit == "percent", spec)
+        return origin.show(json.loads((folder / f"{stem}.json").read_text()), path, unit == "percent", spec)
     except (OSError, KeyError, IndexError, TypeError, ValueError):
         return "??"
 
