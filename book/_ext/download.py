@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import origin
 import nbformat
+import origin
 from pybtex.database import Entry, parse_file
 from sphinx.application import Sphinx
 

@@ -150,7 +150,7 @@ def _pairs(images: pd.DataFrame, same: pd.DataFrame, alike: pd.DataFrame) -> pd.
     found |= dict.fromkeys(zip(same.a, same.b, strict=True), EXACT)
     at = {file: position for position, file in enumerate(images.file)}
     seen = {tuple(sorted((at[a], at[b]))) for a, b in examined.SEEN if {a, b} <= at.keys()}
-    found = {pair: math.nan for pair in sorted(seen)} | found
+    found = dict.fromkeys(sorted(seen), math.nan) | found
     rows = []
     for (a, b), r in found.items():
         one, two = images.loc[a], images.loc[b]
