@@ -189,7 +189,7 @@ def _located(network: Net, data: Data, loaded: Loaded, names: Sequence[str]) -> 
     few = SHOWN // len(WAYS)
     images, labels = normalise(val.images[:few]), val.labels[:few]
     large = np.concatenate([look(network, images, labels)[1].numpy() for look in WAYS.values()])
-    shares = found.groupby("way").share.last()
+    shares = found.groupby("way")["share"].last()
     chosen = [float(shares[way]) for way in WAYS for _ in range(few)]
     return found, Located(
         np.concatenate([inspect.pictures(images)] * len(WAYS)), large,
