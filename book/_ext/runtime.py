@@ -37,7 +37,7 @@ def fetch(folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         done = subprocess.run([npm, "pack", f"onnxruntime-web@{VERSION}", "--pack-destination", folder,
-                               "--loglevel=error", "--fetch-retries=1"], capture_output=True, text=True, timeout=600)
+                               "--loglevel=error", "--fetch-retries=1"], capture_output=True, text=True, timeout=180)
     except (OSError, subprocess.TimeoutExpired) as problem:
         return str(problem)
     if done.returncode:
