@@ -87,10 +87,10 @@ def answer(found: pd.DataFrame) -> str:
     same = int((before < ROUNDING).sum())
     left = "Once that is set alike, all agree to rounding." if (after < ROUNDING).all() else (
         f"Once that is set alike, {int((after < ROUNDING).sum())} agree to rounding.")
-    return (f"{len(before)} networks of {found.library.nunique()} libraries were given the weights of ours. {same} "
-            f"gave the same logits as they are; the others were off by "
-            f"{100 * before[before >= ROUNDING].min():.0f} % to {100 * before.max():.0f} % of the logits' spread, for "
-            f"pools, constants or activations. {left}")
+    low, high = 100 * before[before >= ROUNDING].min(), 100 * before.max()
+    return (f"{len(before)} networks of {found.library.nunique()} libraries were compared with ours, with equal "
+            f"weights. {same} gave the same logits as they are; the others were off by {low:.0f} % to {high:.0f} % of "
+            f"the logits' spread, for pools, constants or activations. {left}")
 
 
 def runtimes_answer(found: pd.DataFrame) -> str:

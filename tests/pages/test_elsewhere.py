@@ -51,7 +51,7 @@ def test_a_column_a_library_with_its_version_and_a_line_an_aspect_in_order() -> 
 
 def test_the_answer_says_what_is_left(tables: Path) -> None:
     said = elsewhere.answer(elsewhere.networks())
-    assert said.startswith("3 networks of 2 libraries were given the weights of ours. 1 gave the same logits")
+    assert said.startswith("3 networks of 2 libraries were compared with ours, with equal weights. 1 gave the same")
     assert "off by 18 % to 250 %" in said
     assert said.endswith("all agree to rounding.")
     (tables / "interop-networks.csv").write_text(NETWORKS.format("0.02"), encoding="utf-8")
