@@ -41,13 +41,15 @@ def shown(found: pd.DataFrame, network: str) -> Html:
     told = {(row.library, row.aspect): row.text for row in of.itertuples()}
     lines = [(aspect, *(_cell(aspect, str(told.get((library, aspect), "–"))) for library, _ in heads))
              for aspect in ASPECTS if any((library, aspect) in told for library, _ in heads)]
-    return Html(cards(("aspect", *(f"{library} {version}" for library, version in heads)), lines,
+    return Html(cards(("aspect", *(f"{library} {version.partition('.post')[0]}" for library, version in heads)), lines,
                       kind="claims differences"))
 
 
 def _cell(aspect: str, said: str) -> str:
     if aspect in APART and said != "–":
         return "equal, to rounding" if float(said) < ROUNDING else f"{100 * float(said):.0f} %"
+    if aspect == "maps":
+        return text(said.replace("; ", ", "))
     return "<br>".join(map(text, said.replace("-1 to 1", "−1 to 1").split("; ")))
 
 

@@ -43,7 +43,7 @@ def tables(out: Path) -> Path:
 def test_a_column_a_library_with_its_version_and_a_line_an_aspect_in_order() -> None:
     shown = elsewhere.shown(elsewhere.networks(), "GoogLeNet")
     assert "A 1.2" in shown
-    assert shown.index("112<br>55") < shown.index("−1 to 1") < shown.index("18 %") < shown.index("&lt;round&gt;")
+    assert shown.index("112, 55") < shown.index("−1 to 1") < shown.index("18 %") < shown.index("&lt;round&gt;")
     assert shown.count("equal, to rounding") == 3
     assert shown.count(">–<") == 2  # B says nothing of pixels, and nothing was to be set
     assert "250 %" in elsewhere.shown(elsewhere.networks(), "AlexNet")
