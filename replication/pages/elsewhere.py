@@ -41,13 +41,15 @@ def shown(found: pd.DataFrame, network: str) -> Html:
     told = {(row.library, row.aspect): row.text for row in of.itertuples()}
     lines = [(aspect, *(_cell(aspect, str(told.get((library, aspect), "–"))) for library, _ in heads))
              for aspect in ASPECTS if any((library, aspect) in told for library, _ in heads)]
-    return Html(cards(("aspect", *(f"{library} {version}" for library, version in heads)), lines,
+    return Html(cards(("aspect", *(f"{library} {version.partition('.post')[0]}" for library, version in heads)), lines,
                       kind="claims differences"))
 
 
 def _cell(aspect: str, said: str) -> str:
     if aspect in APART and said != "–":
         return "equal, to rounding" if float(said) < ROUNDING else f"{100 * float(said):.0f} %"
+    if aspect == "maps":
+        return text(said.replace("; ", ", "))
     return "<br>".join(map(text, said.replace("-1 to 1", "−1 to 1").split("; ")))
 
 
@@ -87,10 +89,10 @@ def answer(found: pd.DataFrame) -> str:
     same = int((before < ROUNDING).sum())
     left = "Once that is set alike, all agree to rounding." if (after < ROUNDING).all() else (
         f"Once that is set alike, {int((after < ROUNDING).sum())} agree to rounding.")
-    return (f"{len(before)} networks of {found.library.nunique()} libraries were given the weights of ours. {same} "
-            f"gave the same logits as they are; the others were off by "
-            f"{100 * before[before >= ROUNDING].min():.0f} % to {100 * before.max():.0f} % of the logits' spread, for "
-            f"pools, constants or activations. {left}")
+    low, high = 100 * before[before >= ROUNDING].min(), 100 * before.max()
+    return (f"{len(before)} networks of {found.library.nunique()} libraries were compared with ours, with equal "
+            f"weights. {same} gave the same logits as they are; the others were off by {low:.0f} % to {high:.0f} % of "
+            f"the logits' spread, for pools, constants or activations. {left}")
 
 
 def runtimes_answer(found: pd.DataFrame) -> str:
