@@ -146,10 +146,10 @@ def _pairs(images: pd.DataFrame, same: pd.DataFrame, alike: pd.DataFrame) -> pd.
     the rule misses, without `r`."""
     from replication.data import examined
 
-    found = dict(zip(zip(alike.a, alike.b, strict=True), alike.r, strict=True))
+    found: dict[tuple[int, int], float] = dict(zip(zip(alike.a, alike.b, strict=True), alike.r, strict=True))
     found |= dict.fromkeys(zip(same.a, same.b, strict=True), EXACT)
     at = {file: position for position, file in enumerate(images.file)}
-    seen = {tuple(sorted((at[a], at[b]))) for a, b in examined.SEEN if {a, b} <= at.keys()}
+    seen = {(min(at[a], at[b]), max(at[a], at[b])) for a, b in examined.SEEN if {a, b} <= at.keys()}
     found = dict.fromkeys(sorted(seen), math.nan) | found
     rows = []
     for (a, b), r in found.items():

@@ -146,6 +146,8 @@ class Grid:
     """Three runs of one arm and two of the other, on a processor and a GPU."""
     study = grid.STUDIES["v1.aux"]
 
+    judged = None
+
     def __init__(self, **given: Any) -> None:
         self.setting = Setting(**given)
 
