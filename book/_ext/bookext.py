@@ -1,4 +1,4 @@
-"""The book's own Sphinx extension: the footer of provenance, MathJax from the wheel, mended HTML. In files of their own:
+"""The book's own Sphinx extension: the footer of provenance, MathJax from the wheel, mended HTML. In files beside it:
 numbers by role and where each comes from (`origin`), and spaces that do not break (`spaces`).
 
 All logic of ours lies here and not in jupyter-book's settings, so that plain Sphinx could build the same book.
@@ -93,7 +93,8 @@ def name_folds(html: str) -> str:
 
 SEARCH = (  # what it shows of a page began with the buttons above the text, and in the middle of a word
     ('[role="main"]', "article.bd-article"),
-    ("text.substr(startWithContext, 240)", 'text.substr(startWithContext, 240).replace(startWithContext ? /^\\S+/ : "", "")'),
+    ("text.substr(startWithContext, 240)",
+     'text.substr(startWithContext, 240).replace(startWithContext ? /^\\S+/ : "", "")'),
 )
 UNUSED = ("scripts/*.map", "scripts/fontawesome*", "styles/*.map", "sphinx-thebe.*",
           "vendor/fontawesome/webfonts/*.ttf")

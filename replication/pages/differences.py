@@ -229,7 +229,8 @@ def googlenet() -> Table:
 
 # -- the popular codes for small images: none is in `models` -------------------------------------------------------
 KUANGLIU = "github.com/kuangliu/pytorch-cifar/blob/64fe317af0709823a23de5010c173c1912881965/models/googlenet.py"
-WEIAICUNZAI = "github.com/weiaicunzai/pytorch-cifar100/blob/49ddb268f6bb03d6595b16f0317d749227635668/models/googlenet.py"
+WEIAICUNZAI = ("github.com/weiaicunzai/pytorch-cifar100/blob/"
+               "49ddb268f6bb03d6595b16f0317d749227635668/models/googlenet.py")
 EPSILON = "github.com/weiaicunzai/pytorch-cifar100/issues/96"  # BatchNorm2d(n5x5, n5x5): the second argument is ε
 MENG = "github.com/meng1994412/GoogLeNet_from_scratch/tree/c48444fdb3c7dee718584f396a17d8c07037f0df"
 
@@ -286,10 +287,14 @@ def inception_v3() -> Table:
     return compare({"Table 1, built": v3.inception_v3_paper(), "the code": v3.inception_v3()}, INCEPTION_V3)
 
 
-SLIM_V3 = "github.com/tensorflow/models/blob/5440b662d5c731d4df27504f317f24ca95ffe6a3/research/slim/nets/inception_v3.py"
-TORCHVISION_V3 = "github.com/pytorch/vision/blob/f12281517f1b2f6255904639b027c9436f3e5008/torchvision/models/inception.py"
-TIMM_V3 = "github.com/huggingface/pytorch-image-models/blob/171c0b88b67e1d4b45af2a02fca0a2bee33baa5f/timm/models/inception_v3.py"
-KERAS_V3 = "github.com/keras-team/keras-applications/blob/7f47d43c6ad697069cf53b0f13e384aef26014e3/keras_applications/inception_v3.py"
+SLIM_V3 = ("github.com/tensorflow/models/blob/"
+           "5440b662d5c731d4df27504f317f24ca95ffe6a3/research/slim/nets/inception_v3.py")
+TORCHVISION_V3 = ("github.com/pytorch/vision/blob/"
+                  "f12281517f1b2f6255904639b027c9436f3e5008/torchvision/models/inception.py")
+TIMM_V3 = ("github.com/huggingface/pytorch-image-models/blob/"
+           "171c0b88b67e1d4b45af2a02fca0a2bee33baa5f/timm/models/inception_v3.py")
+KERAS_V3 = ("github.com/keras-team/keras-applications/blob/"
+            "7f47d43c6ad697069cf53b0f13e384aef26014e3/keras_applications/inception_v3.py")
 
 CODES_V3 = (
     Aspect("auxiliary head", None, heads, {
