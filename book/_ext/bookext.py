@@ -121,7 +121,8 @@ def name_folds(html: str) -> str:
 
 SEARCH = (  # what it shows of a page began with the buttons above the text, and in the middle of a word
     ('[role="main"]', "article.bd-article"),
-    ("text.substr(startWithContext, 240)", 'text.substr(startWithContext, 240).replace(startWithContext ? /^\\S+/ : "", "")'),
+    ("text.substr(startWithContext, 240)",
+     'text.substr(startWithContext, 240).replace(startWithContext ? /^\\S+/ : "", "")'),
 )
 UNUSED = ("scripts/*.map", "scripts/fontawesome*", "styles/*.map", "sphinx-thebe.*",
           "vendor/fontawesome/webfonts/*.ttf")

@@ -235,7 +235,8 @@ def googlenet() -> Table:
 
 # -- the popular codes for small images: none is in `models` -------------------------------------------------------
 KUANGLIU = "github.com/kuangliu/pytorch-cifar/blob/64fe317af0709823a23de5010c173c1912881965/models/googlenet.py"
-WEIAICUNZAI = "github.com/weiaicunzai/pytorch-cifar100/blob/49ddb268f6bb03d6595b16f0317d749227635668/models/googlenet.py"
+WEIAICUNZAI = ("github.com/weiaicunzai/pytorch-cifar100/blob/"
+               "49ddb268f6bb03d6595b16f0317d749227635668/models/googlenet.py")
 EPSILON = "github.com/weiaicunzai/pytorch-cifar100/issues/96"  # BatchNorm2d(n5x5, n5x5): the second argument is ε
 MENG = "github.com/meng1994412/GoogLeNet_from_scratch/tree/c48444fdb3c7dee718584f396a17d8c07037f0df"
 

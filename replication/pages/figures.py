@@ -150,7 +150,8 @@ def reduction(of: Branch) -> Figure:
     """Multiply-adds of a branch against the width of its reduction; where it stops paying is marked."""
     top = 1.2 * max(of.break_even, of.reduction)
     one, both = of.through(Conv(1)).multiply_adds / 1e6, of.reduced_to(1).multiply_adds / 1e6
-    lines = (("1×1", one, (7, 1.5, 1, 1.5)), (f"{of.kernel}×{of.kernel} after it", both - one, (4, 1.5)), ("together", both, ""))
+    lines = (("1×1", one, (7, 1.5, 1, 1.5)), (f"{of.kernel}×{of.kernel} after it", both - one, (4, 1.5)),
+             ("together", both, ""))
     figure, (axis,) = _canvas(3.2)
     for (name, slope, dashes), colour in zip(lines, (PALETTE[1], PALETTE[2], PALETTE[0]), strict=True):
         sns.lineplot(x=[0, top], y=[0, top * slope], color=colour, label=name, linewidth=2, ax=axis,

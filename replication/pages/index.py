@@ -51,8 +51,8 @@ def _table1() -> str:
                  ("the 7×7 convolution that it names", named, f"{named:.1f} K"),
                  ("the same in two steps, as separable", other, f"{other:.1f} K")]
         words = ("The weights that the paper prints fit the filters that it prints in "
-                 f"{found['parameters_agree']} of 12 rows. Its first row fits another kind of convolution than the one it "
-                 "names.")
+                 f"{found['parameters_agree']} of 12 rows. Its first row fits another kind of convolution than the "
+                 "one it names.")
         picture = sketches.bars(lines)
     return _card("googlenet_row_by_row", title, words, picture)
 
@@ -104,8 +104,9 @@ def _strangers() -> str:
     if found and _number(found["mixed"]) and _number(found["speakers"]):
         lines = [("voices it was trained on", _number(found["mixed"]), f"{found['mixed']} % wrong"),
                  ("strangers", _number(found["speakers"]), f"{found['speakers']} % wrong")]
-        words = (f"An Inception for spoken digits gets {found['lowest']} to {found['highest']} % wrong, by the speaker, "
-                 "of people it has never heard. The split that is handed out with the recordings has no strangers in it.")
+        words = (f"An Inception for spoken digits gets {found['lowest']} to {found['highest']} % wrong, by the "
+                 "speaker, of people it has never heard. The split that is handed out with the recordings has no "
+                 "strangers in it.")
         picture = sketches.bars(lines)
         if _number(found["speakers"]) > 3 * _number(found["mixed"]):
             title = "It knows the voices better than the words"

@@ -83,7 +83,7 @@ def numbers(found: list[Plan], rate: power.Rates | None = None) -> dict[str, Any
     """What *Planned* quotes."""
     rate = rate or power.rates()
     known = [plan for plan in found if not math.isnan(plan.gpu)]
-    return {"studies": len(found), "claims": sum(len(plan.claims) for plan in found),
+    return {"studies": len(found), "waiting": sum(len(plan.claims) for plan in found),
             "runs": sum(plan.runs for plan in found), "here": estimate.clock(sum(plan.here for plan in known)),
             "gpu": estimate.clock(sum(plan.gpu for plan in known)), "cores": escape(rate.here[0]),
             "rate": f"{rate.gpu[1] / 1e12:.0f}", "whose": rate.gpu[0],

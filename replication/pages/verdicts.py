@@ -37,8 +37,8 @@ ERRONEOUS = 0.05  # how often a 95 % interval misses
 
 
 def settled(pages: Sequence[str]) -> dict[str, tuple[str, Record]]:
-    """What the pages handed on of every claim, by id, in the order of CLAIMS, and which page did ("": none); of several,
-    what was measured."""
+    """What the pages handed on of every claim, by id, in the order of CLAIMS, and which page did ("": none); of
+    several, what was measured."""
     found: dict[str, tuple[str, Record]] = {}
     for page in pages:
         for name, record in (read(page) or {}).get("claims", {}).items():

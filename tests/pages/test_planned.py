@@ -43,5 +43,5 @@ def test_reasons_stand_beside_the_others() -> None:
     assert 'id="v1-aux"' in shown
     assert '<a href="verdicts.html#claim-V3-14">V3-14</a>' in shown
     found = planned.numbers(planned.plans(RATE), RATE)
-    assert (found["claims"], found["awaiting"], found["out_of_reach"]) == (1, 1, 1)
+    assert (found["waiting"], found["awaiting"], found["out_of_reach"]) == (1, 1, 1)
     assert verdicts.topic("V3-14", "aux_heads") == "auxiliary heads"
