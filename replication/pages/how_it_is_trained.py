@@ -1,8 +1,10 @@
 """What *Rates, averages, crops and smoothing* shows besides its claims."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from replication import stats
 from replication.pages import counted, differences, finals, findings, html, measures
 from replication.studies.study import Grid
 
+INF = math.inf
 STUDIES = ("v1.schedule", "v1.augment", "bn.rate", "bn.sigmoid", "v3.smoothing", "v3.rmsprop", "v3.clip")
 SECTIONS: findings.Sections = {
     "schedule": ("V1-27", "V1-28"), "augment": ("V1-29", "V1-30", "V1-31"),
@@ -52,6 +55,30 @@ def identity(epsilon: float = 0.1) -> Styler:
         "logits, the right class first": [", ".join(map(str, output)) for output in OUTPUTS],
         "loss with smoothed labels": smooth, "(1 − ε) of the usual loss": first, "ε of that with even odds": second,
         "their sum": first + second}), 4)
+
+
+# -- crops --------------------------------------------------------------------------------------------------------
+def areas(crops: int = 20_000, side: int = 448) -> Styler:
+    """How crops of a square image that are to cover 8 to 100 % of it are spread over that range, here and by
+    torchvision's transform: per cent of them in each quarter of the range, and the mean area."""
+    import torch
+    from torchvision.transforms import RandomResizedCrop
+
+    from replication.data import boxes
+    from replication.data.spec import AreaCrop
+    device, whole = torch.device("cpu"), torch.zeros(1, side, side)
+    crop = AreaCrop(side)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        here = boxes.draw(crops, side, side, crop, device)
+        there = [RandomResizedCrop.get_params(whole, list(crop.area), list(crop.aspect))[2:] for _ in range(crops)]
+    of = {"here": (here.heights * here.widths).numpy(), f"torchvision {version('torchvision')}": np.prod(there, axis=1)}
+    edges = np.linspace(*crop.area, 5)
+    names = [f"{html.digits(100 * low)} to {html.digits(100 * high)} %" for low, high in pairwise(edges)]
+    edges[0], edges[-1] = 0, INF  # whole pixels round
+    rows = [{"crops": name, **dict(zip(names, 100 * np.histogram(each / side ** 2, edges)[0] / crops, strict=True)),
+             "mean area, %": 100 * each.mean() / side ** 2} for name, each in of.items()]
+    return html.neat(pd.DataFrame(rows), 1)
 
 
 # -- RMSProp ------------------------------------------------------------------------------------------------------

@@ -102,3 +102,12 @@ def test_what_is_lost_is_counted_at_the_raised_rate_alone(out: Path) -> None:
                                        for name in how_it_is_trained.STUDIES])["rmsprop"]
     assert found["lost"] == "SGD 0 of 2; RMSProp, TensorFlow's 0 of 2; RMSProp, torch's 1 of 2"
     assert found["first"] == pytest.approx(np.sqrt(1.9), rel=1e-4)
+
+
+# -- crops --------------------------------------------------------------------------------------------------------
+def test_areas_are_drawn_evenly_here() -> None:
+    """V1 §6, "distributed evenly between 8% and 100%": a quarter of the crops in each quarter, and 54 % on average."""
+    table = how_it_is_trained.areas(crops=4000).data
+    here, other = (row.drop("crops").astype(float).tolist() for _, row in table.iterrows())
+    assert here == pytest.approx([25, 25, 25, 25, 54], abs=2.5)  # 3.5 standard deviations of a share
+    assert other[3] < 20, "torchvision draws again what does not fit"
