@@ -94,7 +94,7 @@ MENDED = (  # what axe-core reports of the theme, docutils and myst-nb
 )
 SWITCH = re.compile(r'(<button[^>]*theme-switch-button[^>]*>)')  # has pictures only, and no name before its script runs
 CODE = re.compile(r"(Show|Hide) code cell (source|output)</p>")
-PLACES = re.compile(r'<h[1-6]>(?P<heading>.*?)<a class="headerlink"|caption-number">(?P<figure>[^<]*?)\s*</span>'
+PLACES = re.compile(r'<h[1-6]>(?P<heading>(?:(?!</h[1-6]>).)*?)<a class="headerlink"|caption-number">(?P<figure>[^<]*?)\s*</span>'
                     r'|(?P<parameters>tag_parameters)|(?P<fold>Show code cell (?:source|output)</p>)', re.S)
 
 
@@ -119,6 +119,8 @@ def name_folds(html: str) -> str:
     return CODE.sub(lambda match: f"{match[1]} {next(found, 'the code')}</p>", html)
 
 
+MATHJAX = re.compile(r'\s*<script>window\.MathJax = .*?</script>|\s*<script[^>]*tex-chtml\.js[^>]*></script>')
+SEARCHED = re.compile(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>')
 SEARCH = (  # what it shows of a page began with the buttons above the text, and in the middle of a word
     ('[role="main"]', "article.bd-article"),
     ("text.substr(startWithContext, 240)",
@@ -141,6 +143,10 @@ def mend(app, exception):
         text = name_folds(SWITCH.sub(r'\1<span class="visually-hidden">Colour mode</span>', text))
         # 1.5 MB of script for icons that the theme's own web font draws as well
         text = re.sub(r'\s*<script defer src="[^"]*fontawesome\.js[^"]*"></script>', "", text)
+        if 'class="math' not in text:  # a megabyte that such a page has no use for
+            text = MATHJAX.sub("", text)
+        if page.name != "search.html":
+            text = SEARCHED.sub("", text)
         page.write_text(text)
     search = out / "_static" / "searchtools.js"
     script = search.read_text()

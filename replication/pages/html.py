@@ -55,7 +55,7 @@ def word(verdict: str, kind: str | None = None) -> str:
 
 def anchor(words: str) -> str:
     """The id of a heading in the book, as docutils makes it."""
-    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-0123456789").strip("-")
+    return re.sub(r"^[-0-9]+|-$", "", re.sub(r"[^a-z0-9]+", "-", words.lower()))
 
 
 # -- tables -------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ LETTERS = 14
 def bars(lines: Sequence[tuple[str, float, str]]) -> str:
     """A bar a line, (label, length, the number as written), with its label above it."""
     longest = max(value for _, value, _ in lines)
-    room = WIDE - 8 * max(len(shown) for *_, shown in lines) - 8
+    room = WIDE - 9 * max(len(shown) for *_, shown in lines) - 10
     parts = []
     for n, (label, value, shown) in enumerate(lines):
         y, wide = n * LINE, max(2.0, room * value / longest)
@@ -34,7 +34,7 @@ def interval(value: float, low: float, high: float, region: tuple[float, float],
         return WIDE * (min(max(number, least - pad), most + pad) - least + pad) / (most - least + 2 * pad)
     left, right = at(region[0]), at(region[1])
     # a label stands over its mark, as far as the picture is wide enough
-    over, under = (min(max(x, 4.2 * len(words)), WIDE - 4.2 * len(words))
+    over, under = (min(max(x, 4.6 * len(words)), WIDE - 4.6 * len(words))
                    for x, words in ((at(value), shown), ((left + right) / 2, claimed)))
     parts = [
         f'<rect x="{left:.0f}" y="20" width="{max(2.0, right - left):.0f}" height="44" fill="{PALETTE[2]}" '
