@@ -94,7 +94,8 @@ MENDED = (  # what axe-core reports of the theme, docutils and myst-nb
 )
 SWITCH = re.compile(r'(<button[^>]*theme-switch-button[^>]*>)')  # has pictures only, and no name before its script runs
 CODE = re.compile(r"(Show|Hide) code cell (source|output)</p>")
-PLACES = re.compile(r'<h[1-6]>(?P<heading>(?:(?!</h[1-6]>).)*?)<a class="headerlink"|caption-number">(?P<figure>[^<]*?)\s*</span>'
+PLACES = re.compile(r'<h[1-6]>(?P<heading>(?:(?!</h[1-6]>).)*?)<a class="headerlink"'
+                    r'|caption-number">(?P<figure>[^<]*?)\s*</span>'
                     r'|(?P<parameters>tag_parameters)|(?P<fold>Show code cell (?:source|output)</p>)', re.S)
 
 
