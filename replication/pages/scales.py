@@ -14,6 +14,7 @@ from replication.models import receptive
 from replication.models.googlenet import googlenet
 from replication.pages import finals, findings, html, pictures
 from replication.pages.figures import DOTTED, INK, PALETTE, WIDTH, Drawn, Nothing
+from replication.pages.measures import Difference
 from replication.pages.predictions import ELSEWHERE, here
 from replication.runs.experiments import Experiment
 from replication.studies.study import Grid
@@ -99,7 +100,23 @@ def numbers(grid: Grid, found: Any) -> dict[str, Any]:
     table = arithmetic().set_index("row")["side, px"]
     over = next(row for row, side in table.items() if side > SIDE)
     return {**finals.protocol(grid), "found": findings.found(SECTIONS, [grid]), "sizes": _sizes(grid),
+            "lowest": _lowest(grid),
             "sides": table.to_dict(), "over": over, "seen": _fields(found), "waves": _waves(found)}
+
+
+def _lowest(grid: Grid) -> str:
+    """Which single size errs least, beside all three, in words. It was chosen by the runs that it is judged by."""
+    runs = grid.summary()
+    means = runs.groupby("kernels").val_error.mean() if len(runs) else pd.Series(dtype=float)
+    alone = [key for key in means.index if key != "mixed"]
+    best = min(alone, key=lambda key: means[key], default="")
+    of = Difference({"kernels": best}, {"kernels": "mixed"})(grid) if alone else None
+    if of is None:
+        return "Single sizes have not been compared one by one yet."
+    label = next(arm.label for key, arm in grid.study.factors["kernels"].items() if key == best)
+    return (f"The best single size is {label}, with an error of {html.fixed(100 * means[best], 1)} %, "
+            f"{html.fixed(abs(of.value), 1)} points {'less' if of.value < 0 else 'more'} than all three "
+            f"({html.fixed(of.value)} [{html.fixed(of.low)}, {html.fixed(of.high)}]); it was picked after the runs.")
 
 
 def _sizes(grid: Grid) -> str:
