@@ -76,7 +76,7 @@ def test_programs_are_called_by_the_python_of_the_checkout(checkout: Path) -> No
 
 
 def test_the_pdf_is_printed_from_the_book_that_was_built_before(checkout: Path) -> None:
-    stage, html, single, printed = (call[1:] for call in made(checkout, "pdf"))
+    stage, _, html, single, printed = (call[1:] for call in made(checkout, "pdf"))
     assert stage[0] == "book/_tools/stage.py"
     assert "--builder" not in html
     assert single[single.index("--builder") + 1] == "singlehtml"

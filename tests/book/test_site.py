@@ -73,6 +73,10 @@ def test_a_number_that_is_not_there_fails_the_build(root: Path) -> None:
     (root / "book/chapter.ipynb").unlink()
     notebook(root / "book/chapter.ipynb", words)
     notebook(root / "out/notebooks/chapter.ipynb", words)
+    done = nbformat.read(root / "out/notebooks/chapter.ipynb", 4)
+    for n, cell in enumerate(cell for cell in done.cells if cell.cell_type == "code"):
+        cell.execution_count = n + 1
+    nbformat.write(done, root / "out/notebooks/chapter.ipynb")
     assert stage("out", root).returncode == 0
     built = build(root)
     assert built.returncode != 0

@@ -21,6 +21,7 @@ V3 = {"classes": 10, "width": 0.125, "resolution": 75, "dropout": 0}
 FALLBACK = {"classes": 10}
 SIZES = {
     "googlenet": V1, "googlenet_separable": V1, "googlenet_bn": V1,
+    "googlenet_two_3x3": V1, "googlenet_asymmetric": V1, "googlenet_reshaped": V1,
     "googlenet_naive": {**V1, "width": 0.125, "aux": ("4a",)},
     "googlenet_torchvision": SLIM, "googlenet_slim": SLIM,
     "inception_v2": V3, "inception_v3": V3, "inception_v3_paper": V3, "bn_inception": {**V3, "resolution": 32},
