@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -55,7 +56,8 @@ def word(verdict: str, kind: str | None = None) -> str:
 
 def anchor(words: str) -> str:
     """The id of a heading in the book, as docutils makes it."""
-    return re.sub(r"^[-0-9]+|-$", "", re.sub(r"[^a-z0-9]+", "-", words.lower()))
+    letters = unicodedata.normalize("NFKD", words.lower()).encode("ascii", "ignore").decode()
+    return re.sub(r"^[-0-9]+|-$", "", re.sub(r"[^a-z0-9]+", "-", letters))
 
 
 # -- tables -------------------------------------------------------------------------------------------------------
