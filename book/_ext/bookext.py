@@ -14,7 +14,6 @@ from pathlib import Path
 
 import runtime
 from docutils import nodes
-from origin import show as show  # as it was called from here
 from sphinx.util.docutils import SphinxDirective
 
 

@@ -58,7 +58,7 @@ def identity(epsilon: float = 0.1) -> Styler:
 
 
 # -- crops --------------------------------------------------------------------------------------------------------
-def areas(crops: int = 20_000, side: int = 448) -> Styler:
+def areas(crops: int = 5000, side: int = 448) -> Styler:
     """How crops of a square image that are to cover 8 to 100 % of it are spread over that range, here and by
     torchvision's transform: per cent of them in each quarter of the range, and the mean area."""
     import torch

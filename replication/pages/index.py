@@ -36,7 +36,6 @@ def findings() -> Html:
 
 
 def _card(page: str, title: str, words: str, picture: str) -> str:
-    # role: the drawing is part of the sentence beside it
     return (f'<section class="finding"><h3><a href="{page}.html">{title}</a></h3>{picture}'
             f"<p>{words or 'Not measured in this book yet.'}</p></section>")
 

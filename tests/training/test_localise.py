@@ -119,18 +119,6 @@ def test_iou_is_the_count_of_pixels() -> None:
 
 
 # -- localisation ----------------------------------------------------------------------------------------------------
-@pytest.fixture
-def colours() -> Net:
-    """Class 0 is red and class 1 is green: a 1×1 convolution sees each, and the classifier reads it."""
-    network = build(Network("colours", (Row("conv", Conv(2)), Row("pool", AvgPool()), Row("linear", Linear(2))), 16))
-    with torch.no_grad():
-        network.conv.weight.copy_(torch.eye(3)[:2, :, None, None])
-        network.conv.bias.fill_(2)  # black is -2
-        network.linear.weight.copy_(torch.eye(2))
-        network.linear.bias.zero_()
-    return network
-
-
 def painted(*boxes: tuple[int, tuple[int, int, int, int]]) -> torch.Tensor:
     image = torch.zeros(3, 16, 20, dtype=torch.uint8)
     for channel, (x0, y0, x1, y1) in boxes:

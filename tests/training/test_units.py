@@ -92,18 +92,6 @@ def test_modules_are_looked_at(planted: Net) -> None:
 
 
 # -- where --------------------------------------------------------------------------------------------------------
-@pytest.fixture
-def colours() -> Net:
-    """Class 0 is red and class 1 is green."""
-    network = build(Network("colours", (Row("conv", Conv(2)), Row("pool", AvgPool()), Row("linear", Linear(2))), 16))
-    with torch.no_grad():
-        network.conv.weight.copy_(torch.eye(3)[:2, :, None, None])
-        network.conv.bias.fill_(2)  # black is -2
-        network.linear.weight.copy_(torch.eye(2))
-        network.linear.bias.zero_()
-    return network.eval()
-
-
 def test_the_share_is_chosen_on_training_images(colours: Net) -> None:
     """A bright square in a dim frame: the object is all of it in training, where a small share is right, and in
     validation the bright part alone, which that share misses."""
