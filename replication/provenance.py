@@ -5,6 +5,7 @@ import datetime
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,11 @@ def collect(**more: Any) -> dict[str, Any]:
         "utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **more,
     }
+
+
+def commit(made: Mapping[str, Any]) -> str:
+    """Of what `collect` gave, for a line of a table: the commit, "and changes" where there were some, or "unknown"."""
+    return f"{made['commit'] or 'unknown'}{' and changes' if made['dirty'] else ''}"
 
 
 def cores() -> int:

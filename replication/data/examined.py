@@ -24,7 +24,6 @@ from replication.errors import BadInput
 FORM = 1         # raised by hand when the same set would be counted otherwise
 SIDE = tiny_imagenet.SIDE
 FILE_GREY, PIXEL_GREY, COLOUR = "one channel", "three equal channels", "colour"
-IOU = 0.5        # from which a box counts as found: ILSVRC's rule
 JUDGED = 2000    # validation images, the first by number, whose nearest training image is looked for
 CHUNK = 2000     # training images that are compared at a time
 BLOCKS = 8       # an image is looked at in so many rows and columns of grey for near duplicates

@@ -36,6 +36,7 @@ CLASSES, TRAIN, VAL = 200, 500, 50  # classes, images of each
 
 Box = tuple[int, int, int, int]
 NO_BOX: Box = (-1, -1, -1, -1)
+IOU = 0.5  # of a box with the one known, from which it counts as found: ILSVRC's rule
 
 
 def root() -> Path:

@@ -250,7 +250,7 @@ def _write(tables: dict[str, pd.DataFrame]) -> None:
 
     made = provenance.collect()
     where = {"device": device_name(), "processor": made["processor"],
-             "commit": f"{made['commit'] or 'unknown'}{' and changes' if made['dirty'] else ''}"}
+             "commit": provenance.commit(made)}
     for part, table in tables.items():
         if table.empty:
             continue

@@ -14,7 +14,6 @@ from replication.studies.study import Cell, Grid
 
 NETWORKS = 4  # runs of a study that are looked at
 PARTS = ("rings", "modules")
-UNTRAINED = 1_000_000  # added to a run's seed: the control starts otherwise than the run did
 
 
 def measure(grid: Grid) -> None:
@@ -52,7 +51,7 @@ def _look(cell: Cell) -> dict[str, list[dict[str, Any]]]:
     val = load(cell.experiment.data).val.images
     images = evaluate_view(val[:9 * correlation.CANVASES], cell.experiment.recipe.augment)
     seen = correlation.canvases(images)
-    control = correlation.untrained(network, images, UNTRAINED + cell.seed)
+    control = correlation.untrained(network, images, correlation.CONTROL + cell.seed)
     modules = {row.name: row.op for row in cell.experiment.network.rows
                if isinstance(row.op, (ops.Inception, ops.Split))}
     found: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
@@ -91,7 +90,7 @@ def _fresh(cell: Cell) -> bool:
 def _where() -> dict[str, str]:
     made = provenance.collect()
     return {"processor": made["processor"],
-            "commit": f"{made['commit'] or 'unknown'}{' and changes' if made['dirty'] else ''}"}
+            "commit": provenance.commit(made)}
 
 
 def _path(place: Path, part: str) -> Path:

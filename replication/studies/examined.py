@@ -86,8 +86,7 @@ def _write(name: str, content: str, facts: dict[str, float], tables: dict[str, p
     """The facts of the other set stay as they are; they come last, since they say that all the others are there."""
     from replication.data import examined
 
-    made = provenance.collect()
-    commit = f"{made['commit'] or 'unknown'}{' and changes' if made['dirty'] else ''}"
+    commit = provenance.commit(provenance.collect())
     new = pd.DataFrame([{"set": name, "what": what, "value": value, "content": content, "form": examined.FORM,
                          "commit": commit} for what, value in facts.items()])
     mine = _path(paths.mine(), "facts")
@@ -117,7 +116,7 @@ def counted(of: Any) -> tuple[dict[str, float], dict[str, pd.DataFrame]]:
         facts |= {f"{split} images": len(images), f"{split} grey files": (images.stored == examined.FILE_GREY).sum(),
                   f"{split} grey pixels": (images.stored == examined.PIXEL_GREY).sum(),
                   f"{split} outside": images.outside.sum(),
-                  f"{split} whole": 100 * (images.whole >= examined.IOU).mean(),
+                  f"{split} whole": 100 * (images.whole >= tiny_imagenet.IOU).mean(),
                   f"{split} box": 100 * images.whole.mean()}
     same, alike = examined.twins(of), examined.alike(of)
     pairs = _pairs(of.images, same, alike)

@@ -20,6 +20,7 @@ STRONG = 0.3    # |r| of two units that are said to correlate
 CANVASES = 400  # at most: by chance r scatters by 0.05 then
 CHANNELS, POSITIONS = 64, 16  # of a map, drawn by chance where it has more
 RINGS = 3       # positions apart, the larger of rows and columns, at most
+CONTROL = 1_000_000  # added to a run's seed: the untrained network starts otherwise than the run did
 WINDOW = 5      # side of the window whose units are clustered: a 5×5 covers it
 
 Map = NDArray[np.float32]

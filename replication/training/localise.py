@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from replication.data import loader
 from replication.data.load import Split
-from replication.data.tiny_imagenet import NO_BOX, Box
+from replication.data.tiny_imagenet import IOU, NO_BOX, Box
 from replication.data.transforms import normalise
 from replication.errors import BadInput
 from replication.models import layers
@@ -25,7 +25,6 @@ Point = tuple[float, float]
 Look = Callable[[Net, Tensor, Tensor], tuple[Tensor, Tensor]]  # of a network, images and classes: logits and maps
 
 SHARE = 0.2  # of a map's maximum, above which it is the object: Zhou et al. 2016, §3.2
-IOU = 0.5    # from which a box counts as found: ILSVRC's rule
 
 
 @torch.inference_mode()

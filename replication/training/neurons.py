@@ -14,7 +14,7 @@ from torch import Tensor
 from replication.data import shapes
 from replication.data.load import Loaded, Split, load
 from replication.data.spec import Data
-from replication.data.tiny_imagenet import Box
+from replication.data.tiny_imagenet import IOU, Box
 from replication.data.transforms import evaluate_view, normalise
 from replication.errors import BadInput
 from replication.models import ops, receptive
@@ -24,7 +24,6 @@ from replication.training import correlation, inspect, localise, logits, members
 
 UNITS = 2         # of a row are shown: the one that tells classes apart best, and the median one
 STRONGEST = 4     # images of each
-CONTROL = 1_000_000  # added to a run's seed: the untrained network starts otherwise than the run did
 LOCATED = 600     # images whose boxes are asked for
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of a map's maximum, of which the training images choose one
 SHOWN = 8         # images of a sheet
@@ -81,7 +80,8 @@ def look(experiment: Experiment, seed: int) -> Looked:
     images = evaluate_view(data.val.images[:], experiment.recipe.augment)
     labels = data.val.labels.numpy()
     rows = modules(network)
-    networks = {"trained": network, "untrained": correlation.untrained(network, images[:LOCATED], CONTROL + seed)}
+    control = correlation.untrained(network, images[:LOCATED], correlation.CONTROL + seed)
+    networks = {"trained": network, "untrained": control}
     tops = {name: maxima(one, images, rows) for name, one in networks.items()}
     told = pd.concat([pd.DataFrame({"network": name, "row": row, "told": told_by(top.values, labels)})
                       for name, by_row in tops.items() for row, top in by_row.items()], ignore_index=True)
@@ -216,7 +216,7 @@ def answers(network: Net, train: Split | None, val: Split) -> pd.DataFrame:
             rows.append({"way": way, "share": share, "error": 100 * said["error"],
                          "error_box": 100 * said["error_box"], "peak": 100 * known.peak.mean()})
     of = known[known["share"] == localise.SHARE]
-    missed = (of.iou_whole < localise.IOU)
+    missed = (of.iou_whole < IOU)
     rows.append({"way": "the whole image", "share": np.nan, "error": 100 * (missed | (of.predicted != of.label)).mean(),
                  "error_box": 100 * missed.mean(), "peak": 100 * of.middle.mean()})
     return pd.DataFrame(rows)
