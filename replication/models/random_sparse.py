@@ -7,8 +7,7 @@ is 1 where its weighted sum is above 0. Samples are rows.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,18 +129,18 @@ def groups(joined: csr_array, degree: float, rng: Generator) -> list[frozenset[i
             group = more.nonzero()[0]
             found[frozenset(group.tolist())] = None
             done[group[:, None], group] = True
-    return _distinct(found)
+    return _distinct(found, len(near))
 
 
-def _distinct(found: Iterable[frozenset[int]]) -> list[frozenset[int]]:
+def _distinct(found: Collection[frozenset[int]], outputs: int) -> list[frozenset[int]]:
     """Without those that are nearly the same as a larger one: an edge that was missed makes two of one."""
     kept: list[frozenset[int]] = []
-    at: dict[int, list[int]] = {}  # by member, the places in `kept`
+    holds, sizes = np.zeros((outputs, len(found)), bool), np.zeros(len(found), int)  # of those that are kept
     for group in sorted(found, key=lambda one: (-len(one), sorted(one))):
-        shared = Counter(place for member in group for place in at.get(member, ()))
-        if not any(3 * times > len(group) + len(kept[place]) for place, times in shared.items()):  # half of their union
-            for member in group:
-                at.setdefault(member, []).append(len(kept))
+        members, number = list(group), len(kept)
+        shared = holds[members, :number].sum(0, dtype=np.int32)
+        if not (3 * shared > len(group) + sizes[:number]).any():  # half of their union
+            holds[members, number], sizes[number] = True, len(group)
             kept.append(group)
     return kept
 
