@@ -5,13 +5,16 @@
 
 A notebook that declares `profile` is told its name, others take of the profile what they declare; one whose cell of
 parameters is tagged `own-parameters` keeps its own, for it is an example and no result. The index draws on the other
-notebooks and the page `reproduced` on all, so they come last. A notebook that fails is left in out/failed/ to be read;
+notebooks and the page `reproduced` on all, so they come last; of the others those that took longest when they last ran
+come first. A notebook that fails is left in out/failed/ to be read;
 nothing half-run gets to out/notebooks/. With REPLICATION_OUT set, it stands for out/.
 """
 from __future__ import annotations
 
 import argparse
 import ast
+import json
+import math
 import multiprocessing
 import os
 import re
@@ -30,6 +33,7 @@ import toc
 
 from replication import paths
 from replication.errors import BadInput, unknown
+from replication.provenance import cores
 from replication.runs import store
 from replication.studies import profiles
 from replication.studies.setting import Setting
@@ -105,6 +109,17 @@ def run(source: Path, parameters: dict[str, Any]) -> tuple[float, str]:
     return time.monotonic() - started, error
 
 
+def took(name: str) -> float:
+    """Seconds when it last ran, here or for what is published; infinite where nobody knows, since it may be long."""
+    for place in (paths.mine(), paths.PUBLISHED):
+        try:
+            ran = json.loads((place / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+            return float(ran["metadata"]["papermill"]["duration"])
+        except (OSError, ValueError, KeyError, TypeError):  # not there, or no notebook: it will be one
+            continue
+    return math.inf
+
+
 def _execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
     """Once more where the kernel dies before its first word: two that start together may choose one port."""
     for again in (True, False):
@@ -139,7 +154,7 @@ def main() -> int:
     a = ap.parse_args()
     os.environ["REPLICATION_OUT"] = str(paths.mine())  # whole, since the notebooks run in another folder
     spare = home()
-    os.environ["TQDM_DISABLE"] = "1"                    # a progress bar is no result: it goes to stderr, into the page
+    os.environ["TQDM_DISABLE"] = "1"  # a progress bar is no result: it goes to stderr, into the page
 
     book = a.root / "book"
     names = toc.notebooks(book, published=False)
@@ -152,7 +167,9 @@ def main() -> int:
                 raise unknown("notebook", name, names)
     except BadInput as e:
         sys.exit(str(e))
-    names = [name for name in names if not a.only or name in a.only]
+    names = sorted((name for name in names if not a.only or name in a.only), key=took, reverse=True)
+    # Notebooks that run side by side share the cores: threads of two, on all of them, would wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // max(1, min(a.jobs, len(names))))))
     last = [name for name in ("verdicts", "planned", "index", toc.OWN) if name in names]
 
     failed = False

@@ -268,24 +268,24 @@ def lines(product: Product, group: Group) -> Iterator[dict[str, Any]]:
                **(harness.spread("ms", way.ms) | harness.spread("ratio", way.ratios) if way.ratios else {})}
 
 
-def run(quick: bool = False) -> Path:
+def run(quick: bool = False, turns: int = TURNS) -> Path:
     """Measures, prints and writes `<your store>/tables/sparsity-<device>.csv`, on one thread and on two where the
-    processor has them and not too many programs want them. Quick: small products and few turns, in a table of its own
-    (`-quick`). Returns its path."""
+    processor has them, this process may use them and not too many programs want them. Quick: small products and few
+    turns, in a table of its own (`-quick`). Returns its path."""
     before = torch.get_num_threads()
     where, path, common = harness.begin("sparsity", quick)
     cuda = where.type == "cuda"
     common["versions"] = f"torch {torch.__version__}, scipy {scipy.__version__}"
     rows: list[dict[str, Any]] = []
     try:
-        for threads in (1,) if cuda or provenance.cores() == 1 else (1, 2):
+        for threads in (1,) if cuda or min(provenance.cores(), before) == 1 else (1, 2):
             if threads > 1 and (load := os.getloadavg()[0]) > provenance.cores():
                 print(f"Load {load:.1f}: two threads would wait for each other, and are not timed. Run it again later.")
                 break
             torch.set_num_threads(threads)
             for product in products(quick):
                 found = groups(product, where)
-                for _ in range(QUICK_TURNS if quick else TURNS):
+                for _ in range(QUICK_TURNS if quick else turns):
                     for group in found:
                         group.turn(cuda)
                 rows += [{**common, **line, "threads": threads} for group in found for line in lines(product, group)]

@@ -6,8 +6,8 @@ is 1 where its weighted sum is above 0. Samples are rows.
 """
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +47,8 @@ def top(samples: int, units: int, active: int, rng: Generator) -> csr_array:
         drawn = rng.integers(0, units, (samples, active))
         while (again := (np.diff(np.sort(drawn)) == 0).any(1)).any():
             drawn[again] = rng.integers(0, units, (again.sum(), active))
-    return csr_array((np.ones(drawn.size, np.float32), drawn.ravel(), np.arange(0, drawn.size + 1, active)),
-                     shape=(samples, units))
+    ends = np.arange(0, drawn.size + 1, active, np.int32)  # scipy keeps the type in all that is made of them
+    return csr_array((np.ones(drawn.size, np.float32), drawn.ravel().astype(np.int32), ends), shape=(samples, units))
 
 
 def forward(weights: csr_array, hidden: csr_array) -> csr_array:
@@ -58,17 +58,22 @@ def forward(weights: csr_array, hidden: csr_array) -> csr_array:
 
 def binary(sums: csr_array) -> csr_array:
     """1 where above 0."""
-    fires = csr_array((np.where(sums.data > 0, 1, 0).astype(np.float32), sums.indices, sums.indptr), shape=sums.shape)
-    fires.eliminate_zeros()
-    return fires
+    return _ones(sums, sums.data > 0)
+
+
+def _ones(of: csr_array, where: NDArray[np.bool_]) -> csr_array:
+    """1 at those of a matrix's stored entries."""
+    kept = where.nonzero()[0]
+    ends = np.searchsorted(kept, of.indptr).astype(of.indptr.dtype)
+    return csr_array((np.ones(len(kept), np.float32), of.indices[kept], ends), shape=of.shape)
 
 
 def encode(weights: csr_array, outputs: csr_array) -> csr_array:
     """The hidden vectors behind what a layer gave, by its own weights transposed and a threshold: a unit is on where
     its weighted sum is above the share ON of its positive weights."""
     sums = outputs @ weights
-    least = ON * np.asarray((weights > 0).sum(0))
-    return binary(csr_array((sums.data - least[sums.indices], sums.indices, sums.indptr), shape=sums.shape))
+    least = np.floor(ON * np.asarray((weights > 0).sum(0))).astype(np.float32)  # the sums are whole numbers
+    return _ones(sums, sums.data > least[sums.indices])
 
 
 def flipped(outputs: csr_array, share: float, rng: Generator) -> csr_array:
@@ -105,45 +110,49 @@ def groups(joined: csr_array, degree: float, rng: Generator) -> list[frozenset[i
     edges among these are done with. An edge with more than 1.3 `degree` common neighbours lies in several groups and is
     passed over. What "nearly all" is they count in units of the degree, which hardly differs between units of a very
     wide layer; here it is a share of the group."""
-    ends = np.split(joined.indices, joined.indptr[1:-1])
-    near = [set(end.tolist()) for end in ends]
-    todo = [(int(u), int(v)) for u, v in zip(*joined.nonzero(), strict=True) if u < v]
-    done: set[tuple[int, int]] = set()
+    near = joined.toarray() > 0
+    rows, columns = np.nonzero(np.triu(near))
+    both = near.astype(np.float32)
+    order = rng.permutation(len(rows))
+    order = order[(both @ both)[rows[order], columns[order]] <= 1.3 * degree]
+    done = np.zeros_like(near)
     found: dict[frozenset[int], None] = {}
-    for i in rng.permutation(len(todo)):
-        u, v = todo[i]
-        if (u, v) in done or len(common := near[u] & near[v]) > 1.3 * degree:
+    for u, v in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+        if done[u, v]:
             continue
-        group = _tight({u, v} | common, near)
-        if {u, v} <= group:
-            met = Counter(w for member in group for w in near[member])
-            group |= {w for w, times in met.items() if times >= CLIQUE * len(group)}
-            found[frozenset(group)] = None
-            done |= {(a, b) for a in group for b in group if a < b}
-    return _distinct(found)
+        common = near[u] & near[v]
+        common[[u, v]] = True
+        group = _tight(common.nonzero()[0], near)
+        if u in group and v in group:
+            more = near[group].sum(0, dtype=np.int32) >= math.ceil(CLIQUE * len(group))
+            more[group] = True
+            group = more.nonzero()[0]
+            found[frozenset(group.tolist())] = None
+            done[group[:, None], group] = True
+    return _distinct(found, len(near))
 
 
-def _distinct(found: Iterable[frozenset[int]]) -> list[frozenset[int]]:
+def _distinct(found: Collection[frozenset[int]], outputs: int) -> list[frozenset[int]]:
     """Without those that are nearly the same as a larger one: an edge that was missed makes two of one."""
     kept: list[frozenset[int]] = []
-    at: dict[int, list[int]] = {}  # by member, the places in `kept`
+    holds, sizes = np.zeros((outputs, len(found)), bool), np.zeros(len(found), int)  # of those that are kept
     for group in sorted(found, key=lambda one: (-len(one), sorted(one))):
-        shared = Counter(place for member in group for place in at.get(member, ()))
-        if not any(2 * times > len(group | kept[place]) for place, times in shared.items()):
-            for member in group:
-                at.setdefault(member, []).append(len(kept))
+        members, number = list(group), len(kept)
+        shared = holds[members, :number].sum(0, dtype=np.int32)
+        if not (3 * shared > len(group) + sizes[:number]).any():  # half of their union
+            holds[members, number], sizes[number] = True, len(group)
             kept.append(group)
     return kept
 
 
-def _tight(group: set[int], near: list[set[int]]) -> set[int]:
+def _tight(group: NDArray[np.intp], near: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Without those, the worst first, that are joined to too few of the others."""
-    while True:
-        joins = {member: len(near[member] & group) for member in group}
-        worst = min(joins, key=lambda member: (joins[member], member))
-        if joins[worst] >= CLIQUE * (len(group) - 1):
-            return group
-        group = group - {worst}
+    among = near[group[:, None], group].astype(np.int32)
+    joins, left, out = among.sum(0), len(group), 2 * len(near)
+    while joins[worst := joins.argmin()] < CLIQUE * (left - 1):
+        joins -= among[worst]
+        joins[worst], left = out, left - 1
+    return group[joins < len(near)]
 
 
 def positive(outputs: csr_array, rate: float, degree: float, rng: Generator) -> csr_array:
@@ -217,7 +226,6 @@ def one_layer(hidden: csr_array, outputs: csr_array, steps: int = 150) -> tuple[
     """The weights (hidden, outputs) and biases of one layer with any weights and thresholds that gives what is given:
     a logistic regression an output, all of them at once."""
     from scipy.optimize import minimize
-    from scipy.special import expit
 
     y = outputs.toarray().astype(float)
     units, number = hidden.shape[1], outputs.shape[1]
@@ -226,8 +234,9 @@ def one_layer(hidden: csr_array, outputs: csr_array, steps: int = 150) -> tuple[
     def loss(x: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         weights, bias = x[number:].reshape(units, number), x[:number]
         sums = hidden @ weights + bias
-        error = expit(sums) - y
-        value = float(np.logaddexp(0, sums).sum() - (sums * y).sum())
+        small = np.exp(-np.abs(sums))  # of it both the logistic function and the logarithm: exp is what takes time
+        error = np.where(sums > 0, 1, small) / (1 + small) - y
+        value = float((np.maximum(sums, 0) + np.log1p(small)).sum() - (sums * y).sum())
         return value, np.concatenate([error.sum(0), (turned @ error).ravel()])
 
     found = minimize(loss, np.zeros((units + 1) * number), jac=True, method="L-BFGS-B",

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score
-from sklearn.utils.extmath import randomized_svd
 
 from replication import stats
 from replication.errors import BadInput, check
@@ -77,6 +74,9 @@ def clusters(matrix: Matrix, blocks: int, seed: int = 0) -> tuple[Labels, Labels
     Rows and columns of a block then have the same direction in the space of the largest singular vectors, and k-means
     groups the directions.
     """
+    from sklearn.cluster import KMeans  # not at the top, where every page with a figure would wait for it
+    from sklearn.utils.extmath import randomized_svd
+
     full = (matrix != 0).astype(np.float64)
     by_row, by_column = (1 / np.sqrt(np.maximum(full.sum(axis), 1)) for axis in (1, 0))
     left, _, right = randomized_svd(by_row[:, None] * full * by_column, blocks, random_state=seed)
@@ -118,6 +118,8 @@ def recovery(rows: int, columns: int, blocks: int, matrices: int) -> pd.DataFram
     means over so many `matrices` with their intervals. `agreement`: the adjusted Rand index of planted and found
     blocks, 1 where they are the same and about 0 by chance. `inside`: percent of the entries that the blocks found
     hold."""
+    from sklearn.metrics import adjusted_rand_score
+
     check("matrices", matrices, int, 2)
     lines = []
     for stray in (*STRAY, None):

@@ -21,6 +21,7 @@ CANVASES = 400  # at most: by chance r scatters by 0.05 then
 CHANNELS, POSITIONS = 64, 16  # of a map, drawn by chance where it has more
 RINGS = 3       # positions apart, the larger of rows and columns, at most
 CONTROL = 1_000_000  # added to a run's seed: the untrained network starts otherwise than the run did
+NORM = 1e-6     # of a unit, its mean taken off: what has less is always the same
 WINDOW = 5      # side of the window whose units are clustered: a 5×5 covers it
 
 Map = NDArray[np.float32]
@@ -65,42 +66,42 @@ def standardised(units: Map) -> Map:
     always the same is not a number."""
     centred = units - units.mean(0)
     norm = np.sqrt(np.square(centred).sum(0))
-    return np.asarray(centred / np.where(norm > 1e-6, norm, np.nan), dtype=np.float32)
+    return np.asarray(centred / np.where(norm > NORM, norm, np.nan), dtype=np.float32)
 
 
 def by_ring(of: Map, rng: np.random.Generator) -> list[dict[str, Any]]:
     """By how many positions two units are apart: `pairs`, the share of them with |r| above STRONG, and `own`, the mean
     correlation of a channel with itself there. Of a map of canvases (N, C, 3S, 3S)."""
     side = of.shape[2] // 3
-    z = standardised(of[:, _some(of.shape[1], CHANNELS, rng)])
-    places = [(y, x) for y in range(side, 2 * side) for x in range(side, 2 * side)]
-    found = []
     reach = min(RINGS, side)
-    chosen = [places[i] for i in _some(len(places), POSITIONS, rng)]
+    near = slice(side - reach, 2 * side + reach)
+    z = standardised(of[:, _some(of.shape[1], CHANNELS, rng), near, near]).transpose(2, 3, 1, 0).copy()
+    y, x = np.divmod(_some(side ** 2, POSITIONS, rng), side) + np.intp(reach)
+    found = []
     for ring in range(reach + 1):
         pairs = strong = 0
-        own: list[float] = []
+        own: list[NDArray[np.float32]] = []
         for dy in range(-ring, ring + 1):
             for dx in range(-ring, ring + 1):
                 if max(abs(dy), abs(dx)) != ring:
                     continue
-                for y, x in chosen:
-                    r = z[:, :, y, x].T @ z[:, :, y + dy, x + dx]
-                    own.append(float(np.nanmean(np.diag(r))) if np.isfinite(np.diag(r)).any() else np.nan)
-                    if not ring:
-                        np.fill_diagonal(r, np.nan)  # a unit with itself
-                    pairs += int(np.isfinite(r).sum())
-                    strong += int((np.abs(r) > STRONG).sum())
+                r = z[y, x] @ z[y + dy, x + dx].swapaxes(1, 2)
+                same = r.diagonal(axis1=1, axis2=2)
+                own += [np.nanmean(each) for each in same if np.isfinite(each).any()]
+                if not ring:
+                    r[:, range(r.shape[1]), range(r.shape[1])] = np.nan  # a unit with itself
+                pairs += int(np.isfinite(r).sum())
+                strong += int((np.abs(r) > STRONG).sum())
         found.append({"ring": ring, "pairs": pairs, "strong": strong / pairs if pairs else np.nan,
-                      "own": float(np.nanmean(own)) if np.isfinite(own).any() else np.nan})
+                      "own": float(np.mean(own, dtype=float)) if own else np.nan})
     return found
 
 
 # -- clusters -----------------------------------------------------------------------------------------------------
-def clusters(z: Map, **cut: Any) -> NDArray[np.intp]:
-    """The cluster of each unit, from 1 on, by average linkage over 1 − |r|; `cut` as for scipy's fcluster. Standardised
-    units (N, units) without those that are always the same."""
-    apart = np.clip(1 - np.abs(z.T @ z), 0, None).astype(float)
+def clusters(r: Map, **cut: Any) -> NDArray[np.intp]:
+    """The cluster of each unit, from 1 on, by average linkage over 1 − |r|; `cut` as for scipy's fcluster. `r` are the
+    correlations of each two, numbers all: units that are always the same have none."""
+    apart = np.clip(1 - np.abs(r), 0, None).astype(float)
     np.fill_diagonal(apart, 0)
     return np.asarray(fcluster(linkage(squareform(apart, checks=False), "average"), **cut))
 
@@ -108,11 +109,15 @@ def clusters(z: Map, **cut: Any) -> NDArray[np.intp]:
 def branches_found(of: Map, branch: NDArray[np.intp]) -> float:
     """The adjusted Rand index of the branches of a module, the number of each channel's, and of as many clusters of its
     channels; positions are samples too. Not a number where fewer than two channels ever change."""
-    z = standardised(of.transpose(0, 2, 3, 1).reshape(-1, of.shape[1]))
-    alive = np.isfinite(z).all(0)
+    units = of.transpose(1, 0, 2, 3).copy().reshape(of.shape[1], -1)
+    units -= units.mean(1, keepdims=True)
+    products = units @ units.T
+    norm = np.sqrt(products.diagonal())
+    alive = norm > NORM
     if alive.sum() < 2:
         return np.nan
-    return rand_index(clusters(z[:, alive], t=len(np.unique(branch)), criterion="maxclust"), branch[alive])
+    r = products[np.ix_(alive, alive)] / np.outer(norm[alive], norm[alive])
+    return rand_index(clusters(r, t=len(np.unique(branch)), criterion="maxclust"), branch[alive])
 
 
 def rand_index(a: NDArray[np.intp], b: NDArray[np.intp]) -> float:
@@ -136,7 +141,8 @@ def groups(of: Map, rng: np.random.Generator) -> dict[int, int]:
     found = {1: 0, 3: 0, 5: 0}
     if alive.sum() < 2:
         return found
-    label, (_, rows, columns) = clusters(z[:, alive], t=1 - STRONG, criterion="distance"), place[:, alive]
+    z = z[:, alive]
+    label, (_, rows, columns) = clusters(z.T @ z, t=1 - STRONG, criterion="distance"), place[:, alive]
     for one in np.flatnonzero(np.bincount(label) > 1):
         extent = 1 + max(np.ptp(axis[label == one]) for axis in (rows, columns))
         found[1 if extent == 1 else 3 if extent <= 3 else 5] += 1

@@ -307,6 +307,7 @@ def _commit(experiment: experiments.Experiment, seed: int, network: nn.Module, d
         "multiply_adds": cost.multiply_adds(experiment.network),
         **{key: value if math.isfinite(value) else None for key, value in state.history[-1].items()},
     }
+    checkpoint.save(store.weights(address), network.state_dict())  # first: logits older than these are made again
     if not state.finite:  # the argmax of what is not a number is still a class, and would count as a result
         summary |= {"val_error": None, "val_error5": None}
     else:
@@ -316,7 +317,6 @@ def _commit(experiment: experiments.Experiment, seed: int, network: nn.Module, d
         summary["error_by_radius"] = evaluate.error_by(torch.from_numpy(said.logits["main"]), data.val.labels.cpu(),
                                                        radius.cpu())
     images = state.step * experiment.recipe.batch
-    checkpoint.save(store.weights(address), network.state_dict())
     run = store.commit(address, experiments.record(experiment, seed), state.history, summary, provenance.collect(
         device=f"{distributed.world()} × {device_name()}" if distributed.world() > 1 else device_name(),
         threads=torch.get_num_threads(), matmul_gflops=matmul_gflops(), fast=how, seed=seed,

@@ -114,17 +114,23 @@ def test_a_line_for_each_way(small: None, out: Path, capsys: pytest.CaptureFixtu
     assert sparsity.tables() == {}, "a quick one is no measurement"
 
 
-@pytest.mark.parametrize(("load", "threads"), [(1.5, {1, 2}), (2.5, {1})])
+@pytest.mark.parametrize(("own", "load", "threads"), [(2, 1.5, {1, 2}), (2, 2.5, {1}), (1, 0.5, {1})])
 def test_two_threads_are_timed_where_they_have_a_core_each(small: None, out: Path, monkeypatch: pytest.MonkeyPatch,
-                                                           load: float, threads: set[int]) -> None:
+                                                           own: int, load: float, threads: set[int]) -> None:
+    """`own`: threads that this process was given: pages that run side by side share the cores."""
     monkeypatch.setattr(measuring.provenance, "cores", lambda: 2)
     monkeypatch.setattr(measuring.os, "getloadavg", lambda: (load, 0, 0))
     monkeypatch.setattr(measuring, "WAYS", {pattern: {} for pattern in measuring.WAYS} | {
         SCATTERED: {"scipy CSR": measuring.WAYS[SCATTERED]["scipy CSR"]}})
     before = torch.get_num_threads()
-    table = pd.read_csv(measuring.run(quick=True))
+    torch.set_num_threads(own)
+    try:
+        table = pd.read_csv(measuring.run(turns=2))
+        assert torch.get_num_threads() == own
+    finally:
+        torch.set_num_threads(before)
     assert set(table.threads) == threads
-    assert torch.get_num_threads() == before
+    assert set(table.turns) == {2}
 
 
 def test_what_is_slow_is_not_tried_at_higher_densities(small: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import importlib
+import json
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+import yaml
 from tinybook import ROOT, notebook, tool
 
 from replication.studies.profiles import Profile
@@ -100,6 +104,38 @@ def test_a_page_that_is_an_example_keeps_its_own_parameters(tmp_path: Path, exec
     nbformat.write(made, tmp_path / "example.ipynb")
     assert execute.shared_out(of(epochs=9), sorted(tmp_path.glob("*.ipynb"))) == {
         "example": {}, "result": {"epochs": 9}}
+
+
+@pytest.mark.parametrize(("jobs", "given", "threads"), [(1, None, "8"), (2, None, "4"), (99, None, "1"), (2, "3", "3")])
+def test_the_longest_come_first_and_share_the_cores(execute: Any, monkeypatch: pytest.MonkeyPatch, sources: Path,
+                                                    tmp_path: Path, jobs: int, given: str | None,
+                                                    threads: str) -> None:
+    shutil.copytree(sources, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setenv("REPLICATION_OUT", str(tmp_path / "out"))
+    for name in ("OMP_NUM_THREADS", "TQDM_DISABLE"):  # what main sets ends with the test
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    toc = yaml.safe_load((tmp_path / "book/_toc.yml").read_text())
+    toc["parts"][0]["chapters"] += [{"file": name} for name in ("short", "long", "unknown")]
+    (tmp_path / "book/_toc.yml").write_text(yaml.dump(toc))
+    published = tmp_path / "published"
+    for place, name, seconds in ((published, "chapter", 30), (published, "short", 90), (tmp_path / "out", "short", 5),
+                                 (published, "long", 60), (tmp_path / "out", "unknown", None), (published, "index", 99)):
+        path = place / "notebooks" / f"{name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        notebook(tmp_path / "book" / f"{name}.ipynb", "# Page", "epochs = 1\nsizes = []")
+        path.write_text("{" if seconds is None else json.dumps({"metadata": {"papermill": {"duration": seconds}}}))
+    ran: list[str] = []
+    monkeypatch.setattr(execute.paths, "PUBLISHED", published)
+    monkeypatch.setattr(execute, "cores", lambda: 8)
+    monkeypatch.setattr(execute, "run", lambda source, _: ran.append(source.stem) or (0.0, ""))
+    monkeypatch.setattr(execute, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+    monkeypatch.setattr("sys.argv", ["execute.py", "tiny", "--root", str(tmp_path), "--jobs", str(jobs)])
+    assert execute.main() == 0
+    assert ran == ["unknown", "long", "chapter", "short", "index", "reproduced"]
+    assert os.environ["OMP_NUM_THREADS"] == threads
 
 
 def test_a_kernel_that_is_killed_leaves_the_copy_before(root: Path) -> None:
