@@ -75,7 +75,8 @@ def costs(network: Network) -> pd.DataFrame:
     rows = cost.table(network)
     return pd.DataFrame({
         "row": [row["name"] for row in rows], "output": ["×".join(map(str, row["output"])) for row in rows],
-        **{key: [row[key] for row in rows] for key in ("parameters", "multiply_adds", "activation_bytes")}})
+        **{name: [row[key] for row in rows] for name, key in (
+            ("parameters", "parameters"), ("multiply-adds", "multiply_adds"), ("activations, bytes", "activation_bytes"))}})
 
 
 def numbers() -> dict[str, Any]:

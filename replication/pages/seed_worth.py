@@ -133,8 +133,8 @@ def _curve(history: Any) -> pd.DataFrame:
 # -- the same run again -------------------------------------------------------------------------------------------
 def elsewhere(aux: Grid) -> pd.DataFrame:
     """The runs of `results/tables/elsewhere-v1.aux.csv`, trained again on other machines by the same code and seeds,
-    against those stored here, in points of top-1 error: a row a machine and normalisation. `same seed` is the standard
-    deviation of their differences, `two seeds` that of two runs here that differ in the seed alone."""
+    against those stored here, in points of top-1 error: a row a machine and normalisation. `sd, same seed` is the standard
+    deviation of their differences, `sd, two seeds` that of two runs here that differ in the seed alone."""
     here, rows = aux.summary(), []
     table = _there(aux)
     for device, norm in itertools.product(table.device.unique(), aux.study.factors["norm"]):
@@ -143,8 +143,8 @@ def elsewhere(aux: Grid) -> pd.DataFrame:
             continue
         difference = 100 * (both.val_error_there - both.val_error)
         within = (100 * here[here.norm == norm].set_index("aux").val_error).groupby("aux").var().mean()
-        rows.append({"machine": device, "norm": norm, "runs": len(both), "mean difference": difference.mean(),
-                     "same seed": difference.std(), "two seeds": math.sqrt(2 * within)})
+        rows.append({"machine": device, "norm": norm, "runs": len(both), "mean difference, points": difference.mean(),
+                     "sd, same seed": difference.std(), "sd, two seeds": math.sqrt(2 * within)})
     return aux.labelled(pd.DataFrame(rows, columns=None if rows else ["machine", "norm", "runs"]))
 
 
