@@ -94,6 +94,8 @@ def plain(text: str, page: str, numbers: Callable[[str], str], books: Mapping[st
         body = re.sub(r"\A(:[\w-]+:.*\n)+", "", body).strip()
         if name == "dropdown":
             return f"<details><summary>{head}</summary>\n\n{body}\n\n</details>"
+        if name == "table":
+            return f"{body}\n\n*{head}*"
         if name in ASIDE:
             return "> " + f"**{head or name.capitalize()}** {body}".replace("\n", "\n> ")
         return f"```\n{body}\n```" if body else ""  # what only the site can show

@@ -39,6 +39,7 @@ def plain(download: ModuleType) -> Callable[[str], str]:
     ("see {doc}`there`, {term}`LRN`, {doc}`its page <there>`", "see *Over *there**, *LRN*, *its page*"),
     (":::{dropdown} Ask\n:open:\nWell, {val}`x`.\n:::", "<details><summary>Ask</summary>\n\nWell, <x>.\n\n</details>"),
     ("```{note}\nOne.\nTwo.\n```", "> **Note** One.\n> Two."),
+    ("```{table} What is so.\n:name: tab-so\n\n| a |\n|---|\n| b |\n```", "| a |\n|---|\n| b |\n\n*What is so.*"),
     ("```python\nx[i](y)\n```", "```python\nx[i](y)\n```"),
     ("```{clone}\nmake book\n```\n```{try-it}\n```", "```\nmake book\n```\n"),
 ])
