@@ -125,7 +125,7 @@ addEventListener("DOMContentLoaded", () => document.querySelectorAll("figcaption
     const script = Object.assign(document.createElement("script"), {src: link.href.replace(/csv$/, "js")});
     script.onload = () => {
       points = script.points.flatMap(({of, axes, points}) => points.map(([left, top, ...values]) => (
-        {left, top, of, lines: values.map((value, n) => axes[n] ? `${axes[n]}: ${value}` : value)})));
+        {left, top, of, lines: [...values.filter((_, n) => !axes[n]), ...values.flatMap((value, n) => axes[n] ? `${axes[n]}: ${value}` : [])]})));
       image.setAttribute("aria-valuemax", points.length - 1);
       done();
     };

@@ -171,6 +171,8 @@ def reduction(of: Branch) -> Figure:
     lines = (("1×1", one, (7, 1.5, 1, 1.5)), (f"{of.kernel}×{of.kernel} after it", both - one, (4, 1.5)),
              ("together", both, ""))
     figure, (axis,) = _canvas(3.2)
+    widths = pd.Series([0, of.reduction, of.break_even, top]).sort_values(ignore_index=True)
+    figure.data = pd.DataFrame({"width": widths, **{f"{name}, M": slope * widths for name, slope, _ in lines}})
     for (name, slope, dashes), colour in zip(lines, (PALETTE[1], PALETTE[2], PALETTE[0]), strict=True):
         sns.lineplot(x=[0, top], y=[0, top * slope], color=colour, label=name, linewidth=2, ax=axis,
                      **({"dashes": dashes} if dashes else {}))
