@@ -94,8 +94,8 @@ def svg(figure: Figure) -> str:
         warnings.filterwarnings("ignore", "Glyph .* missing")  # it is the browser's font that draws the letters
         figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     text = re.sub(r"<\?xml.*?\?>\s*<!DOCTYPE.*?>\s*|<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S)
-    return re.sub(r"<svg[^>]*>", lambda opening: opening[0] + INKS + _brought(figure), text.replace(INK, "currentColor"),
-                  count=1)
+    more = INKS + _brought(figure)
+    return re.sub(r"<svg[^>]*>", lambda opening: opening[0] + more, text.replace(INK, "currentColor"), count=1)
 
 
 def _brought(figure: Figure) -> str:

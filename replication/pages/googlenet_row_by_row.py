@@ -75,8 +75,8 @@ def costs(network: Network) -> pd.DataFrame:
     rows = cost.table(network)
     return pd.DataFrame({
         "row": [row["name"] for row in rows], "output": ["×".join(map(str, row["output"])) for row in rows],
-        **{name: [row[key] for row in rows] for name, key in (
-            ("parameters", "parameters"), ("multiply-adds", "multiply_adds"), ("activations, bytes", "activation_bytes"))}})
+        "parameters": [row["parameters"] for row in rows], "multiply-adds": [row["multiply_adds"] for row in rows],
+        "activations, bytes": [row["activation_bytes"] for row in rows]})
 
 
 def numbers() -> dict[str, Any]:

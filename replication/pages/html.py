@@ -134,7 +134,8 @@ def _cells(cells: Sequence[str], kinds: list[str]) -> str:
     *first, last = cells
     short = len(cells) < len(kinds)
     kind = f' colspan="{len(kinds) - len(first)}"' if short else kinds[len(first)]
-    return "".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, first, strict=False)) + f"<td{kind}>{last}</td>"
+    whole = "".join(f"<td{each}>{cell}</td>" for each, cell in zip(kinds, first, strict=False))
+    return whole + f"<td{kind}>{last}</td>"
 
 
 # -- claims -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Where in its picture each point of a figure lies, and what it says: shown to who points at it (`book/_static/book.js`).
+"""Where in its picture each point of a figure lies, and what it says, for who points at it (`book/_static/book.js`).
 
 Points are whatever matplotlib drew of data: marks, lines, bars, and with them bands and intervals. Lines to compare
 with, dotted or grey, are none, nor are the faded lines of single seeds, of which there would be too many.

@@ -21,8 +21,8 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_an_output_that_is_named_a_table_is_one(tables: ModuleType) -> None:
     document = new_document("page")
     for name in ("fig-one", "tab-two"):
-        figure = nodes.figure("", nodes.raw("", "<table></table>", format="html"),
-                              nodes.caption("", "", nodes.Text("Says "), nodes.emphasis("", "so")), ids=[name], names=[name])
+        caption = nodes.caption("", "", nodes.Text("Says "), nodes.emphasis("", "so"))
+        figure = nodes.figure("", nodes.raw("", "<table></table>", format="html"), caption, ids=[name], names=[name])
         document += figure
         document.note_explicit_target(figure, figure)
     tables.tell_apart(SimpleNamespace(), document)

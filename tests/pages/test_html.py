@@ -9,10 +9,12 @@ from replication.pages import html
 
 
 @pytest.mark.parametrize(("cells", "numbers"), [
-    (["1", "−3.4", "1,234"], True), (["+0.5", "–", ""], True), (["0.0538", "2e+05"], True), (["97 %", "×3", "< 1 s"], True),
+    (["1", "−3.4", "1,234"], True), (["+0.5", "–", ""], True), (["0.0538", "2e+05"], True),
+    (["97 %", "×3", "< 1 s"], True),
     (["48.7 <small>[44.6, 52.6]</small>", "<strong>3</strong>"], True), (["1.81 [1.41, 2.2]"], True),
-    (["0 of 6", "3 of 6"], True), (["32 px", "13 min", "168 s", "2 days"], True), (["3.85× <small>[3, 4]</small>"], True),
-    (["3a", "4b"], False), (["5×5", "3×3"], False), (["1 epoch"], False), (["2026-11-28"], False), (["64×112×112"], False),
+    (["0 of 6", "3 of 6"], True), (["32 px", "13 min", "168 s", "2 days"], True),
+    (["3.85× <small>[3, 4]</small>"], True), (["3a", "4b"], False), (["5×5", "3×3"], False), (["1 epoch"], False),
+    (["2026-11-28"], False), (["64×112×112"], False),
     (["+0.9 points<br><small>error</small>"], False), (["1", "one"], False), (["–", ""], False), ([], False),
     (["0.4 to 1.5"], False), (["val_2157.JPEG"], False), (["3, 4 and 5"], False)])
 def test_what_is_a_column_of_numbers(cells: list[str], numbers: bool) -> None:
@@ -41,8 +43,9 @@ def test_cards_and_groups_have_numbers_and_their_heads_marked() -> None:
         (' role="columnheader" scope="col" class="number"', "how &lt;many&gt;"),
         (' role="cell" data-label="what"', "one"), (' role="cell" class="number" data-label="how &lt;many&gt;"', "1"),
         (' role="cell" data-label="what"', "two"), (' role="cell" class="number" data-label="how &lt;many&gt;"', "–")]
-    groups = html.grouped(("", "ms", "verdict"), {"a": [["one", "1.5", "met"], ["two", "none"]], "b": [["x", "2", "met"]]})
+    lines = {"a": [["one", "1.5", "met"], ["two", "none"]], "b": [["x", "2", "met"]]}
+    groups = html.grouped(("", "ms", "verdict"), lines)
     assert re.findall(r"<td([^>]*)>([^<]*)", groups) == [
-        ("", ""), ("", "one"), (' class="number"', "1.5"), ("", "met"), ("", "two"), (' colspan="2"', "none"), ("", "x"),
-        (' class="number"', "2"), ("", "met")]
+        ("", ""), ("", "one"), (' class="number"', "1.5"), ("", "met"), ("", "two"), (' colspan="2"', "none"),
+        ("", "x"), (' class="number"', "2"), ("", "met")]
     assert '<th scope="col" class="number">ms</th><th scope="col">verdict</th>' in groups

@@ -89,7 +89,8 @@ def test_a_bar_is_pointed_at_where_it_ends(upright: bool) -> None:
 
 def test_bars_of_seaborn_in_another_unit_say_what_their_axis_says() -> None:
     figure, (axis,) = drawn()
-    sns.barplot(pd.DataFrame({"network": ["one", "two"], "cost": [2_500_000, 61_000_000]}), y="network", x="cost", ax=axis)
+    table = pd.DataFrame({"network": ["one", "two"], "cost": [2_500_000, 61_000_000]})
+    sns.barplot(table, y="network", x="cost", ax=axis)
     axis.set(xlabel="cost, M", ylabel="")
     axis.xaxis.set_major_formatter(lambda number, _: f"{number / 1e6:g}")
     (series,), _ = told(figure)
