@@ -63,7 +63,7 @@ def relatives() -> pd.DataFrame:
         linear = sum(line["weights"] + line["biases"] for line in cost.table(net)
                      if line["output"][1:] == (1, 1) and line["weights"])
         total = cost.parameters(net)
-        rows.append({"network": name, "input": f"{net.resolution} px", "parameters": total,
+        rows.append({"network": name, "input, px": net.resolution, "parameters": total,
                      "multiply-adds": cost.multiply_adds(net, aux=True),
                      "activations, MB": cost.activation_bytes(net) / 1e6,
                      "share in fully connected layers": linear / total})
