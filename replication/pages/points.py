@@ -152,8 +152,9 @@ def _says(axis: Axis, value: float, ends: Ends) -> str:
     """A number, or the word that stands at its place, with its interval."""
     formatter = axis.get_major_formatter()
     if _worded(axis):
-        ticks = np.asarray(axis.get_majorticklocs(), dtype=float)
-        return formatter.format_ticks(ticks)[int(np.abs(ticks - value).argmin())].replace("\n", " ")
+        ticks = [float(tick) for tick in axis.get_majorticklocs()]
+        nearest = min(range(len(ticks)), key=lambda n: abs(ticks[n] - value))
+        return formatter.format_ticks(ticks)[nearest].replace("\n", " ")
 
     def word(number: float) -> str:
         # a function may show another unit than the one drawn
