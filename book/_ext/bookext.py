@@ -1,6 +1,6 @@
 """The book's own Sphinx extension: the footer of provenance, MathJax from the wheel, a network that runs in its page,
 mended HTML. In files of their own: numbers by role and where each comes from (`origin`), spaces that do not break
-(`spaces`), `terms`, `download` and `figure_data`.
+(`spaces`), `terms`, `download`, `figure_data` and `tables`.
 
 All logic of ours lies here and not in jupyter-book's settings, so that plain Sphinx could build the same book.
 """
@@ -160,7 +160,7 @@ def mend(app, exception):
 
 
 def setup(app):
-    for part in ("origin", "spaces", "terms", "download", "figure_data"):  # beside this file
+    for part in ("origin", "spaces", "terms", "download", "figure_data", "tables"):  # beside this file
         app.setup_extension(part)
     app.add_directive("clone", Clone)
     app.add_directive("try-it", TryIt)

@@ -1,12 +1,13 @@
 """The notebook that a page's download button gives: its prose without what only this book understands.
 
 Sphinx copies the notebooks it was built from to `_sources`. Here numbers take the place of `{val}`, names and years
-that of citations, and figures get the caption and the number that elsewhere stand in their cell's metadata.
+that of citations, and figures and tables get the caption and the number that elsewhere stand in their cell's metadata.
 """
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,17 @@ def figure(cell: nbformat.NotebookNode) -> dict[str, str]:
     return dict(cell.metadata.get("mystnb", {}).get("figure", {})) if cell.cell_type == "code" else {}
 
 
+def kind(name: str) -> str:
+    return "Table" if name.startswith("tab-") else "Figure"
+
+
 def labels(pages: Mapping[str, nbformat.NotebookNode]) -> dict[str, tuple[str, int]]:
     found = {}
     for page, notebook in pages.items():
         equations = [label for text in markdown(notebook) for label in EQUATION.findall(text)]
-        figures = [figure(cell)["name"] for cell in notebook.cells if figure(cell).get("name")]
-        for names in (equations, figures):
+        named = [figure(cell)["name"] for cell in notebook.cells if figure(cell).get("name")]
+        figures, tables = ([name for name in named if kind(name) == of] for of in ("Figure", "Table"))
+        for names in (equations, figures, tables):
             found |= {name: (page, number) for number, name in enumerate(names, 1)}
     return found
 
@@ -78,7 +84,7 @@ def plain(text: str, page: str, numbers: Callable[[str], str], books: Mapping[st
             return who if name == "cite:t" else f"({who})"
         if name in ("eq", "numref"):
             where, which = known[inside]
-            what = f"({which})" if name == "eq" else f"Figure {which}"
+            what = f"({which})" if name == "eq" else f"{kind(inside)} {which}"
             return what if where == page else f"{'equation ' if name == 'eq' else ''}{what} of *{titles[where]}*"
         said = re.sub(r"\s*<[^<>]*>$", "", inside)
         return f"*{titles.get(said, said)}*"
@@ -88,6 +94,8 @@ def plain(text: str, page: str, numbers: Callable[[str], str], books: Mapping[st
         body = re.sub(r"\A(:[\w-]+:.*\n)+", "", body).strip()
         if name == "dropdown":
             return f"<details><summary>{head}</summary>\n\n{body}\n\n</details>"
+        if name == "table":
+            return f"{body}\n\n*{head}*"
         if name in ASIDE:
             return "> " + f"**{head or name.capitalize()}** {body}".replace("\n", "\n> ")
         return f"```\n{body}\n```" if body else ""  # what only the site can show
@@ -106,16 +114,18 @@ def plain(text: str, page: str, numbers: Callable[[str], str], books: Mapping[st
 
 
 def alone(notebook: nbformat.NotebookNode, page: str, **known: Any) -> nbformat.NotebookNode:
-    """The notebook with plain prose, and each figure's caption below it."""
-    cells, figures = [], 0
+    """The notebook with plain prose, and the caption of each figure and table below it."""
+    cells: list[nbformat.NotebookNode] = []
+    numbers = Counter[str]()
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = plain(cell.source, page, **known)
         cells.append(cell)
         if caption := figure(cell).get("caption"):
-            figures += 1
-            cells.append(nbformat.v4.new_markdown_cell(f"**Figure {figures}.** {plain(caption, page, **known)}",
-                                                       id=f"caption-{figures}"))
+            of = kind(figure(cell).get("name", ""))
+            numbers[of] += 1
+            cells.append(nbformat.v4.new_markdown_cell(f"**{of} {numbers[of]}.** {plain(caption, page, **known)}",
+                                                       id=f"caption-{len(cells)}"))
     notebook.cells = cells
     return notebook
 

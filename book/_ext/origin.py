@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import tables
 from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
@@ -144,18 +145,22 @@ class Runs(SphinxDirective):
 
         columns = {"network": "Network", "data": "Data", "seed": "Seed", "epochs": "Epochs", "error": "Top-1 error, %",
                    "device": "Device", "commit": "Commit", "finished": "Finished"}
+        number, numbers = ' class="number"', {"Seed", "Epochs", "Top-1 error, %"}
         rows = "\n".join(
             f'<tr id="run-{run["address"]}"><th scope="row"><a href="runs/{run["address"]}.csv"><code>{run["address"]}'
-            "</code></a></th>" + "".join(f"<td>{escape(str(run[key]))}</td>" for key in columns) + "</tr>"
+            "</code></a></th>" + "".join(f"<td{number * (title in numbers)}>{escape(str(run[key]))}</td>"
+                                         for key, title in columns.items()) + "</tr>"
             for run in runs)
-        head = "".join(f'<th scope="col">{title}</th>' for title in ("Run", *columns.values()))
+        head = "".join(f'<th scope="col"{number * (title in numbers)}>{title}</th>'
+                       for title in ("Run", *columns.values()))
         html = (of("<strong>By page</strong>", pages, "of", "<code>{}</code>"),
                 of("<strong>By claim</strong>", claims, "claim", "{}"),
-                f"<p><strong>All {len(runs)} runs.</strong> The address leads to a run's epochs as csv; "
-                '<a href="runs/runs.csv">this table as csv</a>.</p>',
                 f'<div class="scrolls"><table class="dataframe runs"><thead><tr>{head}</tr></thead><tbody>\n{rows}\n'
                 "</tbody></table></div>")
-        return [nodes.raw("", part, format="html") for part in html]
+        *folds, table = (nodes.raw("", part, format="html") for part in html)
+        words = nodes.Text(f"All {len(runs)} runs. The address leads to a run's epochs as csv; ")
+        link = nodes.reference("", "this table as csv", refuri="runs/runs.csv", internal=True)
+        return [*folds, tables.captioned("tab-runs", [words, link, nodes.Text(".")], table)]
 
 
 def to_download(app, exception):

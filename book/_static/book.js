@@ -10,7 +10,7 @@ addEventListener("load", async () => {
     e.tabIndex = scrolls ? 0 : -1;
     if (scrolls && e.matches("mjx-container")) { e.setAttribute("role", "group"); e.setAttribute("aria-label", "equation, scrolls sideways"); }
   }));
-  document.querySelectorAll(".cell_output > .output, div.math mjx-container, .bd-content pre, .scrolls").forEach(e => {
+  document.querySelectorAll(".cell_output .output, div.math mjx-container, .bd-content pre, .scrolls").forEach(e => {
     watch.observe(e);
     e.addEventListener("scroll", () => fade(e), {passive: true});
   });
@@ -104,4 +104,70 @@ addEventListener("keydown", event => event.key === "Escape" && document.querySel
   e.classList.remove("shown");
   e.classList.add("quiet");
   for (const back of ["pointerenter", "blur"]) e.addEventListener(back, () => e.classList.remove("quiet"), {once: true});
+}));
+
+/* The values of a figure's points: the one nearest to the pointer or the tap, or by arrow keys. They are fetched when a
+   reader first asks, as a script, since pages opened without a server may fetch nothing else. To a screen reader the
+   picture is a slider over its points: that is how arrow keys reach it, and how what they come to is read out. */
+addEventListener("DOMContentLoaded", () => document.querySelectorAll("figcaption a.points").forEach(link => {
+  const figure = link.closest("figure"), image = figure.querySelector("img");
+  const tip = document.createElement("div"), ring = document.createElement("div");
+  let points = null, asked = null, at = -1;
+  tip.className = "point-says";
+  ring.className = "point-ring";
+  tip.ariaHidden = true;
+  tip.hidden = ring.hidden = true;
+  figure.classList.add("has-points");
+  figure.append(ring, tip);
+  image.tabIndex = 0;
+  for (const [name, value] of Object.entries({role: "slider", "aria-valuenow": 0, "aria-valuemin": 0, "aria-valuetext": "no point yet; arrow keys go through the values"})) image.setAttribute(name, value);
+  const fetched = () => asked ??= new Promise(done => {
+    const script = Object.assign(document.createElement("script"), {src: link.href.replace(/csv$/, "js")});
+    script.onload = () => {
+      points = script.points.flatMap(({of, axes, points}) => points.map(([left, top, ...values]) => (
+        {left, top, of, lines: [...values.filter((_, n) => !axes[n]), ...values.flatMap((value, n) => axes[n] ? `${axes[n]}: ${value}` : [])]})));
+      image.setAttribute("aria-valuemax", points.length - 1);
+      done();
+    };
+    document.head.append(script);
+  });
+  const hide = () => { tip.hidden = ring.hidden = true; };
+  const show = n => {
+    const {left, top, of, lines: values} = points[at = n];
+    const also = points.filter(point => point.left === left && point.top === top).map(point => point.of); // one upon another
+    const lines = [[...new Set([of, ...also])].join(", "), ...values].filter(Boolean);
+    const x = image.offsetLeft + left * image.offsetWidth, y = image.offsetTop + top * image.offsetHeight;
+    tip.replaceChildren(...lines.map(line => Object.assign(document.createElement("div"), {textContent: line})));
+    tip.hidden = ring.hidden = false;
+    Object.assign(ring.style, {left: `${x}px`, top: `${y}px`});
+    tip.style.left = `${Math.max(0, Math.min(x - tip.offsetWidth / 2, figure.clientWidth - tip.offsetWidth))}px`;
+    tip.style.top = `${y - tip.offsetHeight - 10 < 0 ? y + 12 : y - tip.offsetHeight - 10}px`;
+    image.setAttribute("aria-valuenow", n);
+    image.setAttribute("aria-valuetext", lines.join("; "));
+  };
+  const near = async ({type, clientX, clientY}) => {
+    await fetched();
+    if (type === "pointermove" && !image.matches(":hover")) return; // left while they came
+    const box = image.getBoundingClientRect();
+    const far = points.map(({left, top}) => Math.hypot(box.left + left * box.width - clientX, box.top + top * box.height - clientY));
+    const least = Math.min(...far);
+    if (least > 40) hide(); else show(far.indexOf(least));
+  };
+  image.addEventListener("pointermove", event => event.pointerType !== "touch" && near(event));
+  image.addEventListener("click", near);
+  image.addEventListener("pointerleave", event => event.pointerType !== "touch" && document.activeElement !== image && hide());
+  image.addEventListener("focus", fetched);
+  image.addEventListener("blur", hide);
+  image.addEventListener("keydown", async event => {
+    if (event.key === "Escape") return hide();
+    const step = {ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageDown: "of", PageUp: "of", Home: "ends", End: "ends"}[event.key];
+    if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    await fetched();
+    const last = points.length - 1;
+    const series = points.flatMap(({of}, n) => n && of === points[n - 1].of ? [] : [n]); // where each begins
+    if (step === "ends") show(event.key === "Home" ? 0 : last);
+    else if (step === "of") show((event.key === "PageDown" ? series.find(n => n > at) : series.findLast(n => n < at)) ?? Math.max(at, 0));
+    else show(Math.max(0, Math.min(last, at + step)));
+  });
 }));

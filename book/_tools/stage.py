@@ -64,6 +64,10 @@ def page(name: str, book: Path, store: Path) -> tuple[nbformat.NotebookNode, dic
     provenance = json.loads(numbers.read_text()).get("provenance")
     if not provenance:
         raise ValueError(f"{numbers} has no provenance: the page could not say how it was made")
+    for cell, written in zip((cell for cell in done.cells if not tagged(cell, "injected-parameters")), source.cells,
+                             strict=True):
+        if "mystnb" in written.metadata:  # captions are prose: no run makes them
+            cell.metadata["mystnb"] = written.metadata["mystnb"]
     injected = done.metadata.get("papermill", {}).get("parameters", {})
     other = [k for k, v in injected.items() if provenance["parameters"].get(k, v) != v]
     if other:

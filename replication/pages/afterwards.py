@@ -127,8 +127,8 @@ def table3(grid: Grid) -> Styler | html.Html:
     all_of_it = own[own.images == everything].set_index(["networks", "views"]).error
     each = list(zip(shown.networks, shown.views, strict=True))
     found = pd.DataFrame({"networks": shown.networks, "crops": shown.views, "cost": shown.networks * shown.views,
-                          f"top-1 error, %: {few:,} images": shown.error, "lowest": shown.lowest,
-                          "highest": shown.highest})
+                          f"top-1 error, %: {few:,} images": shown.error, "lowest, %": shown.lowest,
+                          "highest, %": shown.highest})
     if few < everything:
         found[f"{everything:,} images"] = [all_of_it.get(of) for of in each]
     found["V1: top-5, ImageNet"] = [PRINTED.get(of) for of in each]
@@ -155,7 +155,7 @@ def _summary(table: pd.DataFrame, by: list[str]) -> Styler | html.Html:
     if table.empty:
         return html.Html("")
     found = table.groupby(by, sort=False).error.agg(["mean", "min", "max", "count"]).reset_index()
-    return html.neat(found.rename(columns={"mean": "top-1 error, %", "min": "lowest", "max": "highest",
+    return html.neat(found.rename(columns={"mean": "top-1 error, %", "min": "lowest, %", "max": "highest, %",
                                            "count": "networks", "aux": "trained with heads", "row": "output of"}))
 
 

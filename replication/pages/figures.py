@@ -4,6 +4,7 @@ from __future__ import annotations
 import functools
 import io
 import itertools
+import json
 import re
 import textwrap
 import warnings
@@ -18,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from replication import stats
@@ -26,6 +28,7 @@ from replication.pages import sparsity, speed
 from replication.pages.blocks import Hidden, Labels, together
 from replication.pages.measures import ERROR, Of
 from replication.pages.network_in_network import Branch
+from replication.pages.points import points
 from replication.pages.roofline import WAYS
 from replication.pages.savings import NAMES
 from replication.studies.study import Grid
@@ -61,6 +64,11 @@ class Nothing:
 class Drawn(Figure):
     """A figure and the numbers it shows, which its SVG takes along for a reader to download."""
     data: pd.DataFrame | None = None
+    tight: Bbox | None = None  # in inches, what the last picture of it was cut to, before its margin
+
+    def get_tightbbox(self, *args: Any, **kwargs: Any) -> Bbox:
+        self.tight = super().get_tightbbox(*args, **kwargs)
+        return self.tight
 
 
 def told(draw: Callable[P, F]) -> Callable[P, F]:
@@ -79,15 +87,25 @@ def told(draw: Callable[P, F]) -> Callable[P, F]:
 
 
 def svg(figure: Figure) -> str:
-    """SVG text: no date, fixed ids, ink by the page's colour scheme (inside <img> too), the data as csv."""
+    """SVG text: no date, fixed ids, ink by the page's colour scheme (inside <img> too), the data as csv, and where each
+    point lies as json."""
     buffer = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # it is the browser's font that draws the letters
         figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     text = re.sub(r"<\?xml.*?\?>\s*<!DOCTYPE.*?>\s*|<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S)
-    data = getattr(figure, "data", None)
-    csv = "" if data is None else f"<metadata>{escape(data.to_csv(index=False, float_format='%.6g'))}</metadata>"
-    return re.sub(r"<svg[^>]*>", lambda opening: opening[0] + INKS + csv, text.replace(INK, "currentColor"), count=1)
+    more = INKS + _brought(figure)
+    return re.sub(r"<svg[^>]*>", lambda opening: opening[0] + more, text.replace(INK, "currentColor"), count=1)
+
+
+def _brought(figure: Figure) -> str:
+    """What a picture of data takes along besides."""
+    if not isinstance(figure, Drawn) or figure.data is None or figure.tight is None:
+        return ""
+    csv = escape(figure.data.to_csv(index=False, float_format="%.6g"))
+    found = points(figure, figure.tight.padded(mpl.rcParams["savefig.pad_inches"]), INK)
+    json_ = escape(json.dumps(found, ensure_ascii=False, separators=(",", ":")), quote=False) if found else ""
+    return f"<metadata>{csv}</metadata>" + (f'<metadata class="points">{json_}</metadata>' if found else "")
 
 
 def style() -> None:
@@ -153,6 +171,8 @@ def reduction(of: Branch) -> Figure:
     lines = (("1×1", one, (7, 1.5, 1, 1.5)), (f"{of.kernel}×{of.kernel} after it", both - one, (4, 1.5)),
              ("together", both, ""))
     figure, (axis,) = _canvas(3.2)
+    widths = pd.Series([0, of.reduction, of.break_even, top]).sort_values(ignore_index=True)
+    figure.data = pd.DataFrame({"width": widths, **{f"{name}, M": slope * widths for name, slope, _ in lines}})
     for (name, slope, dashes), colour in zip(lines, (PALETTE[1], PALETTE[2], PALETTE[0]), strict=True):
         sns.lineplot(x=[0, top], y=[0, top * slope], color=colour, label=name, linewidth=2, ax=axis,
                      **({"dashes": dashes} if dashes else {}))

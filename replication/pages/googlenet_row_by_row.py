@@ -63,7 +63,7 @@ def relatives() -> pd.DataFrame:
         linear = sum(line["weights"] + line["biases"] for line in cost.table(net)
                      if line["output"][1:] == (1, 1) and line["weights"])
         total = cost.parameters(net)
-        rows.append({"network": name, "input": f"{net.resolution} px", "parameters": total,
+        rows.append({"network": name, "input, px": net.resolution, "parameters": total,
                      "multiply-adds": cost.multiply_adds(net, aux=True),
                      "activations, MB": cost.activation_bytes(net) / 1e6,
                      "share in fully connected layers": linear / total})
@@ -75,7 +75,8 @@ def costs(network: Network) -> pd.DataFrame:
     rows = cost.table(network)
     return pd.DataFrame({
         "row": [row["name"] for row in rows], "output": ["×".join(map(str, row["output"])) for row in rows],
-        **{key: [row[key] for row in rows] for key in ("parameters", "multiply_adds", "activation_bytes")}})
+        "parameters": [row["parameters"] for row in rows], "multiply-adds": [row["multiply_adds"] for row in rows],
+        "activations, bytes": [row["activation_bytes"] for row in rows]})
 
 
 def numbers() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Tables as HTML: what a notebook shows."""
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import unicodedata
@@ -61,17 +62,34 @@ def anchor(words: str) -> str:
 
 
 # -- tables -------------------------------------------------------------------------------------------------------
+# a number with what may stand beside it: a sign, one unit, "of" how many, an interval in brackets
+NUMBER = re.compile(r"[<>≈~±×+−-]?\s?\d[\d.,]*(e[+-]?\d+)?(\s?[%×°]|\s([a-zA-Zµ]{1,2}|min|days?))?"
+                    r"( of [\d,]+)?(\s*[\[(].*)?")
+TAG = re.compile(r"<[^>]*>")
+
+
+def numeric(cells: Iterable[str]) -> bool:
+    """Whether cells, which may be HTML, hold numbers, or here and there nothing: such a column is set to the right."""
+    said = [word for cell in cells if (word := TAG.sub(" ", cell).strip()) not in ("", "–")]
+    return bool(said) and all(NUMBER.fullmatch(word) for word in said)
+
+
 def neat(frame: pd.DataFrame, digits: int = 2) -> Styler:
-    """The frame with thousands separated and `digits` decimals; the same HTML every time. Words stay words: a class
-    may be called anything."""
+    """The frame with thousands separated and `digits` decimals, numbers to the right and words to the left; the same
+    HTML every time. Words stay words: a class may be called anything."""
     def shown(value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, Real):
             return value
         return fixed(float(value), 0 if isinstance(value, Integral) else digits)  # with a minus that is one
 
+    # its own id, since a page has many tables, and one's style must not be another's
+    name = hashlib.sha256(frame.to_csv().encode()).hexdigest()[:8]
+    words = [column for column in frame if not numeric("–" if pd.isna(value) else str(shown(value))
+                                                       for value in frame[column])]
     return (frame.style.hide(axis="index").format(shown, na_rep="–", escape="html")
             .format_index(escape="html", axis="columns")
-            .set_uuid("t").set_table_attributes('class="dataframe"'))
+            .set_table_styles({column: [{"selector": "", "props": "text-align: left"}] for column in words})
+            .set_uuid(name).set_table_attributes('class="dataframe"'))
 
 
 def cards(columns: Sequence[str], lines: Iterable[Sequence[str]], kind: str = "claims",
@@ -79,12 +97,15 @@ def cards(columns: Sequence[str], lines: Iterable[Sequence[str]], kind: str = "c
     """A row a line of cells, which are HTML, with the attributes of `rows`; a narrow screen shows it as a card."""
     # roles: a screen reader loses the table where the style sheet shows its rows as cards
     labels = [escape(head) for head in columns]
-    head = "".join(f'<th role="columnheader" scope="col">{label}</th>' for label in labels)
     lines = list(lines)
+    kinds = _kinds(lines, len(labels))
+    head = "".join(f'<th role="columnheader" scope="col"{kind}>{label}</th>'
+                   for kind, label in zip(kinds, labels, strict=True))
     starts = ["".join(f' {name}="{escape(value)}"' for name, value in row.items())
               for row in rows or ({},) * len(lines)]
     body = "\n".join(f'<tr role="row"{start}>' + "".join(
-        f'<td role="cell" data-label="{label}">{cell}</td>' for label, cell in zip(labels, cells, strict=True)) +
+        f'<td role="cell"{column} data-label="{label}">{cell}</td>'
+        for column, label, cell in zip(kinds, labels, cells, strict=True)) +
         "</tr>" for start, cells in zip(starts, lines, strict=True))
     return (f'<table class="{kind}" role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
             f'<tbody role="rowgroup">\n{body}\n</tbody></table>')
@@ -92,19 +113,29 @@ def cards(columns: Sequence[str], lines: Iterable[Sequence[str]], kind: str = "c
 
 def grouped(columns: tuple[str, ...], groups: Groups) -> str:
     """The last cell of a short line spans what is left of it."""
-    head = "".join(f'<th scope="col">{name}</th>' if name else "<td></td>" for name in columns)
+    kinds = _kinds([line for lines in groups.values() for line in lines], len(columns))
+    head = "".join(f'<th scope="col"{kind}>{name}</th>' if name else "<td></td>"
+                   for kind, name in zip(kinds, columns, strict=True))
     bodies = []
     for name, lines in groups.items():
         title = f'<tr><th colspan="{len(columns)}" scope="rowgroup">{name}</th></tr>\n' if name else ""
-        body = "\n".join(f"<tr>{_cells(cells, len(columns))}</tr>" for cells in lines)
+        body = "\n".join(f"<tr>{_cells(cells, kinds)}</tr>" for cells in lines)
         bodies.append(f"<tbody>\n{title}{body}\n</tbody>")
     return f'<table class="dataframe speed"><thead><tr>{head}</tr></thead>\n' + "\n".join(bodies) + "\n</table>"
 
 
-def _cells(cells: list[str], wide: int) -> str:
+def _kinds(lines: Sequence[Sequence[str]], wide: int) -> list[str]:
+    """The attribute of each column's cells: which are numbers, as lines that are whole have them."""
+    whole = [line for line in lines if len(line) == wide]
+    return [' class="number"' if numeric(line[n] for line in whole) else "" for n in range(wide)]
+
+
+def _cells(cells: Sequence[str], kinds: list[str]) -> str:
     *first, last = cells
-    span = f' colspan="{wide - len(first)}"' if len(cells) < wide else ""
-    return "".join(f"<td>{cell}</td>" for cell in first) + f"<td{span}>{last}</td>"
+    short = len(cells) < len(kinds)
+    kind = f' colspan="{len(kinds) - len(first)}"' if short else kinds[len(first)]
+    whole = "".join(f"<td{each}>{cell}</td>" for each, cell in zip(kinds, first, strict=False))
+    return whole + f"<td{kind}>{last}</td>"
 
 
 # -- claims -------------------------------------------------------------------------------------------------------

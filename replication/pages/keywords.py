@@ -39,8 +39,8 @@ def table(grid: Grid) -> Styler | html.Html:
         return html.Html("<p>No run of it is stored here.</p>")
     if set(SPEAKERS) <= set(by.index):
         each = by[list(SPEAKERS)]
-        mean = {"held": "mean of the six speakers", "top-1 error, %": each.mean(), "lowest": each.min(),
-                "highest": each.max(), "seeds": found["seeds"].min(),
+        mean = {"held": "mean of the six speakers", "top-1 error, %": each.mean(), "lowest, %": each.min(),
+                "highest, %": each.max(), "seeds": found["seeds"].min(),
                 "diverged": found.loc[found.held.isin(SPEAKERS), "diverged"].sum()}
         found = pd.concat([found, pd.DataFrame([mean])], ignore_index=True)
     return html.neat(found.rename(columns={"held": "judged on"}), 1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pandas.io.formats.style import Styler
 
 from replication.pages import afterwards, finals, html, pictures
-from replication.pages.figures import PALETTE, WIDTH, Nothing
+from replication.pages.figures import PALETTE, WIDTH, Drawn, Nothing
 from replication.pages.predictions import ELSEWHERE, here
 from replication.runs.experiments import Experiment
 from replication.studies import afterwards as measured
@@ -38,7 +38,9 @@ def told(found: Any) -> Figure | Nothing:
     if found is None:
         return Nothing(ELSEWHERE)
     rows = list(dict.fromkeys(found.told.row))
-    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+    figure = Drawn(figsize=(WIDTH, 3.0), layout="constrained")
+    figure.data = (100 * found.told.groupby(["network", "row"], sort=False).told.quantile([0.25, 0.5, 0.75]).unstack()
+                   ).rename(columns="{:g} quantile, %".format).reset_index()
     axis = figure.subplots()
     for n, (name, colour, marker) in enumerate(LOOKS):
         shares = 100 * found.told[found.told.network == name].groupby("row").told.quantile(

@@ -133,7 +133,7 @@ def parts(tables: Tables) -> Html:
                 [escape(label(line)), *map(digits, (line.ms_data, line.ms_forward, line.ms_backward, line.ms_optimiser,
                                             line.tflops, 100 * line.matmul_share, line.peak_memory_mb))])
         return found
-    columns = ("", "data, ms", "forward", "backward", "optimiser", "TFLOP/s", "% of matrices", "MB")
+    columns = ("", "data, ms", "forward, ms", "backward, ms", "optimiser, ms", "TFLOP/s", "% of matrices", "MB")
     return by_device(tables, columns, groups)
 
 

@@ -73,7 +73,8 @@ def _outline(page: str) -> tuple[str, dict[str, tuple[str, str, str]]]:
     path = paths.ROOT / "book" / f"{page}.ipynb"
     title, heading, figure, found = "", "", "", {}
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if path.exists() else ():
-        figure = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name") or figure
+        name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name", "")
+        figure = figure if name.startswith("tab-") else name or figure
         for line in "".join(cell["source"]).splitlines() if cell["cell_type"] == "markdown" else ():
             if head := re.match(r"(#+) (.*)", line):
                 title, heading, figure = title or head[2], head[2], ""

@@ -139,8 +139,8 @@ def speakers() -> Styler | html.Html:
     if found.empty:
         return _not_counted()
     return html.neat(pd.DataFrame({
-        "speaker": found.speaker, "recordings": found.recordings, "seconds, mean": found.seconds,
-        "shortest": found.shortest, "longest": found.longest, "over a second": found.long,
+        "speaker": found.speaker, "recordings": found.recordings, "mean, s": found.seconds,
+        "shortest, s": found.shortest, "longest, s": found.longest, "over a second": found.long,
         "mean sample": found["mean"], "step of samples": found.step, "level, dB": found.loud,
         "floor, dB": found.floor}))
 

@@ -82,7 +82,7 @@ class Grid:
         grouped = runs.assign(error=100 * runs.val_error).groupby([*self.study.factors] or "network", sort=False)
         table = grouped.error.agg(["mean", "min", "max", "count"])
         table["diverged"] = grouped.status.agg(lambda status: int((status == "diverged").sum()))
-        names = {"mean": "top-1 error, %", "min": "lowest", "max": "highest", "count": "seeds"}
+        names = {"mean": "top-1 error, %", "min": "lowest, %", "max": "highest, %", "count": "seeds"}
         return table.rename(columns=names).reset_index()
 
     def by_radius(self) -> pd.DataFrame:

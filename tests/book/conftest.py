@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tinybook import CLAIMS, ROOT, TABLE, TOC, build, notebook, stage, tool
+from tinybook import CLAIMS, DRAWN, ROOT, TABLE, TOC, TOLD, build, captioned, notebook, stage, tool
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +19,12 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / "book" / page, book)
     notebook(book / "index.ipynb", "# Index\n\nThe gap is {val}`chapter.gap:.2f` {cite:p}`szegedy2015going`.", "", "{}",
              CLAIMS)
-    words = ("# Chapter\n\n$$\na^2 = b\n$$ (eq-one)\n\nAs {eq}`eq-one` says of LRN.\n\n"
+    words = ("# Chapter\n\n$$\na^2 = b\n$$ (eq-one)\n\nAs {eq}`eq-one` says of LRN, and {numref}`tab-told`, and "
+             "{numref}`fig-drawn`.\n\n"
              ":::{dropdown} What was measured\nLRN, {val}`chapter.gap:.2f`.\n:::\n\n```{try-it}\n```")
     notebook(book / "chapter.ipynb", words,
-             "epochs = 1  # passes\nsizes = [1]  # of what", "dict(epochs=epochs, sizes=sizes)", TABLE)
+             "epochs = 1  # passes\nsizes = [1]  # of what", "dict(epochs=epochs, sizes=sizes)", TABLE,
+             captioned(TOLD, "tab-told", "What was counted."), captioned(DRAWN, "fig-drawn", "Drawn.", "Three dots."))
     notebook(book / "reproduced.ipynb", "# Reproduced here\n\nText.")
     (root / "profiles").mkdir()
     (root / "profiles" / "tiny.yaml").write_text(

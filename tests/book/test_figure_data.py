@@ -8,6 +8,7 @@ from docutils import nodes
 from docutils.utils import new_document
 from tinybook import ROOT
 
+POINTS = '<metadata class="points">[{"of":"a &lt; b"}]</metadata>'
 WITH = "<svg><style>s</style><metadata>a,b\n&lt;1&gt;,2\n</metadata><path/></svg>"
 
 
@@ -45,9 +46,21 @@ def test_a_figures_numbers_are_a_file_and_a_link(figure_data: ModuleType, tmp_pa
         "What is drawn. [csv]", "What is drawn.", "What is drawn."]
 
 
+def test_where_its_points_lie_is_a_script_beside_it(figure_data: ModuleType, tmp_path: Path) -> None:
+    app = built(tmp_path)
+    (tmp_path / "src/x.svg").write_text(WITH.replace("<path/>", f"{POINTS}<path/>"))
+    (tmp_path / "src/y.svg").write_text(WITH)
+    document = page("x.svg", "y.svg")
+    figure_data.offer(app, document, "chapter")
+    assert [link["classes"] for link in document.findall(nodes.reference)] == [["data", "points"], ["data"]]
+    assert (tmp_path / "out/_downloads/fig-0.js").read_text() == 'document.currentScript.points = [{"of":"a < b"}];\n'
+    assert (tmp_path / "out/_downloads/fig-0.csv").read_text() == "a,b\n<1>,2\n"
+    assert not (tmp_path / "out/_downloads/fig-1.js").exists()
+
+
 def test_the_picture_of_the_page_is_without_them(figure_data: ModuleType, tmp_path: Path) -> None:
     app = built(tmp_path)
-    (tmp_path / "out/_images/x.svg").write_text(WITH)
+    (tmp_path / "out/_images/x.svg").write_text(WITH.replace("<path/>", f"{POINTS}<path/>"))
     figure_data.lighten(app, None)
     assert (tmp_path / "out/_images/x.svg").read_text() == "<svg><style>s</style><path/></svg>"
 

@@ -39,6 +39,7 @@ def plain(download: ModuleType) -> Callable[[str], str]:
     ("see {doc}`there`, {term}`LRN`, {doc}`its page <there>`", "see *Over *there**, *LRN*, *its page*"),
     (":::{dropdown} Ask\n:open:\nWell, {val}`x`.\n:::", "<details><summary>Ask</summary>\n\nWell, <x>.\n\n</details>"),
     ("```{note}\nOne.\nTwo.\n```", "> **Note** One.\n> Two."),
+    ("```{table} What is so.\n:name: tab-so\n\n| a |\n|---|\n| b |\n```", "| a |\n|---|\n| b |\n\n*What is so.*"),
     ("```python\nx[i](y)\n```", "```python\nx[i](y)\n```"),
     ("```{clone}\nmake book\n```\n```{try-it}\n```", "```\nmake book\n```\n"),
 ])
@@ -46,15 +47,16 @@ def test_what_only_the_book_understands(plain: Callable[[str], str], text: str, 
     assert plain(text) == expected
 
 
-def test_a_figure_has_its_caption_and_its_number(download: ModuleType) -> None:
+def test_figures_and_tables_have_their_caption_and_their_number(download: ModuleType) -> None:
     made = nb.new_notebook()
-    for n in (1, 2):
-        drawn = {"mystnb": {"figure": {"name": f"fig-{n}", "caption": "By {numref}`fig-2`."}}}
+    for name in ("fig-1", "tab-1", "fig-2"):
+        drawn = {"mystnb": {"figure": {"name": name, "caption": "By {numref}`fig-2` and {numref}`tab-1`."}}}
         made.cells.append(nb.new_code_cell("draw()", metadata=drawn))
     known = download.labels({"here": made})
-    assert known == {"fig-1": ("here", 1), "fig-2": ("here", 2)}
+    assert known == {"fig-1": ("here", 1), "fig-2": ("here", 2), "tab-1": ("here", 1)}
     found = download.alone(made, "here", numbers=str, books={}, known=known, titles={})
-    assert download.markdown(found) == ["**Figure 1.** By Figure 2.", "**Figure 2.** By Figure 2."]
+    assert download.markdown(found) == [f"**{what}.** By Figure 2 and Table 1."
+                                        for what in ("Figure 1", "Table 1", "Figure 2")]
     nbformat.validate(found)
 
 

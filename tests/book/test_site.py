@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -46,8 +47,84 @@ def test_a_notebook_to_download_reads_well_alone(site: Path) -> None:
     assert index.cells[0].source == "# Index\n\nThe gap is −0.25 (Szegedy et al., 2015)."
     words = chapter.cells[0].source
     assert "\\tag{1} $$" in words
-    assert "As (1) says" in words
+    assert "As (1) says of LRN, and Table 1, and Figure 1." in words
+    captions = [cell.source for cell in chapter.cells if cell.id.startswith("caption")]
+    assert captions == ["**Table 1.** What was counted.", "**Figure 1.** Drawn."]
     assert "<summary>What was measured</summary>\n\nLRN, −0.25." in words
+
+
+def test_a_table_has_its_number_and_its_caption_above(site: Path) -> None:
+    chapter = (site / "chapter.html").read_text()
+    figure, = re.findall(r'<figure[^>]* id="tab-told">.*?</figure>', chapter, re.S)
+    assert re.search(r'<figcaption>\s*<p><span class="caption-number">Table 1.1 </span><span class="caption-text">'
+                     r"What was counted.</span>.*</figcaption>.*<table", figure, re.S)
+    assert figure.count("figcaption") == 2
+    assert re.search(r'href="#tab-told"><span class="std std-numref">Table\s1.1</span>', chapter)
+    assert re.search(r'href="#fig-drawn"><span class="std std-numref">Fig.\s1.1</span>', chapter)
+
+
+# points at (2, 30), the middle one of three, with the mouse, by keys, and by a tap
+POINTED = """() => {
+  const figure = document.getElementById("fig-drawn"), tip = figure.querySelector(".point-says");
+  const image = figure.querySelector("img").getBoundingClientRect();
+  const ring = figure.querySelector(".point-ring").getBoundingClientRect(), box = tip.getBoundingClientRect();
+  return tip.hidden ? null : {says: tip.innerText, x: (ring.left + ring.width / 2 - image.left) / image.width,
+    y: (ring.top + ring.height / 2 - image.top) / image.height,
+    inside: box.left >= 0 && box.right <= document.documentElement.clientWidth};
+}"""
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium")
+@pytest.mark.parametrize("wide", [1280, 375])
+def test_a_figure_says_the_values_of_its_points(site: Path, wide: int) -> None:
+    pytest.importorskip("playwright")
+    from playwright.sync_api import sync_playwright
+    known, = json.loads((site / "_downloads/fig-drawn.js").read_text().removeprefix(
+        "document.currentScript.points = ").strip().rstrip(";"))
+    assert [point[2:] for point in known["points"]] == [["1", "10"], ["2", "30"], ["3", "20"]]
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
+        context = browser.new_context(viewport={"width": wide, "height": 800}, has_touch=wide < 600)
+        page = context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url.rsplit("/", 1)[-1]))
+        page.goto((site / "chapter.html").as_uri())  # without a server, where nothing can be fetched but scripts
+        image = page.locator("#fig-drawn img")
+        image.scroll_into_view_if_needed()
+        assert "fig-drawn.js" not in asked
+        assert page.evaluate(POINTED) is None
+
+        def at(n: int) -> tuple[float, float]:
+            box = image.bounding_box()
+            assert box
+            left, top, *_ = known["points"][n]
+            return box["x"] + left * box["width"], box["y"] + top * box["height"]
+
+        def shown(n: int) -> None:
+            (left, top, x, y), says = known["points"][n], page.wait_for_function(POINTED).json_value()
+            assert says["says"].splitlines() == ["known", f"steps: {x}", f"error, %: {y}"]
+            assert (says["x"], says["y"]) == (pytest.approx(left, abs=0.01), pytest.approx(top, abs=0.01))
+            assert says["inside"]
+
+        if wide < 600:
+            page.touchscreen.tap(*at(2))
+            shown(2)
+        else:
+            page.mouse.move(*at(1))
+            shown(1)
+            assert asked.count("fig-drawn.js") == 1
+            page.mouse.move(5, 5)
+            page.wait_for_function("document.querySelector('.point-says').hidden")
+            image.focus()
+            for key, n in (("Home", 0), ("ArrowRight", 1), ("ArrowRight", 2), ("ArrowRight", 2), ("ArrowLeft", 1),
+                           ("End", 2), ("Home", 0)):
+                page.keyboard.press(key)
+                shown(n)
+                assert image.get_attribute("aria-valuetext") == "; ".join(
+                    ["known", f"steps: {known['points'][n][2]}", f"error, %: {known['points'][n][3]}"])
+            page.keyboard.press("Escape")
+            assert page.evaluate(POINTED) is None
+        browser.close()
 
 
 def test_nothing_comes_from_elsewhere(site: Path) -> None:

@@ -70,6 +70,18 @@ def test_the_page_of_a_reader_is_not_in_the_published_book(root: Path) -> None:
         "Chapters", "Back matter"]
 
 
+def test_a_caption_is_prose_and_needs_no_run(root: Path) -> None:
+    source = nbformat.read(root / "book/chapter.ipynb", 4)
+    for cell in source.cells:
+        if "mystnb" in cell.metadata:
+            cell.metadata["mystnb"]["figure"]["caption"] += " Said better."
+    nbformat.write(source, root / "book/chapter.ipynb")
+    assert stage("out", root).returncode == 0
+    staged = nbformat.read(root / "build/reproduced/src/chapter.ipynb", 4)
+    assert [cell.metadata["mystnb"]["figure"]["caption"] for cell in staged.cells if "mystnb" in cell.metadata] == [
+        "What was counted. Said better.", "Drawn. Said better."]
+
+
 def test_the_footer_gives_the_line_that_made_the_page(root: Path) -> None:
     assert stage("out", root).returncode == 0
     footer = json.loads((root / "build/reproduced/src/_pages/chapter.json").read_text())

@@ -40,6 +40,14 @@ TABLE = """import numpy as np, pandas as pd
 from replication.pages import figures
 figures.style()
 pd.DataFrame(np.zeros((2, 30))).rename(columns=lambda i: f"a wide column {i}")"""
+TOLD = """from replication.pages import html
+html.Html(html.cards(("what", "how many"), [("one", "1"), ("two", "20")]))"""
+DRAWN = """figure = figures.Drawn(figsize=(5, 3), layout="constrained")
+figure.data = pd.DataFrame({"x": [1, 2, 3], "y": [10, 30, 20]})
+axis = figure.subplots()
+axis.plot(figure.data.x, figure.data.y, "o", label="known")
+axis.set(xlabel="steps", ylabel="error, %")
+figure"""
 
 
 def tool(name: str, *arguments: object, root: Path) -> subprocess.CompletedProcess[str]:
@@ -57,12 +65,18 @@ def build(root: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([jupyter_book, *line], cwd=root, capture_output=True, text=True)
 
 
-def notebook(path: Path, words: str, parameters: str = "", given: str = "{}", *cells: str) -> None:
+def captioned(source: str, name: str, caption: str, alt: str = "") -> nbformat.NotebookNode:
+    image = {"image": {"alt": alt}} if alt else {}
+    return nb.new_code_cell(source, metadata={"mystnb": {"figure": {"name": name, "caption": caption}, **image}})
+
+
+def notebook(path: Path, words: str, parameters: str = "", given: str = "{}",
+             *cells: str | nbformat.NotebookNode) -> None:
     code = [METRICS.format(NAME=path.stem, PARAMETERS=given), *cells]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     made = nb.new_notebook(metadata={"kernelspec": kernel})
     made.cells = [nb.new_markdown_cell(words)]
     if parameters:
         made.cells.append(nb.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
-    made.cells += [nb.new_code_cell(source) for source in code]
+    made.cells += [nb.new_code_cell(cell) if isinstance(cell, str) else cell for cell in code]
     nbformat.write(made, path)

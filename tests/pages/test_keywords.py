@@ -61,8 +61,8 @@ def test_the_table_ends_with_the_mean_of_the_speakers() -> None:
     shown = keywords.table(spoken()).data  # type: ignore[union-attr]
     assert list(shown["judged on"])[1:-1] == list(speech.SPEAKERS)
     assert list(shown["top-1 error, %"]) == pytest.approx([1, 10, 20, 30, 40, 50, 60, 35])
-    assert list(shown["lowest"]) == pytest.approx([0.5, 9.5, 19.5, 29.5, 39.5, 49.5, 59.5, 10])
-    assert list(shown["highest"]) == pytest.approx([1.5, 10.5, 20.5, 30.5, 40.5, 50.5, 60.5, 60])
+    assert list(shown["lowest, %"]) == pytest.approx([0.5, 9.5, 19.5, 29.5, 39.5, 49.5, 59.5, 10])
+    assert list(shown["highest, %"]) == pytest.approx([1.5, 10.5, 20.5, 30.5, 40.5, 50.5, 60.5, 60])
     assert set(shown["seeds"]) == {3}
 
 

@@ -98,8 +98,8 @@ def test_the_same_seed_elsewhere_is_as_far_as_another_seed(aux: Grid) -> None:
     found = seed_worth.elsewhere(aux).set_index(["machine", "norm"])
     processor = found.loc[ZEN3]
     assert processor.runs.to_dict() == {"BN": 20, "LRN": 20}
-    assert processor["same seed"].to_dict() == pytest.approx({"LRN": 7.3, "BN": 2.7}, abs=0.05)
-    assert processor["two seeds"].to_dict() == pytest.approx({"LRN": 7.2, "BN": 2.8}, abs=0.05)
+    assert processor["same seed, points"].to_dict() == pytest.approx({"LRN": 7.3, "BN": 2.7}, abs=0.05)
+    assert processor["two seeds, points"].to_dict() == pytest.approx({"LRN": 7.2, "BN": 2.8}, abs=0.05)
     assert found.loc["NVIDIA H200"].runs.sum() == 25
 
 

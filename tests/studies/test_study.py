@@ -143,8 +143,8 @@ def test_errors_by_variant() -> None:
         store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [{"epoch": 0.0}],
                      {"status": status, "val_error": error}, {})
     row, = grid.errors().to_dict("records")
-    assert row == {"norm": "LRN", "aux": "none", "top-1 error, %": 37.5, "lowest": 25.0, "highest": 50.0, "seeds": 2,
-                   "diverged": 1}
+    assert row == {"norm": "LRN", "aux": "none", "top-1 error, %": 37.5, "lowest, %": 25.0, "highest, %": 50.0,
+                   "seeds": 2, "diverged": 1}
 
 
 # -- profiles -----------------------------------------------------------------------------------------------------
