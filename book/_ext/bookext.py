@@ -1,6 +1,6 @@
 """The book's own Sphinx extension: the footer of provenance, MathJax from the wheel, a network that runs in its page,
 mended HTML. In files of their own: numbers by role and where each comes from (`origin`), spaces that do not break
-(`spaces`), `terms`, `download`, `figure_data` and `tables`.
+(`spaces`), `terms`, `download`, `figure_data`, `tables`, and what is taken out again (`lean`).
 
 All logic of ours lies here and not in jupyter-book's settings, so that plain Sphinx could build the same book.
 """
@@ -12,6 +12,7 @@ import re
 import shutil
 from pathlib import Path
 
+import lean
 import runtime
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
@@ -126,8 +127,6 @@ SEARCH = (  # what it shows of a page began with the buttons above the text, and
     ("text.substr(startWithContext, 240)",
      'text.substr(startWithContext, 240).replace(startWithContext ? /^\\S+/ : "", "")'),
 )
-UNUSED = ("scripts/*.map", "scripts/fontawesome*", "styles/*.map", "sphinx-thebe.*",
-          "vendor/fontawesome/webfonts/*.ttf")
 
 
 def mend(app, exception):
@@ -153,9 +152,7 @@ def mend(app, exception):
     for old, new in SEARCH:
         script = script.replace(old, new)
     search.write_text(script)
-    for pattern in UNUSED:
-        for file in (out / "_static").glob(pattern):
-            file.unlink()
+    lean.trim(out)
     (out / ".nojekyll").touch()  # GitHub Pages drops _static without it
 
 

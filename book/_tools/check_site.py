@@ -3,8 +3,8 @@
     python book/_tools/check_site.py build/published/_build/html --shots build/shots
 
 Four views: a window, the same in dark mode, a phone, and the files opened without a server. Every host but this one
-is out of reach. Checked: requests, console, equations, pictures and their alternative texts, width, accessibility
-(axe-core, WCAG 2.1 AA).
+is out of reach. Checked: requests, console, equations, pictures and their alternative texts, width, the weight of the
+first page, accessibility (axe-core, WCAG 2.1 AA).
 """
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Error, sync_playwright
 
+FIRST, HEAVIEST = "index.html", 600_000  # bytes of the first page and all that it loads by itself, not compressed
 PREFIX = "/inception-replicated/"  # the host mounts the book here
 VIEWS = {"window": (1280, 900, "light"), "dark": (1280, 900, "dark"), "phone": (375, 812, "light"),
          "file": (1280, 900, "light")}
@@ -41,6 +42,8 @@ SEE = """() => {
     ...(width > 0 ? [`page is ${width} px wider than its window`] : []),
   ];
 }"""
+WEIGHT = """() => ["navigation", "resource"].flatMap(kind => performance.getEntriesByType(kind))
+  .reduce((sum, entry) => sum + entry.decodedBodySize, 0)"""
 AXE = """() => axe.run(document, {preload: false, runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}).then(
   r => r.violations.map(v => `axe ${v.id}: ${v.nodes[0].target.join(" ")} ${v.nodes[0].html.slice(0, 160)}`))"""
 
@@ -68,6 +71,8 @@ def look(context: BrowserContext, base: str, name: str, axe: str, shot: Path | N
                                timeout=15_000)
     except Error as e:
         wrong.append(f"MathJax: {e.message}")
+    if name == FIRST and (weight := page.evaluate(WEIGHT)) > HEAVIEST:
+        wrong.append(f"the first page weighs {weight / 1000:.0f} kB, more than {HEAVIEST / 1000:.0f}")
     if shot:
         page.screenshot(path=shot, full_page=True)
     page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")

@@ -1,6 +1,6 @@
 """The whole book as one PDF, printed by headless Chromium from the same pages on one sheet of HTML.
 
-    python book/_tools/pdf.py SINGLE/index.html SITE    # writes SITE/book.pdf, to which the page About then links
+    python book/_tools/pdf.py SINGLE/index.html SITE    # writes SITE/book.pdf, and links to it
 
 Foldable answers and hidden code are opened where they hold words, since paper has nothing to click.
 """
@@ -23,7 +23,7 @@ TYPESET = "!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() 
 LOADED = "[...document.images].every(i => i.complete)"
 FOOT = ('<div style="width:100%;font-size:8px;text-align:center;font-family:sans-serif">'
         '<span class="pageNumber"></span></div>')
-PLACE = re.compile(r'(<span id="pdf">).*?(</span>)', re.S)
+PLACE = re.compile(r'(<span class="pdf">).*?(</span>)', re.S)
 
 
 def write(single: Path, target: Path) -> None:
@@ -42,10 +42,11 @@ def write(single: Path, target: Path) -> None:
         browser.close()
 
 
-def link(about: Path, pdf: Path) -> None:
-    """The page says where the PDF is once there is one."""
-    text, size = about.read_text(), pdf.stat().st_size / 1e6
-    about.write_text(PLACE.sub(rf'\1<a href="{pdf.name}">The whole book as one PDF</a> ({size:.1f} MB).\2', text))
+def link(pdf: Path) -> None:
+    """The pages beside it that have a place for it, the first and About, say where the PDF is once there is one."""
+    link = rf'\1<a href="{pdf.name}">The whole book as one PDF</a> ({pdf.stat().st_size / 1e6:.1f} MB).\2'
+    for page in pdf.parent.glob("*.html"):
+        page.write_text(PLACE.sub(link, page.read_text()))
 
 
 def main() -> int:
@@ -58,7 +59,7 @@ def main() -> int:
               file=sys.stderr)
         return 1
     write(a.single, a.site / "book.pdf")
-    link(a.site / "about.html", a.site / "book.pdf")
+    link(a.site / "book.pdf")
     print(f"The PDF: {a.site / 'book.pdf'}")
     return 0
 

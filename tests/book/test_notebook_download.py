@@ -80,21 +80,21 @@ def test_how_to_cite_is_what_the_citation_file_says() -> None:
                       "version": citation["version"], "license": citation["license"], "url": citation["url"]}
 
 
-@pytest.mark.parametrize("size", [1_234_567])
-def test_the_page_about_links_to_the_pdf_once_there_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
-                                                           size: int) -> None:
+@pytest.mark.parametrize("name", ["about.md", "index.ipynb"])
+def test_pages_link_to_the_pdf_once_there_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     pytest.importorskip("playwright")
     monkeypatch.syspath_prepend(str(ROOT / "book" / "_tools"))
     import pdf
-    (tmp_path / "book.pdf").write_bytes(b"%" * size)
-    about = tmp_path / "about.html"
-    inside, = re.findall(r'<span id="pdf">(.*?)</span>', (ROOT / "book" / "about.md").read_text(encoding="utf-8"))
+    (tmp_path / "book.pdf").write_bytes(b"%" * 1_234_567)
+    page = (tmp_path / name).with_suffix(".html")
+    source = (ROOT / "book" / name).read_text(encoding="utf-8").replace('\\"', '"')
+    inside, = re.findall(r'<span class="pdf">(.*?)</span>', source)
     assert "`" not in inside  # code is spans of its own
-    about.write_text(f'<p><span id="pdf">{inside}</span> More.</p>')
+    page.write_text(f'<p><span class="pdf">{inside}</span> More.</p>')
     for _ in range(2):  # also a second time
-        pdf.link(about, tmp_path / "book.pdf")
-        assert about.read_text() == ('<p><span id="pdf"><a href="book.pdf">The whole book as one PDF</a> (1.2 MB).'
-                                     '</span> More.</p>')
+        pdf.link(tmp_path / "book.pdf")
+        assert page.read_text() == ('<p><span class="pdf"><a href="book.pdf">The whole book as one PDF</a> (1.2 MB).'
+                                    '</span> More.</p>')
 
 
 def test_without_a_chromium_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
