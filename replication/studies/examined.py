@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from replication import files, paths, provenance
+from replication import checked, paths, provenance
 from replication.data import speech, subset, tiny_imagenet
 from replication.errors import BadInput
 from replication.runs import store
@@ -50,7 +50,7 @@ def table(part: str) -> pd.DataFrame:
     listed. speakers, long: of FSDD, a row a speaker, and a row a recording longer than a second. errors: of runs."""
     for place in paths.stores():
         if (path := _path(place, part)).exists():
-            return pd.read_csv(path, dtype={"address": str, "content": str, "commit": str})
+            return checked.read(path, dtype={"address": str, "content": str, "commit": str})
     return pd.DataFrame(columns=COLUMNS[part])
 
 
@@ -78,7 +78,7 @@ def _counted(name: str, content: str) -> bool:
     path = _path(paths.mine(), "facts")
     if not path.exists():
         return False
-    of = pd.read_csv(path, dtype={"content": str})
+    of = checked.read(path, dtype={"content": str})
     return bool(((of.set == name) & (of.content == content) & (of.form == examined.FORM)).any())
 
 
@@ -90,12 +90,12 @@ def _write(name: str, content: str, facts: dict[str, float], tables: dict[str, p
     new = pd.DataFrame([{"set": name, "what": what, "value": value, "content": content, "form": examined.FORM,
                          "commit": commit} for what, value in facts.items()])
     mine = _path(paths.mine(), "facts")
-    rest = pd.read_csv(mine, dtype={"content": str}) if mine.exists() else new[:0]
+    rest = checked.read(mine, dtype={"content": str}) if mine.exists() else new[:0]
     rest = rest[rest.set != name]
     for part, rows in {**tables, "facts": pd.concat([rest, new]) if len(rest) else new}.items():
         path = _path(paths.mine(), part)
         try:
-            files.write(path, rows.to_csv(index=False, float_format="%.6g"))
+            checked.write(path, rows.to_csv(index=False, float_format="%.6g"))
         except OSError as problem:
             raise store.full(path, problem) from problem
 
@@ -221,7 +221,7 @@ def measure_errors(grid: Grid) -> None:
         known = table("errors")
         rest = known[~known.address.isin([row["address"] for row in rows])]
         new = pd.DataFrame(rows)
-        files.write(_path(paths.mine(), "errors"), (pd.concat([rest, new]) if len(rest) else new).to_csv(index=False))
+        checked.write(_path(paths.mine(), "errors"), (pd.concat([rest, new]) if len(rest) else new).to_csv(index=False))
 
 
 def errors(said: Any, names: list[str]) -> dict[str, float]:

@@ -119,9 +119,9 @@ def goes_on(ends: Ends, begin: Callable[..., subprocess.Popen[str]], out: Path, 
     known: dict[str, Any] = {}
     for stage, number in ends:
         process = begin(stage)
-        until((out / "waiting").exists)
+        until((out / "waiting").exists, by=process)
         if stage == "runs":
-            until(lambda: list((out / "checkpoints").glob("[!.]*.pt")))
+            until(lambda: list((out / "checkpoints").glob("[!.]*.pt")), by=process)
         process.send_signal(number)
         said, _ = process.communicate(timeout=HANG)
         assert process.returncode == (130 if number == signal.SIGTERM else -number), said
