@@ -319,8 +319,8 @@ def test_a_signal_to_the_group_leaves_checkpoints_and_a_bundle(out: Path, tmp_pa
     """SIGTERM twice, as `timeout` sends it; Ctrl-C once."""
     small = {"images": 60, "val_images": 20, "batch": 20, "width": 0.125, "epochs": 5000}  # soon a first epoch, no last
     (tmp_path / "command.py").write_text(COMMAND)
-    running = subprocess.Popen([sys.executable, tmp_path / "command.py", "run", "v1.aux", "--profile", "cpu", "--bundle",
-                                tmp_path / "out.tar", *(word for name, value in small.items()
+    running = subprocess.Popen([sys.executable, tmp_path / "command.py", "run", "v1.aux", "--profile", "cpu",
+                                "--bundle", tmp_path / "out.tar", *(word for name, value in small.items()
                                                         for word in ("--set", f"{name}={value}"))],
                                start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     address = began(out, "checkpoints/[!.]*.pt")
