@@ -24,8 +24,8 @@ from replication.studies import estimate, profiles, study
 
 pytestmark = pytest.mark.usefixtures("out", "one_thread", "one_core")
 PROFILE = """about: a test
-parameters: {images: 60, val_images: 20, resolution: 32, width: 0.125, stem: 4, epochs: 3, batch: 20, seeds: 1}
-studies: [v1.start, v1.long]
+parameters: {images: 60, val_images: 20, resolution: 32, width: 0.125, stem: 4, epochs: 2, batch: 20, seeds: 1}
+studies: [v1.long]
 """
 # Every process of it reads this file again, so that all of them have the small sizes, and the place to wait in.
 PROGRAM = """
@@ -33,6 +33,7 @@ import os, sys, time
 from pathlib import Path
 from replication.benchmarks import harness, smoke, throughput
 from replication.models import ops
+from replication.studies import workers
 from replication.training import loop
 
 def small():
@@ -54,7 +55,7 @@ smoke.whole = lambda network, precision, asked: (wait("smoke") if asked == "merg
 turn = throughput.Entry.turn
 throughput.Entry.turn = lambda entry, number: (wait("bench") if entry.size.batch == 3 and number == 1 else None,
                                                turn(entry, number))[1]
-loop.CHECKPOINT_EVERY = 0.0
+loop.CHECKPOINT_EVERY, workers.TRIED = 0.0, 0.1
 step = loop.step
 loop.step = lambda *arguments: (wait("runs"), step(*arguments))[1]
 
