@@ -16,14 +16,14 @@ from replication import paths
 
 ROOMS = ("models", "data", "runs", "training", "studies", "pages", "benchmarks")
 # of no room: every room may import them, they import none
-BESIDE = ("", "errors", "paths", "files", "provenance", "stats")
+BESIDE = ("", "errors", "paths", "files", "checked", "provenance", "stats")
 NEVER = {("pages", "training"): "the book is read where nothing is trained"}
 
 # (module, what it imports): imports within functions that close a circle, and why they must.
 LATER: dict[tuple[str, str], str] = {}
 
 # Modules that must be there without torch, and those of them that may not even wait for pandas or numpy.
-INSTANT = {"errors", "paths", "files", "provenance", "__main__",
+INSTANT = {"errors", "paths", "files", "checked", "provenance", "__main__",
            *(f"models.{name}" for name in ("ops", "cost", "googlenet", "inception_v3", "bn_inception", "factorised",
                                            "baselines", "kws", "registry")),
            *(f"data.{name}" for name in ("spec", "registry", "subset", "listing", "content", "folder", "speech",

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import io
 import math
 import os
 import re
@@ -19,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from replication import files, paths, provenance
+from replication import checked, paths, provenance
 from replication.runs import store
 from replication.training import accelerate
 from replication.training.device import device
@@ -49,7 +50,7 @@ def write(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.
     """The table so far, as a file that is there whole or not at all; given back as a frame."""
     frame = pd.DataFrame(rows, columns=list(columns))
     try:
-        files.write(path, frame.to_csv(index=False, float_format="%.6g"))
+        checked.write(path, frame.to_csv(index=False, float_format="%.6g"))
     except OSError as problem:
         raise store.full(path, problem) from problem
     return frame
@@ -57,12 +58,12 @@ def write(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.
 
 def so_far(path: Path, common: dict[str, Any]) -> list[dict[str, Any]]:
     """The lines of a table that this code measured on this device with these versions; none of a file that is no
-    table, in whose place one will be written."""
+    table, in whose place one will be written. Raises BadInput for a table that was changed since."""
     if not path.exists():
         return []
-    same = ("device", "versions", "commit")
+    same, held = ("device", "versions", "commit"), checked.content(path)
     try:
-        lines: list[Any] = pd.read_csv(path).to_dict("records")
+        lines: list[Any] = pd.read_csv(io.BytesIO(held)).to_dict("records")
     except ValueError:  # pandas' own complaints are such
         return []
     return [line for line in lines if all(line.get(key) == common[key] for key in same)]

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import pandas as pd
 import torch
 
+from replication import checked
 from replication.benchmarks import harness, throughput
 from replication.data.registry import resolve
 from replication.data.spec import Flip
@@ -79,7 +79,7 @@ def run(until: float = math.inf, go_on: bool = False) -> Path:
 def broken(path: Path) -> dict[str, str]:
     """The tricks that do not work here, and why, by a table of this kind: those with which a case failed, or did not
     end where it does as written, while the same case went well without them."""
-    lines = {tuple(row[key] for key in CASE): row for row in pd.read_csv(path).to_dict("records")}
+    lines = {tuple(row[key] for key in CASE): row for row in checked.read(path).to_dict("records")}
     found: dict[str, str] = {}
     good: set[tuple[str, str]] = set()
     for (case, precision, asked), row in lines.items():

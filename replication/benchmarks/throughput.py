@@ -18,7 +18,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 import torch.nn.functional as F
 import torchvision
@@ -27,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler
 from torchvision import transforms
 
-from replication import paths
+from replication import checked, paths
 from replication.benchmarks import harness
 from replication.data import spec
 from replication.data.transforms import augment, evaluate_view, order
@@ -177,7 +176,7 @@ def _gone_on(path: Path, common: dict[str, Any], wanted: list[tuple[str, Size]],
     known = {_key(row) for row in rows}
     published = paths.PUBLISHED / "tables" / path.name
     if published.exists():
-        rows += [row for row in pd.read_csv(published).to_dict("records") if _key(row) not in known]
+        rows += [row for row in checked.read(published).to_dict("records") if _key(row) not in known]
         known = {_key(row) for row in rows}
     left = [(phase, size) for phase, size in wanted if (phase, *size.key) not in known]
     return rows, sorted(left, key=lambda each: each[1].width == 1)

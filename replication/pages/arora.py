@@ -12,7 +12,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 from scipy.stats import spearmanr
 
-from replication import files, paths, stats
+from replication import checked, paths, stats
 from replication.models import random_sparse
 from replication.models.googlenet import INCEPTION
 from replication.models.random_sparse import forward, layer, top
@@ -149,14 +149,14 @@ def simulate() -> None:
     made = {"recovery": recovery(), "degrees": degrees(), "layers": layers(**TWO), "denoising": denoising(),
             "depth": depth(**DEPTH)}
     for part, rows in made.items():
-        files.write(_path(part), rows.to_csv(index=False, float_format="%.6g"))
+        checked.write(_path(part), rows.to_csv(index=False, float_format="%.6g"))
 
 
 def table(part: str) -> pd.DataFrame:
     """One of PARTS, yours before the published one; empty where there is none."""
     for place in paths.stores():
         if (path := place / "tables" / f"arora-{part}.csv").exists():
-            return pd.read_csv(path)
+            return checked.read(path)
     return pd.DataFrame()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from replication import paths
+from replication import checked, paths
 from replication.pages.html import Html, cards, text
 
 ASPECTS = ("normalisation", "activations", "maps", "max-pools of stride 2", "last average", "padding of averages",
@@ -29,7 +29,7 @@ def runtimes() -> pd.DataFrame:
 
 def _read(kind: str, columns: tuple[str, ...]) -> pd.DataFrame:
     path = next((path for path in paths.tables("interop") if path.stem == f"interop-{kind}"), None)
-    return pd.DataFrame(columns=list(columns)) if path is None else pd.read_csv(path, dtype=str, keep_default_na=False)
+    return pd.DataFrame(columns=list(columns)) if path is None else checked.read(path, dtype=str, keep_default_na=False)
 
 
 def shown(found: pd.DataFrame, network: str) -> Html:

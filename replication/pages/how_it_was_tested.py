@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from replication import paths
+from replication import checked, paths
 from replication.pages import html
 
 # The parts in the order of the page, what each tries in a few words.
@@ -21,7 +21,7 @@ FAILED, NOT_RUN = "failed", "not run"
 
 def results() -> pd.DataFrame:
     """A row a case of every part that was tried in full, in the order of PARTS."""
-    found = [pd.read_csv(path, dtype=str, keep_default_na=False).assign(part=path.stem.removeprefix("ordeal-"))
+    found = [checked.read(path, dtype=str, keep_default_na=False).assign(part=path.stem.removeprefix("ordeal-"))
              for path in paths.tables("ordeal")]
     table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(COLUMNS))
     table = table[table.part.isin(PARTS)].assign(seconds=lambda of: of.seconds.astype(float))

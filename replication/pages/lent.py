@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from replication import paths
+from replication import checked, paths
 from replication.pages import html, power, speed
 from replication.pages.claim import CONTRADICTED, SUPPORTED, Settled
 from replication.pages.claims import CLAIMS
@@ -139,7 +139,7 @@ def _told(path: Path, tell: Callable[[Path], list[str]]) -> list[str]:
 
 
 def _worked(path: Path) -> list[str]:
-    frame = pd.read_csv(path)
+    frame = checked.read(path)
     return [f"## Whether each fast way works: {frame.device[0]}, {frame.versions[0]}, commit {frame.commit[0]}",
             _lines(("case", "precision", "tricks", "status", "how", "against as written"), (
                 (row.case, row.precision, row.asked, row.status, _cell(row.how), _cell(row.against))

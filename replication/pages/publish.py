@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from replication import files, paths, provenance
+from replication import checked, files, paths, provenance
 from replication.errors import BadInput
 from replication.pages import figures, metrics
 from replication.runs import bundle, store
@@ -13,7 +13,7 @@ from replication.studies import study
 from replication.studies.profiles import Profile
 from replication.studies.profiles import profile as profile_of
 
-KINDS = (("notebooks", "*.ipynb"), ("metrics", "*.json"), ("tables", "*.csv"))
+KINDS = (("notebooks", "*.ipynb"), ("metrics", "*.json"))
 OWN = "reproduced"  # the page a reader's book has and the published one has not
 
 
@@ -22,7 +22,8 @@ def publish(profile: Profile) -> None:
     executed notebook and page's numbers, and draws the README's picture.
 
     Raises BadInput, before anything is written, when the profile is not finished, when a run or page came from code
-    that was not committed, or when a published run of the same address says something else.
+    that was not committed, when a published run of the same address says something else, or when a table is not what
+    was written.
     """
     missing = [grid.study.name for grid in study.of_profile(profile) if grid.missing]
     if missing:
@@ -47,6 +48,7 @@ def publish(profile: Profile) -> None:
                            f"whichever is wrong.")
     figures.style()
     picture = figures.learning_curves(study.stored("v1.aux", profile.name))
+    tables = {path: checked.content(path) for path in sorted((paths.mine() / "tables").glob("*.csv"))}
     try:
         for _, here, there in taken:
             if not (there / "summary.json").exists():
@@ -56,6 +58,8 @@ def publish(profile: Profile) -> None:
             for path in sorted((paths.mine() / kind).glob(names)):
                 if path.stem != OWN:
                     _copy(path, paths.PUBLISHED / kind / path.name)
+        for path, content in tables.items():  # those of before get their sums
+            checked.write(paths.PUBLISHED / "tables" / path.name, content)
         if isinstance(picture, Figure):
             files.write(paths.PUBLISHED / "figure.svg", figures.svg(picture))
     except OSError as problem:

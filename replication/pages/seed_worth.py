@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy import stats as distributions
 
-from replication import paths
+from replication import checked, paths
 from replication.pages import figures, html, metrics, reproduced
 from replication.pages.claim import Settled
 from replication.pages.claims import CLAIMS
@@ -150,7 +150,7 @@ def elsewhere(aux: Grid) -> pd.DataFrame:
 
 def _there(aux: Grid) -> pd.DataFrame:
     """Of that file the final state of runs that are stored here, too, with the keys of their arms. It holds no more."""
-    table, here = pd.read_csv(paths.PUBLISHED / "tables" / "elsewhere-v1.aux.csv"), aux.summary()
+    table, here = checked.read(paths.PUBLISHED / "tables" / "elsewhere-v1.aux.csv"), aux.summary()
     return table.merge(here[["address", *aux.study.factors]], on="address")
 
 

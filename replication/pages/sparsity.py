@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from replication import provenance, stats
+from replication import checked, provenance, stats
 from replication.errors import BadInput
 from replication.models.googlenet import INCEPTION
 from replication.pages import html, speed
@@ -64,10 +64,7 @@ def state(tables: Tables) -> Html:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype={"ratios": str})
-    except ValueError:  # pandas' own complaints are such
-        table = pd.DataFrame()
+    table = checked.read(path, dtype={"ratios": str})
     if not len(table) or not {"device", "product", "pattern", "kind", "density", "status", "ratios"} <= {*table}:
         raise BadInput(f"{path} is no table that bench wrote: delete it and measure again.")
     return table

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from replication import paths
+from replication import checked, paths
 from replication.errors import BadInput
 from replication.pages.html import Groups, Html, digits, grouped, word
 
@@ -54,7 +54,7 @@ def at_its_best(table: pd.DataFrame, other: pd.DataFrame | None) -> pd.DataFrame
                         bound=np.where(calculates > moves, "arithmetic", "bytes"))
 
 
-def tables_of(kind: str, reader: Callable[[Path], pd.DataFrame] = pd.read_csv) -> Tables:
+def tables_of(kind: str, reader: Callable[[Path], pd.DataFrame] = checked.read) -> Tables:
     """Every `<kind>-<processor>.csv`, yours before the published one of the same name."""
     tables = map(reader, paths.tables(kind))
     return {str(table.device.iloc[0]): table for table in tables}
@@ -62,8 +62,8 @@ def tables_of(kind: str, reader: Callable[[Path], pd.DataFrame] = pd.read_csv) -
 
 def read(path: Path) -> pd.DataFrame:
     """A table that bench wrote. Raises BadInput for another."""
-    with suppress(ValueError, OSError):  # pandas' own complaints are such
-        table, whole = pd.read_csv(path), path.read_bytes().endswith(b"\n")
+    table, whole = checked.read(path), checked.content(path).endswith(b"\n")
+    with suppress(ValueError):  # words in place of numbers
         if whole and len(table) and {"device", "phase", "precision", "status", "versions", "threads", "matmul_tflops",
                                      "copy_gb_per_s"} <= set(table.columns):
             absent = {name: math.nan for name in NORMALISED if name not in table}  # in tables of before

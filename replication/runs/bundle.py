@@ -20,7 +20,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from replication import files, paths
+from replication import checked, files, paths
 from replication.errors import BadInput
 from replication.runs import experiments, store
 
@@ -51,9 +51,8 @@ def pack(path: Path, addresses: Collection[str] = ()) -> None:
             for name in FILES:
                 tar.add(store.folder(run.address) / name, f"runs/{run.address}/{name}", recursive=False)
         for table in sorted((paths.mine() / "tables").glob("*.csv")) if not addresses else ():
-            if TABLE.fullmatch(f"tables/{table.name}") and _utc(table):  # no other could be unpacked
+            if TABLE.fullmatch(f"tables/{table.name}") and (content := _trusted(table)):
                 entry = tarfile.TarInfo(f"tables/{table.name}")  # in one go: another may take its place meanwhile
-                content = table.read_bytes()
                 entry.size, entry.mtime = len(content), int(table.stat().st_mtime)
                 tar.addfile(entry, io.BytesIO(content))
     if len(held.getvalue()) > LIMIT:
@@ -117,15 +116,14 @@ def unpack(packed: list[Path]) -> None:
                 if not leases.enter_context(store.lease(path.stem, wait=False)):
                     raise _nothing(f"run {path.stem} is being trained by another process: wait for it, or end it")
             runs = [folder for folder in runs if _new(folder, store.folder(folder.name))]  # one may have ended just now
+            tables = [path for path in sorted((here / "tables").glob("*")) if _later(path, mine / "tables" / path.name)]
             for folder in runs:
                 there = store.folder(folder.name)
                 shutil.rmtree(there, ignore_errors=True)  # without a summary, or it would not be new
                 there.parent.mkdir(parents=True, exist_ok=True)
                 folder.rename(there)
-            tables = [path for path in sorted((here / "tables").glob("*")) if _later(path, mine / "tables" / path.name)]
             for path in tables:
-                (mine / "tables").mkdir(parents=True, exist_ok=True)
-                path.replace(mine / "tables" / path.name)
+                checked.write(mine / "tables" / path.name, path.read_bytes())
             for path in checkpoints:
                 store.checkpoint(path.stem).parent.mkdir(parents=True, exist_ok=True)
                 path.replace(store.checkpoint(path.stem))
@@ -168,7 +166,7 @@ def _table(path: Path, name: str, content: bytes, apart: Path, here: Path) -> No
     """Puts a table into `here`, the latest where there are several."""
     own, there = apart / name, here / "tables" / name
     own.write_bytes(content)
-    if not _utc(own):
+    if not _utc(content):
         raise _nothing(f"{path} holds {name}, which is no table that bench wrote: this is not one of our bundles")
     if _later(own, there):
         there.parent.mkdir(exist_ok=True)
@@ -176,14 +174,25 @@ def _table(path: Path, name: str, content: bytes, apart: Path, here: Path) -> No
 
 
 def _later(path: Path, there: Path) -> bool:
-    return not there.exists() or _utc(path) > _utc(there)
+    """Raises BadInput where what is there was changed since: which is right is for a person to say."""
+    return not there.exists() or _utc(path.read_bytes()) > _utc(checked.content(there))
 
 
-def _utc(table: Path) -> str:
+def _trusted(table: Path) -> bytes | None:
+    """A table that can be unpacked; one that was changed since stays here, and is said."""
+    try:
+        content = checked.content(table)
+    except BadInput as problem:
+        print(f"Not packed: {problem}", flush=True)
+        return None
+    return content if _utc(content) else None
+
+
+def _utc(content: bytes) -> str:
     """When the latest line of a table was measured; nothing where that is not told."""
     try:
-        with table.open(encoding="utf-8", newline="") as file:
-            return max((line["utc"] or "" for line in csv.DictReader(file)), default="")
+        lines = csv.DictReader(io.StringIO(content.decode(), newline=""))
+        return max((line["utc"] or "" for line in lines), default="")
     except (KeyError, UnicodeDecodeError, csv.Error):
         return ""
 

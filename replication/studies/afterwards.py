@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from replication import files, paths, provenance, stats
+from replication import checked, paths, provenance, stats
 from replication.runs import store
 from replication.studies.study import Cell, Grid
 from replication.training import calibration, logits
@@ -240,7 +240,7 @@ def _path(place: Path, part: str) -> Path:
 def _stored(part: str) -> pd.DataFrame:
     for place in paths.stores():
         if (path := _path(place, part)).exists():
-            return pd.read_csv(path, dtype={"addresses": str, "commit": str})  # "0123e5678901" is no number
+            return checked.read(path, dtype={"addresses": str, "commit": str})  # "0123e5678901" is no number
     return pd.DataFrame(columns=["id", "addresses"])
 
 
@@ -260,6 +260,6 @@ def _write(tables: dict[str, pd.DataFrame]) -> None:
             new = pd.concat([before[~before.id.isin(new.id)], new])
         path = _path(paths.mine(), part)
         try:
-            files.write(path, new.to_csv(index=False))
+            checked.write(path, new.to_csv(index=False))
         except OSError as problem:
             raise store.full(path, problem) from problem

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from replication import files, paths, provenance
+from replication import checked, paths, provenance
 from replication.models import ops
 from replication.runs import store
 from replication.studies.study import Cell, Grid
@@ -26,8 +26,8 @@ def measure(grid: Grid) -> None:
                 known = _stored(part)
                 rest = known[known.addresses != cell.address]
                 table = pd.DataFrame(rows).assign(seed=cell.seed, addresses=cell.address, **_where())
-                files.write(_path(paths.mine(), part),
-                            pd.concat([*([rest] if len(rest) else []), table]).to_csv(index=False))
+                checked.write(_path(paths.mine(), part),
+                              pd.concat([*([rest] if len(rest) else []), table]).to_csv(index=False))
 
 
 def table(grid: Grid, part: str) -> pd.DataFrame:
@@ -100,5 +100,5 @@ def _path(place: Path, part: str) -> Path:
 def _stored(part: str) -> pd.DataFrame:
     for place in paths.stores():
         if (path := _path(place, part)).exists():
-            return pd.read_csv(path, dtype={"addresses": str, "commit": str})
+            return checked.read(path, dtype={"addresses": str, "commit": str})
     return pd.DataFrame(columns=["row", "trained", "addresses"])

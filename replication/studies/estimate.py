@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 import statistics
@@ -11,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from replication import paths, provenance
+from replication import checked, paths, provenance
 from replication.errors import BadInput
 from replication.models import cost
 from replication.runs import experiments, store
@@ -70,9 +71,9 @@ def _benched() -> Iterable[tuple[str, float]]:
     """What every line about training on a GPU says, in tables that `bench` wrote; nowhere else is bf16 used. They
     count additions and multiplications, of three passes, as `experiments.work` does."""
     for table in paths.tables("bench"):
-        with suppress(OSError, UnicodeDecodeError, csv.Error), table.open(encoding="utf-8", newline="") as file:
-            for line in csv.DictReader(file):
-                with suppress(KeyError, TypeError, ValueError):  # whoever reads the table says so
+        with suppress(BadInput, UnicodeDecodeError, csv.Error):  # whoever reads the table says so
+            for line in csv.DictReader(io.StringIO(checked.content(table).decode(), newline="")):
+                with suppress(KeyError, TypeError, ValueError):
                     if line["variant"].startswith("ours") and (line["phase"], line["precision"]) == ("train", "bf16"):
                         yield line["device"], float(line["tflops"]) * 1e12 / 2
 

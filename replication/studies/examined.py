@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from replication import files, paths, provenance
+from replication import checked, paths, provenance
 from replication.data import speech, subset, tiny_imagenet
 from replication.errors import BadInput
 from replication.runs import store
@@ -51,7 +51,7 @@ def table(part: str) -> pd.DataFrame:
     listed. speakers, long: of FSDD, a row a speaker, and a row a recording longer than a second. errors: of runs."""
     for place in paths.stores():
         if (path := _path(place, part)).exists():
-            return pd.read_csv(path, dtype={"address": str, "content": str, "commit": str})
+            return checked.read(path, dtype={"address": str, "content": str, "commit": str})
     return pd.DataFrame(columns=COLUMNS[part])
 
 
@@ -79,7 +79,7 @@ def _counted(name: str, content: str) -> bool:
     path = _path(paths.mine(), FACTS[name])
     if not path.exists():
         return False
-    of = pd.read_csv(path, dtype={"content": str})
+    of = checked.read(path, dtype={"content": str})
     return bool(((of.content == content) & (of.form == examined.FORM)).any())
 
 
@@ -93,7 +93,7 @@ def _write(name: str, content: str, facts: dict[str, float], tables: dict[str, p
     for part, rows in {**tables, FACTS[name]: known}.items():
         path = _path(paths.mine(), part)
         try:
-            files.write(path, rows.to_csv(index=False, float_format="%.6g"))
+            checked.write(path, rows.to_csv(index=False, float_format="%.6g"))
         except OSError as problem:
             raise store.full(path, problem) from problem
 
@@ -219,7 +219,7 @@ def measure_errors(grid: Grid) -> None:
         known = table("errors")
         rest = known[~known.address.isin([row["address"] for row in rows])]
         new = pd.DataFrame(rows)
-        files.write(_path(paths.mine(), "errors"), (pd.concat([rest, new]) if len(rest) else new).to_csv(index=False))
+        checked.write(_path(paths.mine(), "errors"), (pd.concat([rest, new]) if len(rest) else new).to_csv(index=False))
 
 
 def errors(said: Any, names: list[str]) -> dict[str, float]:

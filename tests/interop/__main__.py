@@ -65,7 +65,7 @@ def networks(names: Iterable[str], place: Path) -> tuple[list[dict[str, Any]], b
 
 def write(kind: str, rows: Iterable[dict[str, Any]]) -> Path:
     """The table, each line with when, where and of which code."""
-    from replication import files, paths, provenance
+    from replication import checked, paths, provenance
     made = provenance.collect()
     where = {"utc": made["utc"], "commit": made["commit"] or "", "dirty": made["dirty"],
              "python": platform.python_version(), "torch": made["versions"]["torch"]}
@@ -75,7 +75,7 @@ def write(kind: str, rows: Iterable[dict[str, Any]]) -> Path:
     table.writeheader()
     table.writerows(rows)
     path = paths.mine() / "tables" / f"interop-{kind}.csv"
-    files.write(path, text.getvalue())
+    checked.write(path, text.getvalue())
     return path
 
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from ordeal import forked, kills, sentence, tiny, writes
 from ordeal.report import Result, result
-from replication import paths
+from replication import checked, paths
 from replication.data.load import load
 from replication.data.registry import resolve
 from replication.pages import metrics, speed
 from replication.runs import bundle, experiments, store
-from replication.studies import profiles, study
+from replication.studies import examined, profiles, study
 from replication.training import members
 
 TRAINED, BEGUN = ("SGD, LRN, two heads", 1), ("RMSProp, BN, averaged", 2)  # of kills.half_trained
@@ -38,6 +38,21 @@ def _bytes(change: Callable[[bytes, random.Random], bytes]) -> Callable[[Path], 
 def _flip(content: bytes, drawn: random.Random, at: float | None = None) -> bytes:
     place = drawn.randrange(len(content)) if at is None else int(at * len(content))
     return content[:place] + bytes([content[place] ^ 1 << drawn.randrange(7)]) + content[place + 1:]
+
+
+def _digit(content: bytes, drawn: random.Random) -> bytes:
+    """Another one in place of any; without one, another bit."""
+    places = [place for place, byte in enumerate(content) if chr(byte).isdigit()]
+    if not places:
+        return _flip(content, drawn)
+    place = drawn.choice(places)
+    other = drawn.choice([digit for digit in b"0123456789" if digit != content[place]])
+    return content[:place] + bytes([other]) + content[place + 1:]
+
+
+def _but_one(lines: list[bytes], drawn: random.Random) -> list[bytes]:
+    left = drawn.randrange(len(lines))
+    return lines[:left] + lines[left + 1:]
 
 
 def _away(path: Path) -> None:
@@ -74,6 +89,8 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "the text {}": _bytes(lambda held, _: b"{}\n"), "the text null": _bytes(lambda held, _: b"null\n"),
     "a page of HTML": _bytes(lambda held, _: b"<html><body>404</body></html>\n"),
     "UTF-16": _bytes(lambda held, _: held.decode("utf-8", "replace").encode("utf-16")),
+    "another digit": _bytes(lambda held, d: _digit(held, d)),
+    "a line less": _bytes(lambda held, d: b"".join(_but_one(held.splitlines(keepends=True), d))),
     "letters for digits": _bytes(lambda held, _: bytes(ord("x") if chr(b).isdigit() else b for b in held)),
     "an empty folder": _folder, "a folder with a file": _filled, "a link to nowhere": _link("nowhere"),
     "a link to itself": _link(""),
@@ -136,6 +153,10 @@ def _listed(place: Path) -> None:
     print([cell.address for cell in grid.missing], grid.summary().to_csv())
 
 
+def _tables(place: Path) -> None:
+    print({name: table.to_csv() for name, table in speed.tables_of("bench", speed.read).items()})
+
+
 def _imported(*names: str) -> Callable[[Path], None]:
     def read(place: Path) -> None:
         shutil.rmtree(place / "out")
@@ -168,8 +189,10 @@ FILES = [
     Stored("a bundle's checkpoint", _first("bundle.*.pt"), _imported("bundle.tar", "bundle.*.pt")),
     Stored("a page's numbers", lambda place: paths.mine() / "metrics" / "tiny.json",
            lambda place: print(metrics.read("tiny"))),
-    Stored("a table of speed", lambda place: paths.mine() / "tables" / "bench-x.csv",
-           lambda place: print({name: table.to_csv() for name, table in speed.tables_of("bench", speed.read).items()})),
+    Stored("a table of speed", lambda place: paths.mine() / "tables" / "bench-x.csv", _tables),
+    Stored("a table's checksum", lambda place: paths.mine() / "tables" / "bench-x.csv.sha256", _tables),
+    Stored("a table of images", lambda place: paths.mine() / "tables" / "images-val.csv",
+           lambda place: print(examined.table("val").to_dict("index"))),
 ]
 
 
@@ -186,8 +209,8 @@ def _whole(place: Path) -> None:
     members.member(tiny.EXPERIMENTS[TRAINED[0]], TRAINED[1])
     writes._page(place)
     table = "device,phase,precision,status,versions,threads,matmul_tflops,copy_gb_per_s,utc\n"
-    (paths.mine() / "tables").mkdir()
-    (paths.mine() / "tables" / "bench-x.csv").write_text(table + "x,train,fp32,done,torch 2,1,0.123456,9.87654,1\n")
+    checked.write(paths.mine() / "tables" / "bench-x.csv", table + "x,train,fp32,done,torch 2,1,0.123456,9.87654,1\n")
+    checked.write(paths.mine() / "tables" / "images-val.csv", "file,wnid,why\nval_7.JPEG,n01443537,grey\n")
     (place / "tiny.yaml").write_text(writes.PROFILE)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from replication import files, paths, provenance
+from replication import checked, paths, provenance
 
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
 
@@ -61,5 +61,5 @@ def write(part: str, results: list[Result], share: float) -> Path:
     table.writeheader()
     table.writerows({**asdict(one), **where} for one in results)
     path = paths.mine() / "tables" / f"ordeal-{part}{'' if share == 1 else '-quick'}.csv"
-    files.write(path, text.getvalue())
+    checked.write(path, text.getvalue())
     return path

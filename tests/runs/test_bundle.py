@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import math
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from replication import files, paths
+from replication import checked, files, paths
 from replication.__main__ import main
 from replication.errors import BadInput
 from replication.runs import bundle, experiments, store
@@ -123,8 +124,7 @@ HEAD = "device,status,utc\n"
 
 def measured(utc: str, name: str = "bench-x.csv") -> Path:
     path = paths.mine() / "tables" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{HEAD}X,ok,2026-01-01T00:00:00+00:00\nX,ok,{utc}\n")
+    checked.write(path, f"{HEAD}X,ok,2026-01-01T00:00:00+00:00\nX,ok,{utc}\n")
     return path
 
 
@@ -141,10 +141,36 @@ def test_tables_of_speed_travel_and_the_latest_counts(tmp_path: Path, monkeypatc
     assert "Imported 0 runs, 4 tables and 0 checkpoints" in capsys.readouterr().out
     assert "2026-05-01" in (tmp_path / "here/tables/bench-x.csv").read_text()
     assert {path.name for path in (tmp_path / "here/tables").iterdir()} == {
-        "bench-x.csv", "smoke-0.csv", "smoke-1.csv", "smoke-2.csv"}
+        f"{name}.csv{more}" for name in ("bench-x", "smoke-0", "smoke-1", "smoke-2") for more in ("", ".sha256")}
     measured("2026-07-01T00:00:00+00:00")
     bundle.unpack([tmp_path / "1.tar"])
     assert "2026-07-01" in (tmp_path / "here/tables/bench-x.csv").read_text()
+
+
+def test_a_table_that_was_changed_since_is_not_packed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    measured("2026-03-01T00:00:00+00:00", "smoke-x.csv")
+    changed = measured("2026-03-01T00:00:00+00:00")
+    changed.write_text(changed.read_text().replace("2026-03", "2026-08"))
+    bundle.pack(tmp_path / "one.tar")
+    assert f"Not packed: {changed} is not what was written there" in capsys.readouterr().out
+    assert {name for name, _ in bundle._members(tmp_path / "one.tar")} == {"tables/smoke-x.csv"}
+
+
+def test_nor_does_it_give_way_to_another_or_stay_without_a_word(tmp_path: Path) -> None:
+    commit(0)
+    changed = measured("2026-03-01T00:00:00+00:00")
+    bundle.pack(tmp_path / "one.tar")
+    shutil.rmtree(store.folder(commit(0)))
+    changed.write_text(changed.read_text().replace("2026-03", "2026-02"))
+    with pytest.raises(BadInput, match=rf"{changed} is not what was written there"):
+        bundle.unpack([tmp_path / "one.tar"])
+    assert not store.everything(paths.mine())
+    assert "2026-02" in changed.read_text()
+    changed.unlink()
+    changed.with_name(f"{changed.name}.sha256").unlink()
+    bundle.unpack([tmp_path / "one.tar"])
+    assert len(store.everything(paths.mine())) == 1
+    assert b"2026-03" in checked.content(changed)
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe", HEAD.encode()])
