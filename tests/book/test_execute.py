@@ -121,8 +121,9 @@ def test_the_longest_come_first_and_share_the_cores(execute: Any, monkeypatch: p
     toc["parts"][0]["chapters"] += [{"file": name} for name in ("short", "long", "unknown")]
     (tmp_path / "book/_toc.yml").write_text(yaml.dump(toc))
     published = tmp_path / "published"
-    for place, name, seconds in ((published, "chapter", 30), (published, "short", 90), (tmp_path / "out", "short", 5),
-                                 (published, "long", 60), (tmp_path / "out", "unknown", None), (published, "index", 99)):
+    mine = tmp_path / "out"
+    for place, name, seconds in ((published, "chapter", 30), (published, "short", 90), (mine, "short", 5),
+                                 (published, "long", 60), (mine, "unknown", None), (published, "index", 99)):
         path = place / "notebooks" / f"{name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         notebook(tmp_path / "book" / f"{name}.ipynb", "# Page", "epochs = 1\nsizes = []")
