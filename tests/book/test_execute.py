@@ -129,9 +129,14 @@ def test_the_longest_come_first_and_share_the_cores(execute: Any, monkeypatch: p
         notebook(tmp_path / "book" / f"{name}.ipynb", "# Page", "epochs = 1\nsizes = []")
         path.write_text("{" if seconds is None else json.dumps({"metadata": {"papermill": {"duration": seconds}}}))
     ran: list[str] = []
+
+    def run(source: Path, _: Any) -> tuple[float, str]:
+        ran.append(source.stem)
+        return 0.0, ""
+
     monkeypatch.setattr(execute.paths, "PUBLISHED", published)
     monkeypatch.setattr(execute, "cores", lambda: 8)
-    monkeypatch.setattr(execute, "run", lambda source, _: ran.append(source.stem) or (0.0, ""))
+    monkeypatch.setattr(execute, "run", run)
     monkeypatch.setattr(execute, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
     monkeypatch.setattr("sys.argv", ["execute.py", "tiny", "--root", str(tmp_path), "--jobs", str(jobs)])
     assert execute.main() == 0
