@@ -286,7 +286,7 @@ for module in sys.argv[2].split():
 """
 
 
-@pytest.mark.parametrize(("modules", "banned"), [(INSTANT, SLOW), (NO_TORCH | PAGES, TORCH)],
+@pytest.mark.parametrize(("modules", "banned"), [(INSTANT, SLOW), (NO_TORCH | PAGES, TORCH | {"sklearn"})],
                          ids=["instant", "without torch"])
 def test_importing_really_brings_none(python: Any, modules: set[str], banned: set[str]) -> None:
     """Whatever is imported on the way."""

@@ -226,6 +226,7 @@ def one_layer(hidden: csr_array, outputs: csr_array, steps: int = 150) -> tuple[
     """The weights (hidden, outputs) and biases of one layer with any weights and thresholds that gives what is given:
     a logistic regression an output, all of them at once."""
     from scipy.optimize import minimize
+    from scipy.special import expit
 
     y = outputs.toarray().astype(float)
     units, number = hidden.shape[1], outputs.shape[1]
@@ -234,9 +235,8 @@ def one_layer(hidden: csr_array, outputs: csr_array, steps: int = 150) -> tuple[
     def loss(x: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         weights, bias = x[number:].reshape(units, number), x[:number]
         sums = hidden @ weights + bias
-        small = np.exp(-np.abs(sums))  # of it both the logistic function and the logarithm: exp is what takes time
-        error = np.where(sums > 0, 1, small) / (1 + small) - y
-        value = float((np.maximum(sums, 0) + np.log1p(small)).sum() - (sums * y).sum())
+        error = expit(sums) - y
+        value = float(np.logaddexp(0, sums).sum() - (sums * y).sum())
         return value, np.concatenate([error.sum(0), (turned @ error).ravel()])
 
     found = minimize(loss, np.zeros((units + 1) * number), jac=True, method="L-BFGS-B",

@@ -76,11 +76,11 @@ def by_ring(of: Map, rng: np.random.Generator) -> list[dict[str, Any]]:
     reach = min(RINGS, side)
     near = slice(side - reach, 2 * side + reach)
     z = standardised(of[:, _some(of.shape[1], CHANNELS, rng), near, near]).transpose(2, 3, 1, 0).copy()
-    y, x = np.divmod(_some(side ** 2, POSITIONS, rng), side) + np.intp(reach)
+    y, x = (place + reach for place in np.divmod(_some(side ** 2, POSITIONS, rng), side))
     found = []
     for ring in range(reach + 1):
         pairs = strong = 0
-        own: list[NDArray[np.float32]] = []
+        own: list[Any] = []
         for dy in range(-ring, ring + 1):
             for dx in range(-ring, ring + 1):
                 if max(abs(dy), abs(dx)) != ring:

@@ -121,16 +121,22 @@ def test_the_longest_come_first_and_share_the_cores(execute: Any, monkeypatch: p
     toc["parts"][0]["chapters"] += [{"file": name} for name in ("short", "long", "unknown")]
     (tmp_path / "book/_toc.yml").write_text(yaml.dump(toc))
     published = tmp_path / "published"
-    for place, name, seconds in ((published, "chapter", 30), (published, "short", 90), (tmp_path / "out", "short", 5),
-                                 (published, "long", 60), (tmp_path / "out", "unknown", None), (published, "index", 99)):
+    mine = tmp_path / "out"
+    for place, name, seconds in ((published, "chapter", 30), (published, "short", 90), (mine, "short", 5),
+                                 (published, "long", 60), (mine, "unknown", None), (published, "index", 99)):
         path = place / "notebooks" / f"{name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         notebook(tmp_path / "book" / f"{name}.ipynb", "# Page", "epochs = 1\nsizes = []")
         path.write_text("{" if seconds is None else json.dumps({"metadata": {"papermill": {"duration": seconds}}}))
     ran: list[str] = []
+
+    def run(source: Path, _: Any) -> tuple[float, str]:
+        ran.append(source.stem)
+        return 0.0, ""
+
     monkeypatch.setattr(execute.paths, "PUBLISHED", published)
     monkeypatch.setattr(execute, "cores", lambda: 8)
-    monkeypatch.setattr(execute, "run", lambda source, _: ran.append(source.stem) or (0.0, ""))
+    monkeypatch.setattr(execute, "run", run)
     monkeypatch.setattr(execute, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
     monkeypatch.setattr("sys.argv", ["execute.py", "tiny", "--root", str(tmp_path), "--jobs", str(jobs)])
     assert execute.main() == 0

@@ -96,6 +96,41 @@ def test_groups_that_overlap_in_one_output_are_told_apart() -> None:
     assert rs.groups(csr_array(joined), 1, np.random.default_rng(7)) == [frozenset({0, 12})], "too many in common"
 
 
+def by_sets(joined: np.ndarray, degree: float, rng: np.random.Generator) -> list[frozenset[int]]:
+    """`groups` as its docstring says it, edge by edge, with sets."""
+    near = [set(np.flatnonzero(row).tolist()) for row in joined]
+    edges = [(u, v) for u in range(len(near)) for v in sorted(near[u]) if u < v]
+    done: set[tuple[int, int]] = set()
+    found: set[frozenset[int]] = set()
+    for u, v in (edges[i] for i in rng.permutation(len(edges))):
+        group = {u, v} | (near[u] & near[v])
+        if (u, v) in done or len(group) - 2 > 1.3 * degree:
+            continue
+        while len(near[worst := min(group, key=lambda one: (len(near[one] & group), one))] & group
+                  ) < rs.CLIQUE * (len(group) - 1):
+            group.remove(worst)
+        if {u, v} <= group:
+            group |= {one for one in range(len(near)) if len(near[one] & group) >= rs.CLIQUE * len(group)}
+            found.add(frozenset(group))
+            done |= {(a, b) for a in group for b in group}
+    kept: list[frozenset[int]] = []
+    for one in sorted(found, key=lambda one: (-len(one), sorted(one))):
+        if all(2 * len(one & other) <= len(one | other) for other in kept):
+            kept.append(one)
+    return kept
+
+
+@pytest.mark.parametrize(("width", "degree", "samples"), [(60, 5, 300), (90, 9, 900), (80, 20, 2000)])
+def test_groups_are_those_that_sets_give(width: int, degree: int, samples: int) -> None:
+    """Of few samples, of enough, and of units that overlap."""
+    rng = np.random.default_rng(10)
+    on = max(1, round(width / degree ** 2))
+    joined = rs.pairwise(rs.forward(rs.layer(width, width, degree, rng), rs.top(samples, width, on, rng)), on / width)
+    found = rs.groups(joined, degree, np.random.default_rng(11))
+    assert len(found) > 20
+    assert found == by_sets(dense(joined), degree, np.random.default_rng(11))
+
+
 def test_a_missing_edge_does_not_make_two_of_a_group() -> None:
     joined = np.ones((7, 7)) - np.eye(7)
     joined[1, 4] = joined[4, 1] = 0
