@@ -62,8 +62,8 @@ def anchor(words: str) -> str:
 
 
 # -- tables -------------------------------------------------------------------------------------------------------
-# a number with what may stand beside it: a sign, one unit, "of" how many, an interval in brackets
-NUMBER = re.compile(r"[<>≈~±×+−-]?\s?\d[\d.,]*(e[+-]?\d+)?(\s?[%×°]|\s([a-zA-Zµ]{1,2}|min|days?))?"
+# a number with what may stand beside it: a word or a sign, one unit, "of" how many, an interval in brackets
+NUMBER = re.compile(r"(below |over )?[<>≈~±×+−-]?\s?\d[\d.,]*(e[+-]?\d+)?(\s?[%×°]|\s([a-zA-Zµ]{1,2}|min|days?))?"
                     r"( of [\d,]+)?(\s*[\[(].*)?")
 TAG = re.compile(r"<[^>]*>")
 

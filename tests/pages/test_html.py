@@ -10,7 +10,7 @@ from replication.pages import html
 
 @pytest.mark.parametrize(("cells", "numbers"), [
     (["1", "−3.4", "1,234"], True), (["+0.5", "–", ""], True), (["0.0538", "2e+05"], True),
-    (["97 %", "×3", "< 1 s"], True),
+    (["5 <small>[3, 5]</small>", "below 0.1", "over 100"], True), (["97 %", "×3", "< 1 s"], True),
     (["48.7 <small>[44.6, 52.6]</small>", "<strong>3</strong>"], True), (["1.81 [1.41, 2.2]"], True),
     (["0 of 6", "3 of 6"], True), (["32 px", "13 min", "168 s", "2 days"], True),
     (["3.85× <small>[3, 4]</small>"], True), (["3a", "4b"], False), (["5×5", "3×3"], False), (["1 epoch"], False),

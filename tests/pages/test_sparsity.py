@@ -137,14 +137,16 @@ def test_tables_are_read_or_made(out: Path) -> None:
 
 def test_the_tables_of_the_page() -> None:
     shown = sparsity.where_it_pays({"P": MEASURED})
-    assert "<td>scipy CSR</td><td>5</td><td>5 <small>[3.16, 5]</small></td>" in shown
-    assert "<td>scipy DOK</td><td>–</td><td>below 0.1</td><td>below 0.1</td>" in shown
-    assert "<td>torch BSR, blocks of 16</td><td>20</td><td>over 100</td>" in shown
+    assert '<td>scipy CSR</td><td class="number">5</td><td class="number">5 <small>[3.16, 5]</small></td>' in shown
+    assert ('<td>scipy DOK</td><td class="number">–</td><td class="number">below 0.1</td>'
+            '<td class="number">below 0.1</td>') in shown
+    assert '<td>torch BSR, blocks of 16</td><td class="number">20</td><td class="number">over 100</td>' in shown
     assert '<td>torch semi-structured, 2:4</td><td colspan="3">not on this device</td>' in shown
     shown = sparsity.a_hundredth({"P": MEASURED})
-    assert "<td>scipy CSR</td><td>5 <small>[5, 10]</small></td>" in shown
-    assert "<td>torch BSR, blocks of 16</td><td>5 <small>[5, 5]</small></td>" in shown
-    assert "<td>1×1</td><td>64 × 32</td><td>10</td><td>0.0</td><td>4</td><td>4</td>" in sparsity.products(MEASURED)
+    assert '<td>scipy CSR</td><td class="number">5 <small>[5, 10]</small></td>' in shown
+    assert '<td>torch BSR, blocks of 16</td><td class="number">5 <small>[5, 5]</small></td>' in shown
+    line = "".join(f'<td class="number">{number}</td>' for number in ("10", "0.0", "4", "4"))
+    assert f"<td>1×1</td><td>64 × 32</td>{line}" in sparsity.products(MEASURED)
 
 
 def test_sentences_follow_the_numbers() -> None:
