@@ -21,6 +21,24 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--d
 OPEN = "document.querySelectorAll('details:not(.hide, .provenance)').forEach(e => { e.open = true; })"
 TYPESET = "!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
 LOADED = "[...document.images].every(i => i.complete)"
+# a link to another page leads to its chapter, one to a file to the book on the web, one to what is not printed nowhere
+LINKS = """() => {
+  const site = document.querySelector("link[rel=canonical]")?.href;
+  for (const a of document.querySelectorAll("a[href]")) {
+    const url = new URL(a.getAttribute("href"), location), id = decodeURIComponent(url.hash.slice(1));
+    if (url.protocol !== location.protocol) continue;
+    const page = url.pathname.split("/").pop().replace(/\\.html$/, "");
+    const here = url.pathname === location.pathname;
+    const chapter = here ? document : document.getElementById(`document-${page}`)?.nextElementSibling;
+    const target = id && chapter?.querySelector("#" + CSS.escape(id));
+    if (target && target.checkVisibility()) {
+      if (document.getElementById(id) !== target) target.id = `${page}--${id}`;  // each page has a row of that claim
+      a.href = "#" + target.id;
+    } else if (chapter && !here) a.href = `#document-${page}`;
+    else if (!chapter && site) a.href = new URL(a.getAttribute("href"), site).href;
+    else if (!chapter || id) a.removeAttribute("href");
+  }
+}"""
 FOOT = ('<div style="width:100%;font-size:8px;text-align:center;font-family:sans-serif">'
         '<span class="pageNumber"></span></div>')
 PLACE = re.compile(r'(<span class="pdf">).*?(</span>)', re.S)
@@ -36,6 +54,7 @@ def write(single: Path, target: Path) -> None:
         for ready in (TYPESET, LOADED):
             page.wait_for_function(ready, timeout=120_000)
         page.emulate_media(media="print", color_scheme="light")
+        page.evaluate(LINKS)
         page.pdf(path=target, format="A4", scale=0.7, tagged=True, outline=True, print_background=True,
                  display_header_footer=True, header_template="<span></span>", footer_template=FOOT,
                  margin={"top": "16mm", "bottom": "18mm", "left": "15mm", "right": "15mm"})

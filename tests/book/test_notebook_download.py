@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -95,6 +96,25 @@ def test_pages_link_to_the_pdf_once_there_is_one(monkeypatch: pytest.MonkeyPatch
         pdf.link(tmp_path / "book.pdf")
         assert page.read_text() == ('<p><span class="pdf"><a href="book.pdf">The whole book as one PDF</a> (1.2 MB).'
                                     '</span> More.</p>')
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium")
+def test_no_link_of_the_pdf_leads_to_the_machine_that_made_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("playwright")
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_tools"))
+    import pdf
+    single = tmp_path / "index.html"
+    single.write_text("""<link rel="canonical" href="https://a.example/book/index.html">
+        <p id="row">One</p> <p id="off" style="display: none">No</p> <a href="https://b.example/">elsewhere</a>
+        <a href="two.html#row">a row</a> <a href="two.html#off">not printed</a> <a href="two.html">a chapter</a>
+        <a href="#off">not printed</a> <a href="runs/x.csv">a file</a>
+        <span id="document-two"></span><section><p id="row">Two</p><p id="off" style="display: none">No</p>
+        </section>""")
+    pdf.write(single, tmp_path / "book.pdf")
+    printed = (tmp_path / "book.pdf").read_bytes()
+    addresses = set(re.findall(rb"/URI \((.*?)\)", printed))
+    assert addresses == {b"https://b.example/", b"https://a.example/book/runs/x.csv"}
+    assert sorted(set(re.findall(rb"/Dest /([^ /]+)", printed))) == [b"document-two", b"two--row"]
 
 
 def test_without_a_chromium_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
