@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# One would guess that papermill, when the kernel is killed in a cell, as it is where memory runs out, leaves the cells
-# after it marked as pending.
-# Each of them is marked as completed, although it never ran and has no execution count, no time and no output; only the
-# cell that was running is marked as failed. The file is written and the exception is raised, so that the exit status
-# tells, and nothing in the file's cells does. Where a cell raises an error instead, those after it stay pending.
+# One would guess that papermill, when the kernel is killed in a cell, as it is where memory runs out, marks that cell as
+# failed and leaves those after it pending.
+# It marks all of them as completed, although they have no execution count, no end and no output. The exception is raised
+# and the file is written, so the exit status tells what happened, and the states in the file do not. Where a cell raises
+# an error, that one is marked as failed and those after it stay pending.
 # Versions: papermill 2.7.0, nbclient 0.11.0, ipykernel 7.4.0.
 # It matters for whoever looks into an executed notebook to see how far it got.
 set -euo pipefail
@@ -33,12 +33,15 @@ def states(what):
                                    progress_bar=False)
     except Exception as problem:
         print(f"{what!r}: {type(problem).__name__}")
-    made = [cell for cell in nbformat.read(folder / "made.ipynb", 4).cells if "papermill-error" not in str(cell.metadata)]
-    return [(cell.metadata.papermill["status"], cell.execution_count) for cell in made if cell.cell_type == "code"]
+    made = nbformat.read(folder / "made.ipynb", 4).cells[-4:]  # papermill puts a note of an error before
+    return [(cell.metadata.papermill["status"], cell.execution_count) for cell in made]
 
 
 raised = states("raise ValueError")
 print("    ", raised)
 killed = states("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
 print("    ", killed)
+assert raised == [("completed", 1), ("failed", 2), ("pending", None), ("pending", None)], "changed: an error"
+assert killed == [("completed", 1), *[("completed", None)] * 3], "changed: a killed kernel"
+print("as described: cells that never ran are marked as completed")
 EOF

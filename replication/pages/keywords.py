@@ -76,7 +76,8 @@ def numbers(grid: Grid, tables: Tables) -> dict[str, Any]:
     by, mixed, alone = speakers(grid), finals.experiment(grid, held=MIXED), finals.experiment(grid, held=SPEAKERS[0])
     heard = by.reindex(list(SPEAKERS))
     whole = heard.notna().all() and MIXED in by
-    said = dict.fromkeys(("mixed", "speakers", "best", "lowest", "worst", "highest", "flatters", "pair", "easier"), NONE)
+    said = dict.fromkeys(("mixed", "speakers", "best", "lowest", "worst", "highest", "flatters", "pair", "easier"),
+                         NONE)
     if whole:
         said = {"mixed": html.fixed(by[MIXED], 1), "speakers": html.fixed(heard.mean(), 1),
                 "best": str(heard.idxmin()), "lowest": html.fixed(heard.min(), 1),

@@ -23,7 +23,8 @@ class Library:
 
 LIBRARIES = {
     "onnx": Library("onnx_wheel"),
-    "slim": Library("slim_nets", ("tensorflow-cpu==2.15.1", "tf-slim==1.1.0", "numpy==1.26.4")),
+    "slim": Library("slim_nets", ("tensorflow-cpu==2.15.1", "tf-keras==2.15.1", "tf-slim==1.1.0",
+                                  "numpy==1.26.4")),
     "Keras": Library("keras_v3", ("keras==3.15.1", "jax==0.10.2", "numpy==2.4.6")),
     "Paddle": Library("paddle_nets", ("paddlepaddle==3.3.1", "numpy==2.4.6")),
     # MXNet ended in 2022; this numpy still has the names that it asks for
@@ -35,7 +36,8 @@ LIBRARIES = {
                                         "Pillow==12.0.0"), ("chainer==7.8.1",)),
     "pytorch-fid": Library("fid", beside=("pytorch-fid==0.3.0",)),
     "torch-fidelity": Library("fidelity", beside=("torch-fidelity==0.4.0",)),
-    "pytorchcv": Library("torch_nets", beside=("pytorchcv==0.0.74", "pretrainedmodels==0.7.4", "munch==4.0.0")),
+    "pytorchcv": Library("torch_nets", beside=("pytorchcv==0.0.74", "pretrainedmodels==0.7.4", "munch==4.0.0",
+                                              "six==1.17.0")),
 }
 
 

@@ -58,7 +58,7 @@ def test_a_network_whose_weights_do_not_fit_has_words_for_it(tables: Path) -> No
     assert shown.count("equal, to rounding") == 1
     said = elsewhere.answer(found)
     assert said.startswith("4 networks of 3 libraries were compared")
-    assert "1 gave the same logits as they are, and the weights of 1 did not fit; the others were off by 18 % to" in said
+    assert "1 gave the same logits as they are, and the weights of 1 did not fit; the others were off by 18 %" in said
     assert said.endswith("all agree to rounding.")
 
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-import tf_slim
 from exchange import Side, sides
-from tf_slim.nets import inception
+from tf_keras.src.legacy_tf_layers import normalization
+
+sys.modules["tf_keras.legacy_tf_layers.normalization"] = normalization  # where TensorFlow looks for it
+import tf_slim  # noqa: E402
+from tf_slim.nets import inception  # noqa: E402
 
 # size, a larger one, and which strided layers TensorFlow pads at the far edges where ours are padded on every side
 NETWORKS = {"GoogLeNet": (inception.inception_v1, inception.inception_v1_arg_scope, 224, 0, ("Conv2D",)),
@@ -77,9 +80,8 @@ def draw(side: Side, graph: Any) -> dict[str, Any]:
 
 def run(graph: Any, values: dict[str, Any], images: Any, *wanted: Any) -> list[Any]:
     with tf.Session(graph=graph) as session:
-        for name, value in values.items():
-            assign = graph.get_operation_by_name(f"{name}/Assign")
-            session.run(assign, {assign.inputs[1]: value})
+        assigns = [graph.get_operation_by_name(f"{name}/Assign") for name in values]
+        session.run(assigns, {one.inputs[1]: value for one, value in zip(assigns, values.values(), strict=True)})
         return session.run(wanted, {"images:0": images.transpose(0, 2, 3, 1)})
 
 
@@ -116,7 +118,7 @@ for name, (make, scope, size, larger, kinds) in NETWORKS.items():
         {b"SAME": "round up, padded at the far edges", b"VALID": "round down"}[pad] for pad in sorted(pads)))
     norms = of(graph, "FusedBatchNormV3")
     plain = len(of(graph, "Conv2D")) - len(norms) - 1
-    side.fact("normalisation", f"BN, ε {norms[0].get_attr('epsilon'):.3g}, no γ" + ("; none in the stem" if plain else ""))
+    side.fact("normalisation", f"BN, ε {norms[0].get_attr('epsilon'):.3g}, no γ{'; none in the stem' if plain else ''}")
     averages = of(graph, "AvgPool")
     side.fact("padding of averages", padding_of_averages() if averages[:-1] else "no such pool")
     side.fact("last average", "{1}×{2}, whatever the map".format(*averages[-1].get_attr("ksize")) + (
