@@ -33,8 +33,8 @@ def states(what):
                                    progress_bar=False)
     except Exception as problem:
         print(f"{what!r}: {type(problem).__name__}")
-    made = nbformat.read(folder / "made.ipynb", 4).cells[-4:]  # papermill puts a note of an error before
-    return [(cell.metadata.papermill["status"], cell.execution_count) for cell in made]
+    made = nbformat.read(folder / "made.ipynb", 4).cells  # papermill puts notes of an error among them
+    return [(cell.metadata.papermill["status"], cell.execution_count) for cell in made if cell.cell_type == "code"]
 
 
 raised = states("raise ValueError")

@@ -97,7 +97,7 @@ def numbers(grid: Grid, tables: Tables) -> dict[str, Any]:
 def _pair(heard: pd.Series[float]) -> dict[str, str]:
     """Of the two speakers who are held out unless something is said, the mean error where each is left out alone, and
     how many of all pairs have a lower one."""
-    pairs = {pair: heard[[*pair]].mean() for pair in combinations(SPEAKERS, 2)}
+    pairs: dict[tuple[str, ...], float] = {pair: heard[[*pair]].mean() for pair in combinations(SPEAKERS, 2)}
     own = pairs[speech.SETS["fsdd"].held]
     return {"pair": html.fixed(own, 1), "easier": str(sum(error < own for error in pairs.values()))}
 
