@@ -169,8 +169,7 @@ def _not_counted() -> html.Html:
 
 # -- numbers ------------------------------------------------------------------------------------------------------
 def _facts(name: str) -> dict[str, float] | None:
-    found = examined.table("facts")
-    found = found[found.set == name]
+    found = examined.table(examined.FACTS[name])
     return dict(zip(found.what, found.value, strict=True)) if len(found) else None
 
 
@@ -227,8 +226,7 @@ def _counted(name: str) -> str:
     if examined.here(name):
         return f"{name} was counted on this machine."
     why = "only a part of it, or another set, is here" if top.is_dir() else "the set is not on this machine"
-    found = examined.table("facts")
-    commits = found.commit[found.set == name]
+    commits = examined.table(examined.FACTS[name]).commit
     if commits.empty:
         return f"{name} was not counted: {why}."
     return f"Of {name} the stored numbers are shown (commit {str(commits.iloc[0])[:9]}): {why}."

@@ -22,7 +22,8 @@ OUTSIDE, TWIN, NEAR, GREY = "object outside", "twin in train", "near twin in tra
 EXACT = 2.0  # in place of the correlation of two images, which is at most 1, while they are sorted
 KEPT = 0.95  # of a recording's energy, below which something of the word is lost
 LEFT_OUT = (OUTSIDE, TWIN, NEAR)  # what is grey can be told all the same
-COLUMNS = {"facts": ["set", "what", "value", "content", "form", "commit"],
+FACTS = {TINY: f"facts-{TINY}", FSDD: f"facts-{FSDD}"}  # a table a set: who has one set counts that alone
+COLUMNS = {**{part: ["what", "value", "content", "form", "commit"] for part in FACTS.values()},
            "pairs": ["between", "file_a", "wnid_a", "file_b", "wnid_b", "relation", "r"],
            "val": ["file", "wnid", "why"], "speakers": ["speaker"], "long": ["file"],
            "errors": ["address", "images", "left", "error", "clean"]}
@@ -46,7 +47,7 @@ def here(name: str) -> bool:
 def table(part: str) -> pd.DataFrame:
     """`tables/images-<part>.csv`, yours before the published one; without rows where there is none.
 
-    facts: `set`, `what`, `value`. pairs: two images and their `relation`. val: validation images with `why` they are
+    facts-<set>: `what`, `value`. pairs: two images and their `relation`. val: validation images with `why` they are
     listed. speakers, long: of FSDD, a row a speaker, and a row a recording longer than a second. errors: of runs."""
     for place in paths.stores():
         if (path := _path(place, part)).exists():
@@ -75,24 +76,21 @@ def _whole_fsdd() -> str | None:
 def _counted(name: str, content: str) -> bool:
     from replication.data import examined  # Pillow
 
-    path = _path(paths.mine(), "facts")
+    path = _path(paths.mine(), FACTS[name])
     if not path.exists():
         return False
     of = pd.read_csv(path, dtype={"content": str})
-    return bool(((of.set == name) & (of.content == content) & (of.form == examined.FORM)).any())
+    return bool(((of.content == content) & (of.form == examined.FORM)).any())
 
 
 def _write(name: str, content: str, facts: dict[str, float], tables: dict[str, pd.DataFrame]) -> None:
-    """The facts of the other set stay as they are; they come last, since they say that all the others are there."""
+    """The facts come last, since they say that all the others are there."""
     from replication.data import examined
 
     commit = provenance.commit(provenance.collect())
-    new = pd.DataFrame([{"set": name, "what": what, "value": value, "content": content, "form": examined.FORM,
-                         "commit": commit} for what, value in facts.items()])
-    mine = _path(paths.mine(), "facts")
-    rest = pd.read_csv(mine, dtype={"content": str}) if mine.exists() else new[:0]
-    rest = rest[rest.set != name]
-    for part, rows in {**tables, "facts": pd.concat([rest, new]) if len(rest) else new}.items():
+    known = pd.DataFrame([{"what": what, "value": value, "content": content, "form": examined.FORM, "commit": commit}
+                          for what, value in facts.items()])
+    for part, rows in {**tables, FACTS[name]: known}.items():
         path = _path(paths.mine(), part)
         try:
             files.write(path, rows.to_csv(index=False, float_format="%.6g"))

@@ -23,15 +23,13 @@ class Profile:
     of any of these choices, ({"norm": ("bn",)},); one may have fewer `seeds` than the study: {..., "seeds": ("3",)}.
 
     `budget`: seconds that `make reproduce` trains for at most. A profile that has one is trained two seeds of each
-    study first, then a seed of all at a time: what time cuts off is last seeds, then last studies. A study with a
-    `turn` of 4 waits until the others had their fourth seed (`turns`, by study)."""
+    study first, then a seed of all at a time: what time cuts off is last seeds, then last studies."""
     name: str
     about: str
     parameters: dict[str, Any]
     studies: dict[str, dict[str, Any]]
     only: dict[str, tuple[dict[str, tuple[str, ...]], ...]] = field(default_factory=dict)
     budget: float = math.inf
-    turns: dict[str, int] = field(default_factory=dict)
 
     def given(self, study: str) -> dict[str, Any]:
         """A study's parameters; of one the profile does not list, the profile's own."""
@@ -66,13 +64,10 @@ def profile(name: str, folder: Path = paths.ROOT / "profiles") -> Profile:
         if not isinstance(name, str):
             raise BadInput(f"{path}: {name!r} is no parameter's name.")
     only = {study: _choices(path, study, given["only"]) for study, given in studies.items() if given.get("only")}
-    own = {study: {key: value for key, value in given.items() if key not in ("only", "turn")}
+    own = {study: {key: value for key, value in given.items() if key != "only"}
            for study, given in studies.items()}
-    turns = {study: given["turn"] for study, given in studies.items() if "turn" in given}
-    for turn in turns.values():
-        check("turn", turn, int, 1)
     budget = estimate.seconds(str(held["budget"])) if "budget" in held else math.inf
-    return Profile(path.stem, held["about"], held["parameters"], own, only, budget, turns)
+    return Profile(path.stem, held["about"], held["parameters"], own, only, budget)
 
 
 def _trains_on_gpu() -> bool:

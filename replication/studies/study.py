@@ -30,14 +30,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A study under one setting. `left` are runs that a budget did not reach, no part of `cells`. `turn`: under a
-    budget its first seeds come when the other studies have theirs of that number (`missing`). `judged`: validation
+    """A study under one setting. `left` are runs that a budget did not reach, no part of `cells`. `judged`: validation
     errors by address that stand for the runs' own, judged on other images say; runs without one are left out."""
     study: grid.Study
     setting: Setting
     cells: tuple[Cell, ...]
     left: tuple[Cell, ...] = ()
-    turn: int = 2
     judged: Mapping[str, float] | None = None
 
     @property
@@ -190,8 +188,7 @@ def some(whole: Grid, profile: profiles.Profile) -> Grid:
         seeds = _seeds(choice["seeds"]) if "seeds" in choice else setting.seeds
         arms = only([whole], {factor: keys for factor, keys in choice.items() if factor != "seeds"})[0]
         chosen |= {id(cell) for cell in arms.cells if cell.seed < setting.first_seed + seeds}
-    return replace(whole, cells=tuple(cell for cell in whole.cells if id(cell) in chosen),
-                   turn=profile.turns.get(whole.study.name, Grid.turn))
+    return replace(whole, cells=tuple(cell for cell in whole.cells if id(cell) in chosen))
 
 
 def _seeds(given: tuple[str, ...]) -> int:
@@ -208,12 +205,12 @@ def of_profile(profile: profiles.Profile) -> list[Grid]:
 def missing(grids: list[Grid], by_seed: bool = False) -> dict[str, tuple[str, experiments.Experiment, int]]:
     """The missing runs of several studies by address, in the order they were declared: study by study, then seed by
     seed, so that a first look at all variants comes before a second. `by_seed`: what is not trained at all, which is
-    nearly free, then the first two seeds of each study, since one has no interval, then the third of all, and so on; a
-    study with a `turn` waits for it. A run that several studies share comes once."""
+    nearly free, then the first two seeds of each study, since one has no interval, then the third of all, and so
+    on. A run that several studies share comes once."""
     cells = [(each, cell) for each in grids for cell in each.missing]
     if by_seed:
         cells.sort(key=lambda found: bool(found[1].experiment.recipe.epochs) * max(
-            found[0].turn, 1 + found[1].seed - found[0].setting.first_seed))
+            2, 1 + found[1].seed - found[0].setting.first_seed))
     found: dict[str, tuple[str, experiments.Experiment, int]] = {}
     for each, cell in cells:
         found.setdefault(cell.address, (title(each, cell), cell.experiment, cell.seed))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import counted
 import numpy as np
+import pandas as pd
 import pytest
 import spoken
 from spoken import write
@@ -11,6 +12,7 @@ from spoken import write
 from replication.data import examined, sound, speech
 from replication.data.load import load
 from replication.errors import BadInput
+from replication.pages import what_images
 from replication.runs import experiments, store
 from replication.studies import examined as kept
 from replication.studies import study
@@ -158,14 +160,13 @@ def test_speakers_are_told_by_their_offset(root):
 # -- kept, and errors without what is listed -----------------------------------------------------------------------
 def test_only_a_whole_set_is_counted_and_once(made, out, monkeypatch):
     kept.measure()
-    assert kept.table("facts").empty, "a part of the set is no Tiny-ImageNet"
+    assert kept.table(kept.FACTS[kept.TINY]).empty, "a part of the set is no Tiny-ImageNet"
     assert not kept.here(kept.TINY)
     monkeypatch.setattr(kept, "_whole_tiny", lambda: "the whole set")
     kept.measure()
     assert kept.here(kept.TINY)
     assert not kept.here(kept.FSDD)
-    facts = kept.table("facts")
-    assert set(facts.set) == {kept.TINY}
+    facts = kept.table(kept.FACTS[kept.TINY])
     assert dict(zip(facts.what, facts.value, strict=True))["val outside"] == 1
     assert set(kept.table("val").file) >= {"val_3.JPEG", "val_0.JPEG"}
     monkeypatch.setattr(kept, "_tiny", lambda: pytest.fail("it is counted already"))
@@ -173,6 +174,18 @@ def test_only_a_whole_set_is_counted_and_once(made, out, monkeypatch):
     monkeypatch.setattr(kept, "_whole_tiny", lambda: "other files")
     with pytest.raises(pytest.fail.Exception):
         kept.measure()
+
+
+def test_one_set_counted_here_leaves_what_is_published_of_the_other(root, out, monkeypatch):
+    monkeypatch.delenv("REPLICATION_READ")
+    spoken.fsdd(root / "fsdd", n=6)
+    monkeypatch.setattr(kept, "_whole_fsdd", lambda: "the whole set")
+    kept.measure()
+    assert kept.here(kept.FSDD)
+    said = what_images.numbers(pd.DataFrame([{"set": name, "right": 0.0, "twins": 0} for name in what_images.MADE]))
+    assert said["fsdd"]["recordings"] == str(len(speech.SPEAKERS) * 10 * 6)
+    assert said["tiny"]["across"] == "7", "as published"  # facts.md and a script that does not use the package
+    assert "stored numbers" in said["counted"]
 
 
 def test_errors_without_what_is_listed(made, out, monkeypatch):

@@ -242,8 +242,6 @@ PROFILES = [
     profile("parameters: {3: 4}", "3", parameters="{3: 4}"),
     profile("budget: soon", "soon", budget="soon"), profile("budget: -5m", "-5m", budget="-5m"),
     profile("budget: [20m]", "20m", budget="[20m]"), profile("budgets: 20m", "budgets", budgets="20m"),
-    profile("a study's turn: x", "turn", "x", studies="[{v1.long: {turn: x}}]"),
-    profile("a study's turn: 0", "turn", "0", studies="[{v1.long: {turn: 0}}]"),
     profile("a study's seeds: 0", "seeds", "0", studies="[{v1.long: {seeds: 0}}]"),
     profile("a study's sede: 1", "sede", studies="[{v1.long: {sede: 1}}]"),
     profile("a study's only: {norms: bn}", "norms", studies="[{v1.long: {only: {norms: bn}}}]"),

@@ -34,12 +34,13 @@ def keep(out: Path, **tables: pd.DataFrame) -> None:
         rows.to_csv(out / f"tables/images-{part}.csv", index=False)
 
 
-def facts(**more: float) -> pd.DataFrame:
+def facts(**more: float) -> dict[str, pd.DataFrame]:
     names = {what for what, _ in what_images.TINY_FACTS.values()}
     names |= {f"{split} {what}" for split in ("train", "val") for what in ("images", "box", "whole")}
     known = {**dict.fromkeys(sorted(names), 0), **TINY, **more}
-    return pd.DataFrame([{"set": examined.TINY, "what": what, "value": value, "content": "abc", "form": counts.FORM,
-                          "commit": "0123456789abc"} for what, value in known.items()])
+    return {examined.FACTS[examined.TINY]: pd.DataFrame([
+        {"what": what, "value": value, "content": "abc", "form": counts.FORM, "commit": "0123456789abc"}
+        for what, value in known.items()])}
 
 
 def test_without_any_set_there_is_a_word_for_everything() -> None:
@@ -56,7 +57,7 @@ def test_without_any_set_there_is_a_word_for_everything() -> None:
 
 
 def test_stored_numbers_are_shown_and_it_says_so(out: Path, data: Path) -> None:
-    keep(out, facts=facts())
+    keep(out, **facts())
     found = what_images.numbers(FOUND)
     assert "Of Tiny-ImageNet's 10,000 validation images, 40 do not show the object" in found["answer"]
     assert "50 in all, so that no error is exact below 0.5 points" in found["answer"]
