@@ -3,7 +3,8 @@
 # There is no activation after any convolution of the stem, nor after the 1x1 reductions before the 3x3 and 5x5
 # convolutions, so that each such pair is one linear map. The second side head lacks the activation that the first one
 # has. The grids are 55, 27, 13 and 6 instead of 56, 28, 14 and 7, for the pools do not round up. Nothing is
-# normalised. The outputs have the right sizes all the same. Version: paddlepaddle 3.3.1.
+# normalised. The outputs have the right sizes all the same. Nor is there anything between the three fully connected
+# layers of LeNet beside it: they are one linear map of 400 numbers to 10. Version: paddlepaddle 3.3.1.
 # It matters for comparisons with "GoogLeNet in Paddle", and for weights that are moved there from elsewhere.
 set -euo pipefail
 dir=$(mktemp -d)
@@ -52,6 +53,11 @@ with paddle.no_grad():
     pair = lambda z: net._ince3a._conv3(net._ince3a._conv3r(z))
     odd = float((pair(-x) + pair(x)).abs().max() / pair(x).abs().max())
 print(f"3a, reduction and 3x3 of -x and of x add up to {odd:.1g} of their size")
+with paddle.no_grad():
+    lenet = paddle.vision.models.LeNet()
+    x, y = paddle.randn([8, 400]), paddle.randn([8, 400])
+    bent = float((lenet.fc(x + y) - lenet.fc(x) - lenet.fc(y) + lenet.fc(x * 0)).abs().max() / lenet.fc(x).abs().max())
+print(f"LeNet: {[list(p.shape) for p in lenet.fc.parameters()]}; sums of inputs give sums of outputs but for {bent:.1g}")
 kinds = {type(layer).__name__ for layer in net.sublayers()}
 print("kinds of layers:", sorted(kinds))
 assert grids == [55, 27, 13, 6], "changed: the grids"
@@ -59,6 +65,7 @@ for name in watched:
     activated = name in ("3b, as a whole", "first side head, last layer")
     assert negative[name] == 0 if activated else negative[name] > 0.05, f"changed: {name}"
 assert odd < 1e-5, "changed: the pair is no longer linear"
+assert bent < 1e-5, "changed: LeNet is no longer linear at its end"
 assert not any("Norm" in kind for kind in kinds), "changed: something is normalised"
-print("as described: no activation in the stem, after reductions and in the second side head")
+print("as described: no activation in the stem, after reductions, in the second side head and in LeNet's last layers")
 EOF

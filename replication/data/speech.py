@@ -250,7 +250,8 @@ def _tenth(n: int) -> int:
 SETS = {
     # GitHub makes the archive anew at will, so it has no checksum to rely on; a zip checks its own entries. Two of the
     # six speakers were recorded 15 dB below the others: hence `peak`; one with an offset: `centred`. Two recordings
-    # hold nothing in their middle second: `loudest`.
+    # hold nothing in their middle second: `loudest`. The two held out are the easiest pair (the page on keywords has
+    # all six); they stay, since published addresses hold them.
     "fsdd": Layout("https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.zip", None,
                    "free-spoken-digit-dataset-1.0.10",
                    LogMel(rate=8000, mels=40, mfcc=30, high=3800.0, peak=True, loudest=True, centred=True),

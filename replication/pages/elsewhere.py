@@ -10,8 +10,10 @@ from replication import checked, paths
 from replication.pages.html import Html, cards, text
 
 ASPECTS = ("normalisation", "activations", "maps", "max-pools of stride 2", "last average", "padding of averages",
-           "last module", "pixels", "parameters", "as it is, apart", "set alike", "then apart")  # in this order
+           "last module", "pool projections", "pixels", "parameters", "as it is, apart", "set alike",
+           "then apart")  # in this order
 APART = ("as it is, apart", "then apart")
+NO_FIT = "its weights do not fit"
 ROUNDING = 1e-4  # of the logits' deviation; what is closer is the same network
 NOT_RUN = "This was not run here: python -m tests.interop does it, in some minutes."
 TORCH, OURS = "as torch writes it", "as this book writes it"
@@ -46,9 +48,9 @@ def shown(found: pd.DataFrame, network: str) -> Html:
 
 
 def _cell(aspect: str, said: str) -> str:
-    if aspect in APART and said != "–":
+    if aspect in APART and said not in ("–", NO_FIT):
         return "equal, to rounding" if float(said) < ROUNDING else f"{100 * float(said):.0f} %"
-    if aspect == "maps":
+    if aspect in ("maps", "pool projections"):
         return text(said.replace("; ", ", "))
     return "<br>".join(map(text, said.replace("-1 to 1", "−1 to 1").split("; ")))
 
@@ -83,16 +85,15 @@ def answer(found: pd.DataFrame) -> str:
     """How many networks were run, how far they are as they are, and whether anything is left once all is set alike."""
     if found.empty:
         return NOT_RUN
-    apart = {aspect: found[found.aspect == aspect].set_index(["network", "library"]).text.astype(float)
-             for aspect in APART}
-    before, after = (apart[aspect] for aspect in APART)
+    before, after = (pd.to_numeric(found.text[found.aspect == aspect].replace(NO_FIT, None)) for aspect in APART)
     same = int((before < ROUNDING).sum())
     left = "Once that is set alike, all agree to rounding." if (after < ROUNDING).all() else (
         f"Once that is set alike, {int((after < ROUNDING).sum())} agree to rounding.")
+    strange = f", and the weights of {misfits} did not fit" if (misfits := int(before.isna().sum())) else ""
     low, high = 100 * before[before >= ROUNDING].min(), 100 * before.max()
     return (f"{len(before)} networks of {found.library.nunique()} libraries were compared with ours, with equal "
-            f"weights. {same} gave the same logits as they are; the others were off by {low:.0f} % to {high:.0f} % of "
-            f"the logits' spread, for pools, constants or activations. {left}")
+            f"weights. {same} gave the same logits as they are{strange}; the others were off by {low:.0f} % to "
+            f"{high:.0f} % of the logits' spread, for pools, constants or activations. {left}")
 
 
 def runtimes_answer(found: pd.DataFrame) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -75,20 +76,30 @@ def numbers(grid: Grid, tables: Tables) -> dict[str, Any]:
     by, mixed, alone = speakers(grid), finals.experiment(grid, held=MIXED), finals.experiment(grid, held=SPEAKERS[0])
     heard = by.reindex(list(SPEAKERS))
     whole = heard.notna().all() and MIXED in by
-    said = dict.fromkeys(("mixed", "speakers", "best", "lowest", "worst", "highest", "flatters"), NONE)
+    said = dict.fromkeys(("mixed", "speakers", "best", "lowest", "worst", "highest", "flatters", "pair", "easier"),
+                         NONE)
     if whole:
         said = {"mixed": html.fixed(by[MIXED], 1), "speakers": html.fixed(heard.mean(), 1),
                 "best": str(heard.idxmin()), "lowest": html.fixed(heard.min(), 1),
                 "worst": str(heard.idxmax()), "highest": html.fixed(heard.max(), 1),
-                "flatters": html.fixed(heard.mean() - by[MIXED], 1)}
+                "flatters": html.fixed(heard.mean() - by[MIXED], 1), **_pair(heard)}
     recipe = mixed.recipe
     return {**finals.protocol(grid), "found": findings.found(SECTIONS, [grid]), "error": said,
+            "held": " and ".join(speech.SETS["fsdd"].held),
             "answer": _answer(said) if whole else "It has not been trained yet in all of the ways that would tell.",
             "images": {name: {"train": made.data.train_images, "val": made.data.val_images}
                        for name, made in (("mixed", mixed), ("alone", alone))},
             "recipe": {"batch": recipe.batch, "lr": recipe.lr},
             "parameters": cost.parameters(mixed.network), "multiply_adds_m": cost.multiply_adds(mixed.network) / 1e6,
             "latency": _latency(tables)}
+
+
+def _pair(heard: pd.Series[float]) -> dict[str, str]:
+    """Of the two speakers who are held out unless something is said, the mean error where each is left out alone, and
+    how many of all pairs have a lower one."""
+    pairs: dict[tuple[str, ...], float] = {pair: heard[[*pair]].mean() for pair in combinations(SPEAKERS, 2)}
+    own = pairs[speech.SETS["fsdd"].held]
+    return {"pair": html.fixed(own, 1), "easier": str(sum(error < own for error in pairs.values()))}
 
 
 def _answer(said: dict[str, str]) -> str:

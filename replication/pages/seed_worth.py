@@ -210,6 +210,46 @@ def pairing(aux: Grid) -> pd.DataFrame:
     return aux.labelled(pd.DataFrame(rows))
 
 
+# -- intervals that assume less -----------------------------------------------------------------------------------
+def coverages(*seeds: int) -> pd.DataFrame:
+    """A row a number of seeds: how often, in percent, each kind of 95 % interval holds the mean."""
+    return pd.DataFrame([{"seeds": n, **coverage(n)} for n in seeds])
+
+
+def coverage(seeds: int, samples: int = 2000, level: float = 0.95) -> dict[str, float]:
+    """Of a mean of so many normal values, how often Student's interval holds it and how often those of a bootstrap,
+    which draws again from the values there are: by percentiles, and corrected for bias and skewness (BCa).
+
+    All that may be drawn again is counted, with its probability, and given the shape of a sample its mean over its
+    deviation is Student's t: only shapes are drawn, `samples` of them."""
+    shapes = np.random.default_rng(0).normal(size=(samples, seeds))
+    shapes -= shapes.mean(1, keepdims=True)
+    shapes /= shapes.std(1, ddof=1, keepdims=True)
+    drawn = np.array([np.bincount(each, minlength=seeds)
+                      for each in itertools.combinations_with_replacement(range(seeds), seeds)])
+    chance = distributions.multinomial.pmf(drawn, seeds, np.full(seeds, 1 / seeds))
+    means = shapes @ drawn.T / seeds
+    order = means.argsort(1)
+    means, below = np.take_along_axis(means, order, 1), chance[order].cumsum(1)
+
+    def at(share: Any) -> Any:  # of each shape the mean below which this share of what is drawn again lies
+        place = (below < np.reshape(share, (-1, 1))).sum(1, keepdims=True)
+        return np.take_along_axis(means, place.clip(max=len(drawn) - 1), 1)[:, 0]
+
+    def held(low: Any, high: Any) -> float:
+        student = distributions.t(seeds - 1).cdf
+        return 100 * float(np.mean(student(-math.sqrt(seeds) * low) - student(-math.sqrt(seeds) * high)))
+
+    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    half = float(distributions.t.ppf(tails[1], seeds - 1)) / math.sqrt(seeds)
+    less, same = means < -1e-12, abs(means) <= 1e-12
+    bias = distributions.norm.ppf((chance[order] * (less + same / 2)).sum(1))
+    skew = (shapes ** 3).sum(1) / 6 / (shapes ** 2).sum(1) ** 1.5
+    moved = [bias + z for z in distributions.norm.ppf(tails)]
+    return {"Student's": held(-half, half), "bootstrap, percentiles": held(*map(at, tails)),
+            "bootstrap, BCa": held(*(at(distributions.norm.cdf(bias + z / (1 - skew * z))) for z in moved))}
+
+
 # -- what "agree" can mean ----------------------------------------------------------------------------------------
 def twice(aux: Grid, machine: str) -> list[reproduced.Pair]:
     """The claims about the final error of a grid's runs, measured here and on another machine."""
@@ -262,6 +302,7 @@ def numbers(aux: Grid) -> dict[str, Any]:
     data, n = aux.cells[0].experiment.data, aux.setting.seeds
     images = data.val_images or 0
     return {"runs": len(aux.cells), "seeds": n, "lost": lost(n), "correlation": 1 - lost(n) ** -2,
+            "covered": coverage(5)["bootstrap, percentiles"],
             "images": data.train_images, "val_images": images, "epochs": aux.setting.epochs,
             "binomial": {norm: 100 * math.sqrt(error * (1 - error) / images)
                          for norm, error in (("low", 0.05), ("high", 0.4))}}

@@ -82,16 +82,32 @@ def lrn(network: Network, k: float, alpha: float) -> Network:
     return changed(network, lambda op: replace(op, k=k, alpha=alpha) if isinstance(op, ops.LRN) else op)
 
 
+def one_tower(network: Network) -> Network:
+    return changed(network, lambda op: replace(op, groups=1) if isinstance(op, ops.Conv) else op)
+
+
+def wide_projections(network: Network) -> Network:
+    """128 channels behind the pools of 4d and 4e, where slim and the onnx wheel have 96."""
+    rows = []
+    for row in network.rows:
+        op = row.op
+        if row.name in ("4d", "4e") and isinstance(op, ops.Split):
+            *others, (pool, projection) = op.branches
+            op = ops.Split((*others, (pool, replace(projection, out=128))))  # type: ignore[arg-type]
+        rows.append(Row(row.name, op))
+    return replace(network, rows=tuple(rows))
+
+
 _V3, _ALEXNET = inception_v3(aux=()), alexnet(resolution=227)
 _PLAIN_STEM = replace(bn_inception(), rows=(Row("1a", ops.Conv(64, 7, 2)), *bn_inception().rows[1:]))
 
 
 @dataclass(frozen=True)
 class Match:
-    """Ours of that name; what makes it theirs, in words and as a table. `theirs`: which of the library's logits are
-    meant then, where it is its graph that has to be mended. `kept`: what its dropout multiplies features by, at
-    evaluation too."""
-    ours: Network
+    """Ours of that name, None where its weights do not fit; what makes it theirs, in words and as a table. `theirs`:
+    which of the library's logits are meant then, where it is its graph that has to be mended. `kept`: what its dropout
+    multiplies features by, at evaluation too."""
+    ours: Network | None
     words: str
     set: Network
     theirs: str = ""
@@ -114,16 +130,32 @@ MATCHES = {
     ("gluoncv", "GoogLeNet"): Match(googlenet_torchvision(aux=()), "nothing", googlenet_torchvision(aux=())),
     ("MXNet", "Inception V3"): Match(_V3, "nothing", _V3),
     ("MXNet", "AlexNet"): Match(alexnet_torchvision(), "nothing", alexnet_torchvision()),
+    ("slim", "GoogLeNet"): Match(googlenet_torchvision(aux=()), "its first layer is padded on every side",
+                                 googlenet_torchvision(aux=()), "mended"),
+    ("slim", "BN-Inception"): Match(bn_inception(), "its strided layers are padded on every side; ours leaves padding "
+                                    "out of averages, and has no BN in the stem", inside(bn_inception()), "mended"),
+    ("slim", "Inception V3"): Match(_V3, "ours leaves padding out of averages", inside(_V3)),
+    ("Chainer", "GoogLeNet"): Match(googlenet(aux=()), "nothing", googlenet(aux=())),
+    **{(library, "BN-Inception"): Match(None, "its strided pools are padded on every side; ours has its pool "
+                                        "projections and its ε", normed(wide_projections(_PLAIN_STEM), 1e-5), "mended")
+       for library in ("pretrainedmodels", "pytorchcv")},
+    ("pytorchcv", "AlexNet"): Match(None, "ours is one tower, has its LRN, and takes 224 px", one_tower(
+        lrn(replace(_ALEXNET, resolution=224), 2.0, 1e-4))),
+    ("torch-fidelity", "Inception V3"): Match(inception_v3(classes=1008, aux=()), "ours is inception_v3_fid",
+                                              inception_v3_fid()),
     ("pytorch-fid", "Inception V3"): Match(inception_v3(classes=1008, aux=()), "ours is inception_v3_fid",
                                            inception_v3_fid()),
 }
+
+
+FID = {"pytorch-fid": (1, 0.5), "torch-fidelity": (255, 128 / 255)}  # the most it is given, and what it takes to 0
 
 
 # -- their weights -------------------------------------------------------------------------------------------------
 @torch.no_grad()
 def carry(given: Given, table: Network) -> Net:
     """`table` built, with the weights of `given`, layer by layer in order. A bias or factor that the library lacks is
-    0 or 1. Raises ValueError where a layer does not fit, or some are left."""
+    0 or 1, and a normalisation that does nothing. Raises ValueError where a layer does not fit, or some are left."""
     net = build(table).eval()
     left: Iterator[dict[str, Any]] = iter(given.layers)
     for name, module in net.named_modules():
@@ -134,7 +166,10 @@ def carry(given: Given, table: Network) -> Net:
             raise ValueError(f"{name}: {one['kind']} came")
         _copy(name, module.weight, one["weight"])
         norm = getattr(module, "norm", None)
-        if norm is not None:
+        if norm is not None and "bias" in one:  # and no normalisation
+            norm.running_mean.zero_()
+            norm.running_var.fill_(1 - norm.eps)
+        elif norm is not None:
             one = next(left, {"kind": "nothing"})
             if one["kind"] != "norm":
                 raise ValueError(f"{name}: {one['kind']} came")
@@ -163,13 +198,20 @@ def apart(given: Given, table: Network, theirs: str = "", kept: float = 1.0) -> 
     for before, row in itertools.pairwise(table.rows):
         if isinstance(before.op, ops.Dropout):
             net.get_submodule(row.name).weight.mul_(kept)  # type: ignore[operator, union-attr]
-    if given.said["library"] == "pytorch-fid":  # it is given 0 to 1, and makes ±1 of it; ours take ±2
-        net.expect(ops.Normalise((0.5,) * 3, (0.5,) * 3))
-        images = (images - ops.MEAN) / ops.STD
+    if given.said["library"] in FID:  # what it is given, 0 to 1 or bytes, it takes to about ±1; ours take ±2
+        most, middle = FID[given.said["library"]]
+        net.expect(ops.Normalise((middle,) * 3, (middle,) * 3))
+        images = (images / most - ops.MEAN) / ops.STD
     if wanted.shape[1] != table.rows[-1].op.out:  # type: ignore[union-attr]
         net.dropout, net.linear = nn.Identity(), nn.Flatten()
     got = net(images)
     return ((got - wanted).square().mean().sqrt() / wanted.std()).item()
+
+
+def projections(given: Given) -> str:
+    """Of BN-Inception: how many channels are behind each module's pool."""
+    wide = [len(one["weight"]) for one in given.layers if one["kind"] == "conv"]
+    return "; ".join(str(wide[at]) for at in (-60, -53, -41, -34, -27, -20, -8, -1))  # the last of each module's seven
 
 
 def rows(path: Path) -> Iterator[tuple[str, str, str, str, str]]:
@@ -179,6 +221,9 @@ def rows(path: Path) -> Iterator[tuple[str, str, str, str, str]]:
     match = MATCHES[library, name]
     for aspect, text in given.said["facts"].items():
         yield name, library, version, aspect, text
-    yield name, library, version, "as it is, apart", f"{apart(given, match.ours):.2g}"
+    if name == "BN-Inception":
+        yield name, library, version, "pool projections", projections(given)
+    yield name, library, version, "as it is, apart", (
+        "its weights do not fit" if match.ours is None else f"{apart(given, match.ours):.2g}")
     yield name, library, version, "set alike", match.words
     yield name, library, version, "then apart", f"{apart(given, match.set, match.theirs, match.kept):.2g}"

@@ -23,12 +23,21 @@ class Library:
 
 LIBRARIES = {
     "onnx": Library("onnx_wheel"),
+    "slim": Library("slim_nets", ("tensorflow-cpu==2.15.1", "tf-keras==2.15.1", "tf-slim==1.1.0",
+                                  "numpy==1.26.4")),
     "Keras": Library("keras_v3", ("keras==3.15.1", "jax==0.10.2", "numpy==2.4.6")),
     "Paddle": Library("paddle_nets", ("paddlepaddle==3.3.1", "numpy==2.4.6")),
     # MXNet ended in 2022; this numpy still has the names that it asks for
     "MXNet": Library("mxnet_nets", ("numpy==1.23.5", "requests==2.32.5"),
                      ("mxnet==1.9.1", "graphviz==0.20.3", "gluoncv==0.10.5.post0")),
+    # Chainer ended in 2019; its own build asks for what later setuptools no longer has
+    "Chainer": Library("chainer_nets", ("numpy==1.23.5", "setuptools==65.5.0", "wheel==0.45.1", "six==1.17.0",
+                                        "typing-extensions==4.15.0", "filelock==3.20.0", "protobuf==6.33.0",
+                                        "Pillow==12.0.0"), ("chainer==7.8.1",)),
     "pytorch-fid": Library("fid", beside=("pytorch-fid==0.3.0",)),
+    "torch-fidelity": Library("fidelity", beside=("torch-fidelity==0.4.0",)),
+    "pytorchcv": Library("torch_nets", beside=("pytorchcv==0.0.74", "pretrainedmodels==0.7.4", "munch==4.0.0",
+                                              "six==1.17.0")),
 }
 
 
@@ -44,7 +53,8 @@ def ran(name: str, place: Path) -> tuple[list[Path], str]:
             _do(sys.executable, "-m", "venv", folder / "venv")
             _do(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *library.packages)
             if library.without:
-                _do(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", *library.without)
+                _do(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps",
+                    "--no-build-isolation", *library.without)
         if library.beside:
             path.append(str(folder / "beside"))
         if library.beside and not (folder / READY).exists():

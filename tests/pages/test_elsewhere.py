@@ -49,6 +49,19 @@ def test_a_column_a_library_with_its_version_and_a_line_an_aspect_in_order() -> 
     assert "250 %" in elsewhere.shown(elsewhere.networks(), "AlexNet")
 
 
+def test_a_network_whose_weights_do_not_fit_has_words_for_it(tables: Path) -> None:
+    more = f"BN-Inception,C,4,\"as it is, apart\",{elsewhere.NO_FIT}\nBN-Inception,C,4,then apart,1e-06\n"
+    (tables / "interop-networks.csv").write_text(NETWORKS.format("1e-05") + more, encoding="utf-8")
+    found = elsewhere.networks()
+    shown = elsewhere.shown(found, "BN-Inception")
+    assert elsewhere.NO_FIT in shown
+    assert shown.count("equal, to rounding") == 1
+    said = elsewhere.answer(found)
+    assert said.startswith("4 networks of 3 libraries were compared")
+    assert "1 gave the same logits as they are, and the weights of 1 did not fit; the others were off by 18 %" in said
+    assert said.endswith("all agree to rounding.")
+
+
 def test_the_answer_says_what_is_left(tables: Path) -> None:
     said = elsewhere.answer(elsewhere.networks())
     assert said.startswith("3 networks of 2 libraries were compared with ours, with equal weights. 1 gave the same")

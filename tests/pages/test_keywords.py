@@ -49,12 +49,22 @@ def test_all_of_it_is_published_and_nothing_of_it_where_nothing_may_be_downloade
 def test_numbers_of_runs_that_are_known() -> None:
     found = keywords.numbers(spoken(), {})
     assert found["error"] == {"mixed": "1.0", "speakers": "35.0", "best": "george", "lowest": "10.0",
-                              "worst": "yweweler", "highest": "60.0", "flatters": "34.0"}
+                              "worst": "yweweler", "highest": "60.0", "flatters": "34.0",
+                              "pair": "55.0", "easier": "14"}  # those held out by default are the worst two here
     assert "gets 1.0 % wrong" in found["answer"]
     assert "35.0 %, from 10.0 % (george) to 60.0 % (yweweler)" in found["answer"]
     assert "34.0 points, is by how much" in found["answer"]
     assert found["images"] == {"mixed": {"train": 2700, "val": 300}, "alone": {"train": 2500, "val": 500}}
     assert found["seeds"] == "3 seeds"
+
+
+def test_the_pair_that_is_held_out_by_default_is_the_easiest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the published runs."""
+    monkeypatch.delenv("REPLICATION_READ")
+    found = keywords.numbers(study.stored("kws.speakers", "cpu-full"), {})
+    assert found["held"] == "theo and yweweler"
+    assert float(found["error"]["pair"]) < 0.5 * float(found["error"]["speakers"])
+    assert found["error"]["easier"] == "0"
 
 
 def test_the_table_ends_with_the_mean_of_the_speakers() -> None:

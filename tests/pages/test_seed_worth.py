@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats as reference
 
 from replication.pages import figures, seed_worth
 from replication.pages.reproduced import BLURRED
@@ -147,6 +148,23 @@ def test_where_seeds_are_good_for_all_pairing_pays(out: Path) -> None:
 def test_what_is_lost_with_the_degrees_of_freedom(seeds: int, factor: float) -> None:
     """Student's quantiles as printed in tables."""
     assert seed_worth.lost(seeds) == pytest.approx(factor, rel=1e-3)
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_bootstraps_of_few_seeds_hold_too_little(seeds: int) -> None:
+    """As scipy's do, which draws again at random."""
+    found = seed_worth.coverage(seeds)
+    x = np.random.default_rng(1).normal(size=(1500, seeds))
+    for name, method in (("percentiles", "percentile"), ("BCa", "BCa")):
+        made = reference.bootstrap((x,), np.mean, axis=1, n_resamples=999, vectorized=True, method=method, rng=2)
+        low, high = made.confidence_interval
+        assert found[f"bootstrap, {name}"] == pytest.approx(100 * ((low < 0) & (high > 0)).mean(), abs=3)
+    assert found["Student's"] == pytest.approx(95)
+
+
+def test_of_five_seeds_both_hold_84_of_100() -> None:
+    assert seed_worth.coverages(5).loc[0].to_dict() == pytest.approx(
+        {"seeds": 5, "Student's": 95, "bootstrap, percentiles": 83.8, "bootstrap, BCa": 83.7}, abs=0.4)
 
 
 # -- nothing there ------------------------------------------------------------------------------------------------

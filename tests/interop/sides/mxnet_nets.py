@@ -28,6 +28,20 @@ def gluoncv(module: str) -> Any:
     return found
 
 
+def positions(net: Any, pool: Any, size: int) -> str:
+    """Of the last map how many positions its average takes."""
+    maps: list[Any] = []
+    hook = pool.register_forward_pre_hook(lambda _, given: maps.append(given[0].shape))
+    net(mxnet.nd.zeros((1, 3, size, size)))
+    hook.detach()
+    x = mxnet.nd.ones((1, 1, *maps[0][2:]))
+    x.attach_grad()
+    with mxnet.autograd.record():
+        found = pool(x).sum()
+    found.backward()
+    return f"{int((x.grad != 0).sum().asscalar())} of {x.size} positions at {size} px"
+
+
 VERSION = distribution("gluoncv").version
 NETWORKS = (("Inception V3", "MXNet", mxnet.__version__, vision.inception_v3, 299),
             ("AlexNet", "MXNet", mxnet.__version__, vision.alexnet, 224),
@@ -72,8 +86,9 @@ for name, library, version, make, resolution in NETWORKS:
     texts = {1.0: "left out", 0.444: "counts as zeros"}
     side.fact("padding of averages", " or ".join(texts[one] for one in corners) or "no such pool")
     if averages:
+        larger = name == "Inception V3"  # where a larger image is answered, as others' is not
         side.fact("last average", f"{averages[-1]._kwargs['kernel'][0]}×{averages[-1]._kwargs['kernel'][1]}, whatever "
-                                  f"the map")
+                                  f"the map" + (f"; {positions(net, averages[-1], 512)}" if larger else ""))
     side.fact("pixels", "not said")
     trained = [one for one in net.collect_params().values() if one.grad_req != "null"]
     side.fact("parameters", f"{sum(int(np.prod(one.shape)) for one in trained):,}")
