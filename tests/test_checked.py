@@ -15,7 +15,8 @@ from replication.studies import profiles
 TEXT = "device,ms,utc\nx,1.25,2026-05-01\ny,2.5,2026-05-02\nz,3.75,2026-05-03\n"
 CHANGES = {"another digit": TEXT.replace("2.5", "2.6"), "a line less": TEXT.replace("y,2.5,2026-05-02\n", ""),
            "its first line less": TEXT.partition("\n")[2], "its last line less": TEXT[:TEXT.index("z")],
-           "a line twice": TEXT + "z,3.75,2026-05-03\n", "another order": "".join(sorted(TEXT.splitlines(True), reverse=True)),
+           "a line twice": TEXT + "z,3.75,2026-05-03\n",
+           "another order": "".join(sorted(TEXT.splitlines(True), reverse=True)),
            "cut": TEXT[:40], "cut by a byte": TEXT[:-1], "empty": "", "carriage returns": TEXT.replace("\n", "\r\n")}
 
 
