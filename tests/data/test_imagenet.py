@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 import tarfile
-import time
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from waiting import until
 
 from replication.data import decode, imagenet, registry, spec
 from replication.data.listing import Member
@@ -48,9 +48,10 @@ def test_classes_take_turns_sorted_by_name(ilsvrc, monkeypatch):
 
 
 def test_files_that_come_later_are_seen(ilsvrc):
-    ilsvrc(train=3)
+    top = ilsvrc(train=3)
     before = resolve("imagenet")
-    time.sleep(0.01)
+    written = max(path.stat().st_mtime_ns for path in top.rglob("*"))
+    until(lambda: (top.with_name("clock").touch(), top.with_name("clock").stat().st_mtime_ns > written)[1])
     ilsvrc(train=4)
     after = resolve("imagenet")
     assert (before.train_images, after.train_images) == (9, 12)

@@ -10,11 +10,12 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import crew
 import pytest
 import torch
-from waiting import HANG, until
+from waiting import until
 
-from replication import paths, provenance
+from replication import provenance
 from replication.data import decode, loader, spec, streamed
 from replication.data.load import load
 from replication.data.registry import resolve
@@ -231,21 +232,23 @@ def test_the_run_is_the_same_to_the_last_bit(trained: Any, root: Path, monkeypat
     assert all((said[head] == heard[head]).all() for head in heard)
 
 
+BOTH_WAYS = """
+import os, sys
+from replication.__main__ import main
+for resident in ("stream", "no"):
+    os.environ["REPLICATION_RESIDENT"] = resident
+    os.environ["REPLICATION_OUT"] = os.path.join(sys.argv[1], resident)
+    assert main(["run", "--network", "googlenet", "--dataset", "imagenet", *sys.argv[2:]]) == 0
+"""
+
+
 def test_two_processes_share_what_streams(ilsvrc: Any, tmp_path: Path) -> None:
     """As torchrun starts them; each decodes its own half."""
     ilsvrc(train=12, val=4)
-    histories = []
-    for resident in ("stream", "no"):
-        out = tmp_path / resident
-        words = [part for each in ("epochs=1", "batch=18", "width=0.125", "resolution=40", "crop=36", "stem=4")
-                 for part in ("--set", each)]
-        done = subprocess.run(
-            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m",
-             "replication", "run", "--network", "googlenet", "--dataset", "imagenet", *words],
-            capture_output=True, text=True, timeout=HANG, cwd=paths.ROOT, check=False,
-            env={**os.environ, "REPLICATION_OUT": str(out), "REPLICATION_RESIDENT": resident, "OMP_NUM_THREADS": "1",
-                 "REPLICATION_READ": "mine", "REPLICATION_DEVICE": "cpu"})
-        assert done.returncode == 0, done.stderr
-        histories.append(next(out.glob("runs/*/history.csv")).read_text())
+    words = [part for each in ("epochs=1", "batch=18", "width=0.125", "resolution=40", "crop=36", "stem=4")
+             for part in ("--set", each)]
+    found = crew.ended(crew.start("-c", BOTH_WAYS, tmp_path, *words, REPLICATION_READ="mine", REPLICATION_DEVICE="cpu"))
+    assert [status for status, *_ in found] == [0, 0], found
+    histories = [next((tmp_path / name).glob("runs/*/history.csv")).read_text() for name in ("stream", "no")]
     assert histories[0] == histories[1]
     assert histories[0].count("\n") == 3

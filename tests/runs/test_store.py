@@ -313,7 +313,7 @@ from replication.studies import workers
 from replication.studies.compose import compose
 from replication.studies.setting import Setting
 from replication.training import loop
-setting = Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=2, batch=20)
+setting = Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=1, batch=20)
 jobs = [(f"run {seed}", compose("googlenet", setting), seed) for seed in range(3)]
 before = loop.steps
 def counted(experiment, seed, *more):

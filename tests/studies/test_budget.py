@@ -303,12 +303,24 @@ def began(out: Path, what: str) -> str:
     return until(lambda: list(out.glob(what)), what)[0].stem
 
 
+# The command, whose worker does not try for three seconds how fast the machine is.
+COMMAND = """
+import sys
+from replication.studies import workers
+workers.TRIED = 0.1
+if __name__ == "__main__":
+    from replication.__main__ import main
+    sys.exit(main())
+"""
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_group_leaves_checkpoints_and_a_bundle(out: Path, tmp_path: Path, sent: int) -> None:
     """SIGTERM twice, as `timeout` sends it; Ctrl-C once."""
     small = {"images": 60, "val_images": 20, "batch": 20, "width": 0.125, "epochs": 5000}  # soon a first epoch, no last
-    running = subprocess.Popen([sys.executable, "-m", "replication", "run", "v1.aux", "--profile", "cpu", "--bundle",
-                                tmp_path / "out.tar", *(word for name, value in small.items()
+    (tmp_path / "command.py").write_text(COMMAND)
+    running = subprocess.Popen([sys.executable, tmp_path / "command.py", "run", "v1.aux", "--profile", "cpu",
+                                "--bundle", tmp_path / "out.tar", *(word for name, value in small.items()
                                                         for word in ("--set", f"{name}={value}"))],
                                start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     address = began(out, "checkpoints/[!.]*.pt")

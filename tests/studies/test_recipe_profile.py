@@ -1,11 +1,13 @@
 """The profile of the papers' own recipes: its values against the papers, and a dry run of all of it on 100 images."""
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from trained import warm
 
 from replication import paths
 from replication.__main__ import main
@@ -92,6 +94,7 @@ def test_a_step_of_each_in_full_size_from_folders_and_from_shards(tmp_path: Path
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     """As a person would type it, streamed; then, from shards of the same images, the very same runs."""
     monkeypatch.setenv("REPLICATION_RESIDENT", "stream")
+    monkeypatch.setattr(multiprocessing, "get_context", warm)
     photographs.folders(data / "imagenet", classes=10, train=8, val=2)
     words = [part for name, value in DRY.items() for part in ("--set", f"{name}={value}")]
     assert main(["run", "--profile", "imagenet", *words]) == 0

@@ -16,7 +16,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from trained import work
+from trained import warm, work
 from waiting import until
 
 from replication import paths, provenance
@@ -70,6 +70,7 @@ def test_nothing_to_train_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_one_and_two_at_once_end_at_the_same_bits(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                   capfd: pytest.CaptureFixture[str]) -> None:
     """With one thread each; with other numbers of threads sums are taken in another order, and last bits differ."""
+    monkeypatch.setattr(multiprocessing, "get_context", warm)
     made = tiny("bn", epochs=1)
     jobs = [("first", made, 0), ("second", made, 1), ("first again", made, 0)]
     found = []

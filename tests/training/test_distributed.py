@@ -10,7 +10,6 @@ import errno
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,8 +19,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import crew
 import pytest
 import torch
+from crew import ended
 from waiting import HANG, until
 
 from replication.__main__ import main
@@ -150,43 +151,16 @@ def full(epochs: str) -> None:
 
 
 # -- starting them ------------------------------------------------------------------------------------------------
-def port() -> int:
-    """A free one."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def beside() -> dict[str, str]:
-    """Where a script finds what the tests share."""
-    found = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return {"PYTHONPATH": os.pathsep.join(filter(None, found))}
-
-
 def start(*arguments: object, world: int = 2, **environment: str) -> list[subprocess.Popen[str]]:
     """So many processes under torchrun's variables, without torchrun."""
-    common = {**os.environ, **beside(), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port()),
-              "WORLD_SIZE": str(world), "OMP_NUM_THREADS": "1", **environment}
-    return [subprocess.Popen([sys.executable, __file__, *map(str, arguments)], text=True, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)})
-            for rank in range(world)]
+    return crew.start(__file__, *arguments, world=world, **environment)
 
 
 def torchrun_(*arguments: object) -> subprocess.Popen[str]:
     """The same of two processes by torchrun itself."""
     return subprocess.Popen([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
                              __file__, *map(str, arguments)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            env={**os.environ, **beside()})
-
-
-def ended(crew: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
-    """Exit status, output and errors of each; none is left behind."""
-    try:
-        words = [process.communicate(timeout=HANG) for process in crew]
-        return [(process.returncode, *said) for process, said in zip(crew, words, strict=True)]
-    finally:
-        for process in crew:
-            process.kill()
+                            env={**os.environ, **crew.beside()})
 
 
 @pytest.fixture(scope="module")
@@ -443,15 +417,15 @@ def test_none_waits_for_one_that_has_gone_and_all_go_on(out: Path) -> None:
     before = step(out)
     assert before > 0
 
-    crew = start("command", "5000")
+    both = start("command", "5000")
     try:
         later(out, before)
-        crew[1].kill()
-        crew[0].wait(HANG)
+        both[1].kill()
+        both[0].wait(HANG)
     finally:
-        for process in crew:
+        for process in both:
             process.kill()
-        found = ended(crew)
+        found = ended(both)
     assert [found[0][0], found[1][0]] == [2, -signal.SIGKILL]
     assert found[0][2].count(GONE) == 1
     assert "Traceback" not in found[0][2]
@@ -470,7 +444,7 @@ def test_what_one_alone_is_refused_ends_the_other() -> None:
 def test_one_that_does_not_come_is_not_waited_for_long(rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether it is another or the first."""
     for name, value in {"WORLD_SIZE": "2", "RANK": rank, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1",
-                        "MASTER_PORT": str(port())}.items():
+                        "MASTER_PORT": str(crew.port())}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(distributed, "MEET", timedelta(seconds=1))
     with pytest.raises(BadInput, match=r"Only some of the 2 processes have come to 127.0.0.1:\d+ within 1 s"):
