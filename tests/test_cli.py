@@ -293,10 +293,10 @@ def test_a_closed_pipe_ends_it_quietly(verb: str, unbuffered: str) -> None:
 def test_what_was_closed_before_it_began() -> None:
     """It goes on, as where nobody listens: `run >&-` trains."""
     done = subprocess.run(f"{sys.executable} -m replication zoo >&-; echo $?", shell=True, text=True,
-                          capture_output=True, timeout=120)
+                          capture_output=True, timeout=HANG)
     assert (done.stdout, done.stderr) == ("0\n", "")
     done = subprocess.run(f"{sys.executable} -m replication list --profile x >&- 2>&-; echo $?", shell=True, text=True,
-                          capture_output=True, timeout=120)
+                          capture_output=True, timeout=HANG)
     assert (done.stdout, done.stderr) == ("2\n", "")
 
 
@@ -305,7 +305,7 @@ def test_what_was_closed_before_it_began() -> None:
 def test_output_onto_a_full_disk(unbuffered: str) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-m", "replication", "zoo"], stdout=full, stderr=subprocess.PIPE,
-                              text=True, timeout=120, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+                              text=True, timeout=HANG, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
     assert (done.returncode, done.stderr) == (2, "What it prints cannot be written (No space left on device).\n")
 
 
@@ -314,7 +314,7 @@ def test_output_onto_a_full_disk(unbuffered: str) -> None:
     {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}], ids=str)
 def test_a_terminal_that_knows_few_signs(environment: dict[str, str]) -> None:
     """What it does not know is a question mark there."""
-    done = subprocess.run([sys.executable, "-m", "replication", "zoo"], capture_output=True, timeout=120,
+    done = subprocess.run([sys.executable, "-m", "replication", "zoo"], capture_output=True, timeout=HANG,
                           env={**os.environ, **environment})
     assert (done.returncode, done.stderr) == (0, b"")
     assert re.search(rb"^googlenet +6,998,552 .* 3\?224\?224 ", done.stdout, re.MULTILINE)
@@ -346,7 +346,7 @@ def test_ctrl_c_amid_the_imports_is_none() -> None:
             "            os.kill(os.getpid(), signal.SIGINT)\n"
             "sys.meta_path.insert(0, Finder())\n"
             "runpy.run_module('replication', run_name='__main__')\n")
-    done = subprocess.run([sys.executable, "-c", code, "zoo"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code, "zoo"], capture_output=True, text=True, timeout=HANG)
     assert (done.returncode, done.stdout, done.stderr) == (-2, "", "")
 
 
@@ -358,7 +358,7 @@ def test_without_a_home_and_from_another_folder(tmp_path: Path, environment: dic
     (tmp_path / "elsewhere").mkdir()
     for words in (["list", "--profile", "cpu"], ["compare"]):
         done = subprocess.run([sys.executable, "-m", "replication", *words], capture_output=True, text=True, env={
-            "PYTHONPATH": str(paths.ROOT), **rest}, cwd=tmp_path / "elsewhere", timeout=120)
+            "PYTHONPATH": str(paths.ROOT), **rest}, cwd=tmp_path / "elsewhere", timeout=HANG)
         assert done.returncode == 0, done.stderr
     assert not list((tmp_path / "elsewhere").iterdir())
 

@@ -23,6 +23,7 @@ from playwright.sync_api import BrowserContext, Error, sync_playwright
 PREFIX = "/inception-replicated/"  # the host mounts the book here
 VIEWS = {"window": (1280, 900, "light"), "dark": (1280, 900, "dark"), "phone": (375, 812, "light"),
          "file": (1280, 900, "light")}
+LONG = 120_000  # ms, for a page on a busy machine
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
@@ -62,10 +63,10 @@ def look(context: BrowserContext, base: str, name: str, axe: str, shot: Path | N
     page.on("requestfailed", lambda r: wrong.append(f"failed: {r.url}"))
     page.on("response", lambda r: wrong.append(f"HTTP {r.status}: {r.url}") if r.status >= 400 else None)
     page.on("request", lambda r: None if r.url.startswith((base, "data:", "blob:")) else wrong.append(f"left: {r.url}"))
-    page.goto(base + name, wait_until="networkidle")
+    page.goto(base + name, wait_until="networkidle", timeout=LONG)
     try:
         page.wait_for_function("!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)",
-                               timeout=15_000)
+                               timeout=LONG)
     except Error as e:
         wrong.append(f"MathJax: {e.message}")
     if shot:

@@ -24,8 +24,8 @@ from replication.studies import estimate, profiles, study
 
 pytestmark = pytest.mark.usefixtures("out", "one_thread", "one_core")
 PROFILE = """about: a test
-parameters: {images: 60, val_images: 20, resolution: 32, width: 0.125, stem: 4, epochs: 3, batch: 20, seeds: 1}
-studies: [v1.start, v1.long]
+parameters: {images: 60, val_images: 20, resolution: 32, width: 0.125, stem: 4, epochs: 2, batch: 20, seeds: 1}
+studies: [v1.long]
 """
 # Every process of it reads this file again, so that all of them have the small sizes, and the place to wait in.
 PROGRAM = """
@@ -33,6 +33,7 @@ import os, sys, time
 from pathlib import Path
 from replication.benchmarks import harness, smoke, throughput
 from replication.models import ops
+from replication.studies import workers
 from replication.training import loop
 
 def small():
@@ -43,7 +44,7 @@ def wait(stage):
     "Where the test says so, until the test ends it."
     if os.environ.get("WAIT") == stage:
         Path(os.environ["REPLICATION_OUT"], "waiting").touch()
-        time.sleep(0.2 if stage == "runs" else 100)
+        time.sleep(0.2 if stage == "runs" else 10_000)
 
 smoke.NETWORKS, smoke.WAYS = {"small": small}, (("fp32", "none"), ("fp32", "merge"))
 throughput.CPU = tuple(throughput.Size(32, batch, steps=1, width=0.125) for batch in (2, 3))
@@ -54,7 +55,7 @@ smoke.whole = lambda network, precision, asked: (wait("smoke") if asked == "merg
 turn = throughput.Entry.turn
 throughput.Entry.turn = lambda entry, number: (wait("bench") if entry.size.batch == 3 and number == 1 else None,
                                                turn(entry, number))[1]
-loop.CHECKPOINT_EVERY = 0.0
+loop.CHECKPOINT_EVERY, workers.TRIED = 0.0, 0.1
 step = loop.step
 loop.step = lambda *arguments: (wait("runs"), step(*arguments))[1]
 
@@ -163,7 +164,7 @@ def _dies(until: float, asked: Callable[[], bool]) -> str:
 
 
 def _sleeps(until: float, asked: Callable[[], bool]) -> str:
-    time.sleep(1000)
+    time.sleep(4 * HANG)
     return "never"
 
 
@@ -176,7 +177,7 @@ def _counts(until: float, asked: Callable[[], bool]) -> str:
     (_dies, f"failed: its process ended with status {-signal.SIGABRT}")])
 def test_a_stage_says_what_came_of_it(work: stages.Work, status: str) -> None:
     stage, saved = stages.Stage("one", 1.0), []
-    stages._stage(stage, work, time.monotonic() + 100, lambda: False, lambda: saved.append(stage.status))
+    stages._stage(stage, work, time.monotonic() + HANG, lambda: False, lambda: saved.append(stage.status))
     assert stage.status == status
     assert saved[-1] == status
 
@@ -187,9 +188,9 @@ def test_a_stage_that_takes_longer_is_ended(monkeypatch: pytest.MonkeyPatch) -> 
     stage, began = stages.Stage("one", 1.0), time.monotonic()
     stages._stage(stage, _sleeps, began, lambda: False, lambda: None)
     assert stage.status == "time was up; what it had measured stays"
-    stages._stage(stage, _sleeps, began + 100, lambda: True, lambda: None)
+    stages._stage(stage, _sleeps, began + 2 * HANG, lambda: True, lambda: None)
     assert stage.status == "stopped; the same command goes on"
-    assert time.monotonic() - began < 500
+    assert time.monotonic() - began < HANG
 
 
 def test_what_does_not_work_is_left_out(monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
@@ -202,16 +203,21 @@ def test_what_does_not_work_is_left_out(monkeypatch: pytest.MonkeyPatch, out: Pa
 
 
 def _leaves_a_child(until: float, asked: Callable[[], bool]) -> str:
-    if not os.fork():  # as a loader's processes, which are open to whoever is told
-        time.sleep(120)
+    child = os.fork()
+    if not child:  # as a loader's processes, which are open to whoever is told
+        time.sleep(4 * HANG)
+        os._exit(0)
+    Path(os.environ["LEFT"]).write_text(str(child))
     os._exit(3)
 
 
-def test_what_a_stage_left_behind_is_not_waited_for() -> None:
+def test_what_a_stage_left_behind_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEFT", str(tmp_path / "left"))
     stage = stages.Stage("one", 1.0)
-    stages._stage(stage, _leaves_a_child, time.monotonic() + 100, lambda: False, lambda: None)
+    stages._stage(stage, _leaves_a_child, time.monotonic() + HANG, lambda: False, lambda: None)
+    os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)  # so it was still there
     assert stage.status == "failed: its process ended with status 3"
-    assert stage.seconds < 100  # a busy machine takes 20 to begin it
+    assert stage.seconds < HANG
 
 
 @pytest.mark.parametrize("content", [
