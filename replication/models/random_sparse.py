@@ -47,7 +47,7 @@ def top(samples: int, units: int, active: int, rng: Generator) -> csr_array:
         drawn = rng.integers(0, units, (samples, active))
         while (again := (np.diff(np.sort(drawn)) == 0).any(1)).any():
             drawn[again] = rng.integers(0, units, (again.sum(), active))
-    ends = np.arange(0, drawn.size + 1, active, np.int32)  # scipy keeps the type in all that is made of them
+    ends = np.arange(0, drawn.size + 1, active, dtype=np.int32)  # scipy keeps the type in all that is made of them
     return csr_array((np.ones(drawn.size, np.float32), drawn.ravel().astype(np.int32), ends), shape=(samples, units))
 
 

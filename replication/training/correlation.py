@@ -98,7 +98,7 @@ def by_ring(of: Map, rng: np.random.Generator) -> list[dict[str, Any]]:
 
 
 # -- clusters -----------------------------------------------------------------------------------------------------
-def clusters(r: Map, **cut: Any) -> NDArray[np.intp]:
+def clusters(r: NDArray[Any], **cut: Any) -> NDArray[np.intp]:
     """The cluster of each unit, from 1 on, by average linkage over 1 − |r|; `cut` as for scipy's fcluster. `r` are the
     correlations of each two, numbers all: units that are always the same have none."""
     apart = np.clip(1 - np.abs(r), 0, None).astype(float)
