@@ -4,13 +4,13 @@
 # captum changes ReLUs that are modules, and these two networks call torch.nn.functional.relu. So its GuidedBackprop and
 # its Deconvolution give the plain gradient, to the last digit. Captum's documentation warns of such ReLUs; when it
 # happens nothing is said but that hooks are set. The same two networks with a module for each call give other maps.
-# Versions: captum 0.9.0, torchvision 0.28.0, torch 2.13.0.
+# Versions: captum 0.9.0, torchvision 0.29.2, torch 2.14.1.
 # It matters for pictures of what an Inception network looks at: they are labelled with a method that was not used.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 python3 -m venv "$dir/venv"
-"$dir/venv/bin/pip" install --quiet captum==0.9.0 torchvision==0.28.0 torch==2.13.0 numpy==2.4.6
+"$dir/venv/bin/pip" install --quiet captum==0.9.0 torchvision==0.29.2 torch==2.14.1 numpy==2.4.6
 "$dir/venv/bin/python" -W ignore - <<'EOF'
 from importlib.metadata import version
 

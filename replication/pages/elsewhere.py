@@ -52,7 +52,7 @@ def _cell(aspect: str, said: str) -> str:
         return "equal, to rounding" if float(said) < ROUNDING else f"{100 * float(said):.0f} %"
     if aspect in ("maps", "pool projections"):
         return text(said.replace("; ", ", "))
-    return "<br>".join(map(text, said.replace("-1 to 1", "−1 to 1").split("; ")))
+    return "<br>".join(map(text, said.replace("-1 to", "−1 to").split("; ")))
 
 
 def runtimes_shown(found: pd.DataFrame) -> Html:
