@@ -15,6 +15,7 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from replication import checked
 from replication.benchmarks import harness, throughput
 from replication.data import spec
 from replication.data.load import Loaded, Split
@@ -163,7 +164,7 @@ def test_it_goes_on_with_what_is_not_measured_yet(small: Callable[..., None], mo
     assert sorted(table.batch) == [2, 3, 4, 5]
     assert set(table[table.batch < 4].images_per_s) == set(before.images_per_s)
     again = [table[table.batch != 3].assign(turns=1), table[table.batch == 3].assign(versions="torch 1.0")]
-    pd.concat(again).to_csv(path)
+    checked.write(path, pd.concat(again).to_csv())
     started.clear()
     assert sorted(pd.read_csv(throughput.run(go_on=True)).batch) == [2, 3, 4, 5]
     assert started == [2, 3, 5]  # the published one is left
