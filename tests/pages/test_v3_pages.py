@@ -52,3 +52,14 @@ def test_a_network_given_smaller_images_and_one_made_for_them(out: object) -> No
     found = principles.numbers(list(made.values()))["found"]["small"]
     assert "half the side do nearly as well” is contradicted (+3.0 points" in found
     assert "merely given smaller images does much worse” is supported (+12" in found
+
+
+def test_wide_and_deep_are_told_apart(out: object) -> None:
+    """Their mean is 10 points above, one of them 1 below."""
+    made = {grid.study.name: grid for grid in grids(principles)}
+    assert "not been compared" in principles.numbers(list(made.values()))["apart"]
+    errors = {"half": 0.01, "whole": 0.02, "double": 0.23}
+    put(made["v3.depth"], lambda cell: errors[cell.keys["depth"]] + 0.0001 * cell.seed)
+    said = principles.numbers(list(made.values()))["apart"]
+    assert said.startswith("Half as deep, wider, it errs by 1.0 points less (−1.00 [")
+    assert "; twice as deep, narrower, it errs by 21.0 points more (21.00 [" in said
