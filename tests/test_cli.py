@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from replication.runs.experiments import RMSProp
 from replication.studies import profiles, study
 
 pytestmark = pytest.mark.usefixtures("out")
+PYTHON = shlex.quote(sys.executable)  # in a folder whose name may hold a space
 
 
 def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -292,10 +294,10 @@ def test_a_closed_pipe_ends_it_quietly(verb: str, unbuffered: str) -> None:
 
 def test_what_was_closed_before_it_began() -> None:
     """It goes on, as where nobody listens: `run >&-` trains."""
-    done = subprocess.run(f"{sys.executable} -m replication zoo >&-; echo $?", shell=True, text=True,
+    done = subprocess.run(f"{PYTHON} -m replication zoo >&-; echo $?", shell=True, text=True,
                           capture_output=True, timeout=HANG)
     assert (done.stdout, done.stderr) == ("0\n", "")
-    done = subprocess.run(f"{sys.executable} -m replication list --profile x >&- 2>&-; echo $?", shell=True, text=True,
+    done = subprocess.run(f"{PYTHON} -m replication list --profile x >&- 2>&-; echo $?", shell=True, text=True,
                           capture_output=True, timeout=HANG)
     assert (done.stdout, done.stderr) == ("2\n", "")
 
@@ -364,7 +366,7 @@ def test_without_a_home_and_from_another_folder(tmp_path: Path, environment: dic
 
 
 def test_the_first_lines_of_a_table() -> None:
-    done = subprocess.run(f"{sys.executable} -m replication count googlenet | head -3", shell=True, text=True,
+    done = subprocess.run(f"{PYTHON} -m replication count googlenet | head -3", shell=True, text=True,
                           capture_output=True, timeout=HANG, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["row", "conv1", "pool1"]
     assert done.stderr == ""
