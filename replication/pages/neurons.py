@@ -133,8 +133,8 @@ def _short(found: Any, start: Grid) -> str:
     first, last = half.index[0], half.index[-1]
     wrong = found.boxes.groupby("way", sort=False).last().error_box
     return (f"What an image shows explains {half.trained[last]:.0f} % of what a median unit of the last module does, "
-            f"and {half.trained[first]:.0f} % of one of the first convolution; untrained, {half.untrained[last]:.0f} and "
-            f"{half.untrained[first]:.0f} %. A box drawn from the class map misses the object in "
+            f"and {half.trained[first]:.0f} % of one of the first convolution; untrained, {half.untrained[last]:.0f} "
+            f"and {half.untrained[first]:.0f} %. A box drawn from the class map misses the object in "
             f"{wrong['the class map']:.0f} % of the images, one drawn by covering parts in "
             f"{wrong['covering parts']:.0f} %. {heads}")
 

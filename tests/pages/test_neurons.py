@@ -44,7 +44,7 @@ def test_what_it_says() -> None:
     assert "12.5 %" in found["apart"]
     assert found["answer"].startswith(
         "What an image shows explains 70 % of what a median unit of the last module does, and 20 % of one of the first "
-        "convolution; untrained, 15 and 10 %. A box drawn from the class map misses the object in 60 % of the images, one")
+        "convolution; untrained, 15 and 10 %. A box drawn from the class map misses the object in 60 % of the images")
 
 
 def test_its_figures() -> None:
