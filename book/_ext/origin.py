@@ -16,7 +16,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 log = logging.getLogger(__name__)
-LONG = 40  # characters: a sentence is no link
+LONG = 40  # characters: a sentence is no link, and has a dagger that is one
 
 
 def show(numbers: Any, path: list[str], percent: bool, spec: str) -> str:
@@ -77,10 +77,10 @@ class Val(SphinxRole):
         exact = precision(record) if path[-1] == "value" else ""
         tip = "; ".join(filter(None, (key.strip(), exact, rests(numbers))))
         short = len(text) <= LONG
-        link = nodes.reference("", text if short else "numbers", internal=True, reftitle=tip,
+        link = nodes.reference("", text if short else "\u2020", internal=True, reftitle=tip,
                                refuri=f"#{anchor(self.env.docname, key)}", classes=["val" if short else "source"])
         link["number"] = (key.strip(), text, exact)
-        return [link] if short else [nodes.inline(text, text), nodes.Text("\u00a0"), link], []
+        return [link] if short else [nodes.inline(text, text), link], []
 
 
 def anchor(page: str, key: str) -> str:

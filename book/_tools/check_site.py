@@ -4,7 +4,8 @@
 
 Four views: a window, the same in dark mode, a phone, and the files opened without a server. Every host but this one
 is out of reach. Checked: requests, console, equations, pictures and their alternative texts, width, the weight of the
-first page, accessibility (axe-core: WCAG 2.1 AA, and what Lighthouse asks besides).
+first page, accessibility (axe-core: WCAG 2.1 AA, and what Lighthouse asks besides), and in a window and on a phone that
+the keyboard alone reaches everything, shows where it is, and closes with Escape what it opened.
 """
 from __future__ import annotations
 
@@ -18,12 +19,13 @@ import threading
 from collections import defaultdict
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Error, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Page, sync_playwright
 
 FIRST, HEAVIEST = "index.html", 600_000  # bytes of the first page and all that it loads by itself, not compressed
 PREFIX = "/inception-replicated/"  # the host mounts the book here
 VIEWS = {"window": (1280, 900, "light"), "dark": (1280, 900, "dark"), "phone": (375, 812, "light"),
          "file": (1280, 900, "light")}
+BY_KEYS = ("window", "phone")
 LONG = 120_000  # ms, for a page on a busy machine
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -53,6 +55,31 @@ AXE = """more => axe.run(document, {preload: false, runOnly: ["wcag2a", "wcag2aa
   r => r.violations.map(v => `axe ${v.id}: ${v.nodes[0].target.join(" ")} ${v.nodes[0].html.slice(0, 160)}`))"""
 
 
+# what Tab should come to gets a number; where it comes, and whether that shows, is written down
+STOPS = """() => {
+  document.activeElement.blur();
+  scrollTo(0, 0);
+  const stops = [...document.querySelectorAll("a[href], button, select, input, textarea, summary, [tabindex]")].filter(
+    e => e.tabIndex >= 0 && !e.disabled && e.getClientRects().length && e.checkVisibility({visibilityProperty: true}));
+  stops.forEach((e, n) => { e.dataset.stop = n; });
+  window.came = {};
+  document.addEventListener("focusin", ({target: e}) => {
+    e.getAnimations().forEach(a => a.finish());
+    const shows = [e, ...(e.labels ?? [])].map(part => getComputedStyle(part)).some(style =>
+      style.outlineStyle !== "none" && parseFloat(style.outlineWidth) || !/^none|^rgba\\(0, 0, 0, 0\\)/.test(style.boxShadow));
+    window.came[e.dataset.stop] = shows;
+  });
+  return stops.length;
+}"""
+MISSED = """() => [...document.querySelectorAll("[data-stop]")].flatMap(e => {
+  const radio = e.type === "radio" && !e.checked;  // arrow keys lead to the others of its group
+  const wrong = !(e.dataset.stop in came) ? radio ? "" : "not reached" : came[e.dataset.stop] ? "" : "not seen to be reached";
+  return wrong ? [`${wrong} by Tab: ${e.outerHTML.slice(0, 120)}`] : [];
+})"""
+MENUS = "button.search-button__button, button.primary-toggle, button.secondary-toggle, button.dropdown-toggle"
+OPEN = "() => document.querySelectorAll('dialog[open], .dropdown-menu.show').length"
+
+
 class Host(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
@@ -61,7 +88,7 @@ class Host(http.server.SimpleHTTPRequestHandler):
         return super().translate_path("/" + path.removeprefix(PREFIX) if path.startswith(PREFIX) else "/no-such-file")
 
 
-def look(context: BrowserContext, base: str, name: str, axe: str, shot: Path | None) -> list[str]:
+def look(context: BrowserContext, base: str, name: str, axe: str, shot: Path | None, keys: bool) -> list[str]:
     """What is wrong with one page in one view."""
     wrong: list[str] = []
     page = context.new_page()
@@ -87,7 +114,29 @@ def look(context: BrowserContext, base: str, name: str, axe: str, shot: Path | N
     if axe:
         page.evaluate(axe)
         wrong += page.evaluate(AXE, MORE)
+    if keys:
+        wrong += by_keys(page)
     page.close()
+    return wrong
+
+
+def by_keys(page: Page) -> list[str]:
+    """What the keyboard alone does not do on a page."""
+    for _ in range(page.evaluate(STOPS) + 2):
+        page.keyboard.press("Tab")
+    wrong = page.evaluate(MISSED)
+    for button in page.query_selector_all(MENUS):
+        if not button.is_visible():
+            continue
+        button.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(100)
+        if page.evaluate(OPEN):
+            page.keyboard.press("Escape")
+            page.wait_for_timeout(400)  # a sidebar slides out
+            if page.evaluate(OPEN):
+                wrong.append(f"Escape does not close: {button.get_attribute('class')}")
+                break
     return wrong
 
 
@@ -117,7 +166,7 @@ def main() -> int:
                 if files and name == "404.html":
                     continue  # written for the host's prefix
                 shot = a.shots / f"{name.replace('/', '_')[:-5]}.{view}.png" if a.shots and not files else None
-                for line in look(context, base, name, "" if files else axe, shot):
+                for line in look(context, base, name, "" if files else axe, shot, view in BY_KEYS):
                     found[line[:300]].append(f"{name} ({view})")
             context.close()
         browser.close()

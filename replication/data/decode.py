@@ -2,7 +2,7 @@
 
 Pillow opens nearly everything, but its `convert("RGB")` is no viewer: it cuts depths beyond 8 bits off at 255, lays
 bare what transparency hides, and leaves photographs as the camera was held. Colour profiles are not applied, as nobody
-does who trains on such sets.
+does who trains on such sets; where one is not sRGB's, that is said once.
 """
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 GROUNDS = (255, 0, 128)  # what transparent images may lie on: white, black, grey
 NEAR, FEW = 32, 0.01  # a colour is seen on a ground that differs by so many levels; the share that need not be
 # Of TIFF.
-BITS, PHOTOMETRIC, FORMAT, LEAST, MOST = 258, 262, 339, 340, 341
+BITS, PHOTOMETRIC, COLOURS, FORMAT, LEAST, MOST = 258, 262, 320, 339, 340, 341
 WHITE_IS_ZERO, SIGNED = 0, 2
 
 Item = Path | Member | NDArray[np.uint8]
@@ -59,8 +59,14 @@ def shown(image: Image.Image) -> Image.Image:
     is upright and opaque comes back as it is. Raises ValueError for what nobody can show faithfully."""
     with suppress(Exception):  # what follows the first frame may be broken
         if getattr(image, "is_animated", False):
-            _say_first(str(image.format))
+            _say(f"Some {image.format} files hold several frames or pages; of each the first is taken.")
+    deep = "16B" in str(getattr(image, "tile", ""))  # Pillow halves such pixels, and not the key to what is transparent
     image.load()
+    if deep and isinstance(key := image.info.get("transparency"), tuple):
+        image.info["transparency"] = tuple(each >> 8 for each in key)
+    if image.mode == "P" and COLOURS in (tags := getattr(image, "tag_v2", {})) and max(tags[COLOURS]) < 256:
+        image.putpalette(bytes(np.reshape(tags[COLOURS], (3, -1)).T.ravel().tolist()))  # old programs wrote 8 bits of 16
+    _say_profile(image)
     turn = UPRIGHT.get(_orientation(image))
     if image.mode in DEEP:
         image = _of_8_bits(image)
@@ -82,9 +88,23 @@ def _orientation(image: Image.Image) -> Any:
         return image.getexif().get(274)
 
 
+def _say_profile(image: Image.Image) -> None:
+    with suppress(Exception):  # a viewer does not mind a broken one
+        if held := image.info.get("icc_profile"):
+            name = _profile(held)
+            if "srgb" not in name.lower():
+                _say(f"Some {image.format} files have the colours of the profile '{name}', and are taken as sRGB; convert "
+                     f"them if that matters.")
+
+
 @lru_cache
-def _say_first(kind: str) -> None:
-    warnings.warn(f"Some {kind} files hold several frames or pages; of each the first is taken.", stacklevel=3)
+def _profile(held: bytes) -> str:
+    return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(held))).strip()
+
+
+@lru_cache
+def _say(what: str) -> None:
+    warnings.warn(what, stacklevel=3)
 
 
 def _of_8_bits(image: Image.Image) -> Image.Image:

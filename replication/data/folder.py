@@ -41,6 +41,8 @@ def read(path: str | Path) -> Listing:
     left: list[str] = []
     if _parted(root):
         train, val = _classes(root / "train", left), _classes(root / "val", left)
+        left += [e.path for part in visible(root) if part.is_dir() and part.name not in ("train", "val")
+                 for e in below(part.path)]
         if train.keys() != val.keys():
             odd = sorted(train.keys() ^ val.keys())[0]
             raise BadInput(f"The class '{odd}' is in only one of {root}/train and {root}/val; it must be in both.")
@@ -119,6 +121,8 @@ def _classes(root: Path, left: list[str]) -> dict[str, list[Path]]:
     try:
         for folder in visible(root):
             if not folder.is_dir():
+                if not os.path.exists(folder.path):
+                    raise BadInput(f"{folder.path} leads nowhere; remove it, or mend it if it is to be a class.")
                 if _image(folder.name):
                     left.append(folder.path)
                 continue

@@ -71,8 +71,9 @@ def tell_left(root: Path, left: Sequence[str]) -> None:
     if left:
         kinds = Counter(os.path.splitext(path)[1].lower() or "without a suffix" for path in left)
         said = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(5))
-        warnings.warn(f"{root} holds {len(left)} file{'s' * (len(left) > 1)} of no kind that is read there, left out: "
-                      f"{said}; e.g. {os.path.relpath(left[0], root)}.", stacklevel=2)
+        number = f"{len(left)} files that are" if len(left) > 1 else "1 file that is"
+        warnings.warn(f"{root} holds {number} not read there, left out: {said}; e.g. "
+                      f"{os.path.relpath(left[0], root)}.", stacklevel=2)
 
 
 def digest(lines: Iterable[str]) -> str:

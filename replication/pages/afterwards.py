@@ -88,10 +88,10 @@ def said(grid: Grid, *ids: str) -> html.Html:
         of = Measured(name)(grid)
         below = of is not None and of.value < 0
         words = re.sub(r"([a-z]+)/([a-z]+)", r"\2" if below else r"\1", SAID[name])
-        words = words[0].upper() + words[1:]
         if of is None:
-            found.append(f"{words} … ({html.word(NOT_RUN)}).")
+            found.append(f"Whether {re.sub(',? by$', '', words)} is {html.word(NOT_RUN)}.")
             continue
+        words = words[0].upper() + words[1:]
         ends = (-of.high, -of.low) if below else (of.low, of.high)
         told = html.word(verdict(of, regions[name])) if name in regions else (
             "may be either" if ends[0] <= 0 else "")
@@ -159,7 +159,8 @@ def _summary(table: pd.DataFrame, by: list[str]) -> Styler | html.Html:
                                            "count": "networks", "aux": "trained with heads", "row": "output of"}))
 
 
-def numbers() -> dict[str, Any]:
-    """The numbers that the prose quotes: the paper's."""
-    return {"printed": {f"networks{networks}": {f"crops{crops}": error for (n, crops), error in PRINTED.items()
+def numbers(start: Grid) -> dict[str, Any]:
+    """What the prose quotes: what was found, and the paper's numbers."""
+    return {"answer": re.sub("<[^>]*>", "", said(start, "V1-33a", "V1-32a", "V1-34")),
+            "printed": {f"networks{networks}": {f"crops{crops}": error for (n, crops), error in PRINTED.items()
                                                 if n == networks} for networks in (1, 7)}}

@@ -23,8 +23,8 @@ CHANGES = {
     "V1-22": ("On shapes", "the extra linear layer after the average"),
     "V1-25a": ("In the published network", "a pair of auxiliary heads"),
     "V1-25b": ("In the published network", "the second auxiliary head"),
-    "V1-40a": ("At equal multiply-adds", "three sizes of kernel in each module in place of one size"),
-    "V1-40b": ("Beside 3×3 alone", "three sizes of kernel"),
+    "V1-40a": ("At equal multiply-adds", "having three sizes of kernel in each module in place of one"),
+    "V1-40b": ("Beside 3×3 alone", "having three sizes of kernel"),
     "V3-14": ("With batch normalisation", "a pair of auxiliary heads"),
     "V3-14b": ("On photographs", "a pair of auxiliary heads"),
     "V3-15": ("With batch normalisation", "the lower auxiliary head beside the upper one"),
@@ -71,9 +71,19 @@ def answer(ids: Sequence[str]) -> Html:
 
 
 def sentences(ids: Sequence[str], known: Mapping[str, Record]) -> str:
-    """A sentence a claim, what was measured first."""
-    ordered = sorted(ids, key=lambda name: known[name].get("value") is None)
-    return " ".join(sentence(name, known[name]) for name in ordered)
+    """A sentence a claim that was measured, and one for all that were not."""
+    waiting = [name for name in ids if known[name]["verdict"] in (NOT_RUN, OUT_OF_REACH)]
+    said = [sentence(name, known[name]) for name in ids if name not in waiting]
+    return " ".join([*said, f"Not measured yet: {_open(waiting)}."] if waiting else said)
+
+
+def _open(ids: Sequence[str]) -> str:
+    """What is left to measure, each change once with all that it waits for: "dropout (on shapes; on photographs)"."""
+    where: dict[str, list[str]] = {}
+    for name in ids:
+        context, change = CHANGES.get(name, ("", f"“{CLAIMS[name].sentence.removesuffix('.')}”"))
+        where.setdefault(change, []).append(context[:1].lower() + context[1:])
+    return ", ".join(change + (f" ({'; '.join(found)})" if all(found) else "") for change, found in where.items())
 
 
 def sentence(name: str, record: Record) -> str:

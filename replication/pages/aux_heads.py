@@ -13,6 +13,7 @@ SECTIONS: findings.Sections = {
     "answer": ("V1-25a", "V3-14", "V3-14b"), "curves": ("V3-13",), "errors": ("V1-25a", "V1-25b", "V3-14", "V3-15"),
     "gradient": ("V1-23a", "V1-23b"), "weight": ("V1-26",), "photographs": ("V3-14b",)}
 NONE = "–"  # where there is no run to say
+NORMS = {"lrn": "as published", "bn": "with batch normalisation"}
 
 
 def numbers(aux: Grid, start: Grid, *more: Grid) -> dict[str, Any]:
@@ -29,8 +30,13 @@ def numbers(aux: Grid, start: Grid, *more: Grid) -> dict[str, Any]:
                        (("start", 0), ("end", headed.epoch.max()))}
     if len(before):
         louder = _times(before[(before.norm == "lrn") & (before.init == "small")], "grad_total")
+    there = [norm for norm in best if best[norm] != NONE]
+    ends = " and ".join(f"{best[norm]} % {NORMS[norm]}" for norm in there) or "no run yet"
+    apart = " and ".join(f"{spread[norm]} points {NORMS[norm]}" for norm in there) or "no run yet"
+    sent = "; ".join(f"{NORMS[norm]}, {of['start']} times before the first step and {of['end']} at the end"
+                     for norm, of in share.items() if of["start"] != NONE) or "no run yet"
     return {**finals.protocol(aux), "found": findings.found(SECTIONS, [aux, start, *more]), "best": best,
-            "spread": spread, "louder": louder, "share": share}
+            "spread": spread, "louder": louder, "share": share, "ends": ends, "apart": apart, "during": sent}
 
 
 def _times(of: pd.DataFrame, column: str) -> str:

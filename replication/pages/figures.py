@@ -208,9 +208,9 @@ def saved(table: pd.DataFrame) -> Figure:
     tall = table.melt(["module", "α"], var_name="between the two", value_name="saved, %")
     for (name, part), marker, colour in zip(tall.groupby("between the two", sort=False), "osD", PALETTE, strict=False):
         axis.plot(part["saved, %"], part.module, marker, color=colour, label=name)
-    for x, words in ((0, "as dear as the 5×5"), (28, "28 % at α = 1")):  # V3 §3.1
+    for x, words, side in ((0, "as dear as the 5×5 ", "right"), (28, "28 % at α = 1", "left")):  # V3 §3.1
         axis.axvline(x, **DOTTED)
-        axis.annotate(words, (x, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", color=INK,
+        axis.annotate(words, (x, 1), xycoords=("data", "axes fraction"), ha=side, va="bottom", color=INK,
                       fontsize=LETTERS)
     axis.set(xlabel="saved, %", ylabel="module")
     axis.invert_yaxis()
@@ -312,8 +312,8 @@ def final_errors(grid: Grid, x: str, by: str | None = None, of: Of = ERROR,
                 axis.errorbar(mean.value, y, xerr=mean.high - mean.value if mean.n > 1 else None, markersize=7,
                               capsize=3, label=factors[by][colour].label if by else None, **look)
             if lost := len(part) - len(runs):
-                axis.annotate(f"{lost} of {len(part)} diverged", (1, y), xycoords=("axes fraction", "data"), ha="right",
-                              va="center", color=INK, fontsize=LETTERS)
+                axis.annotate(f"{lost} of {len(part)} diverged", (1, y), xycoords=("axes fraction", "data"), ha="left",
+                              xytext=(4, 0), textcoords="offset points", va="center", color=INK, fontsize=LETTERS)
         axis.set(title=title, xlabel=name, ylim=(len(lines) - 0.5, -0.5), yticks=range(len(lines)))
         axis.set_yticklabels([textwrap.fill(factors[x][key].label, 20) for key in lines])
         axis.grid(axis="x")
@@ -617,6 +617,7 @@ def over_bound(tables: speed.Tables) -> Figure | Nothing:
         _dots(axis, table.replace({"phase": WAYS}), "row", "ratio", "phase")
         axis.axvline(1, **DOTTED)
         axis.set(title=_narrow(device), xscale="log", xlabel="measured ÷ predicted")
+        axis.set_xlim(left=min(0.8, axis.get_xlim()[0]))  # or the bound lies upon the edge
         _plain(axis.xaxis)
         axis.grid(axis="x")
     return _legend_below(figure, axes[-1])
@@ -783,7 +784,10 @@ def _narrow(title: str) -> str:
 
 def _plain(axis: Axis) -> None:
     """Logarithmic, with its numbers written out: 0.5, 1, 2, and 5k, which leaves room for its neighbours."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axis.get_view_interval()
+    # beside another panel it is half as wide, without room for as many
+    beside = axis is axis.axes.xaxis and len({other.get_position().x0 for other in axis.axes.figure.axes}) > 1
+    axis.set_major_locator(LogLocator(subs=(1,) if beside and high > 30 * low else (1, 2, 5)))
     axis.set_major_formatter(lambda x, _: f"{x / 1000:g}k" if x >= 1000 else f"{x:g}")
     axis.set_minor_formatter(NullFormatter())
 

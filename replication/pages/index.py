@@ -42,7 +42,7 @@ def _card(page: str, title: str, words: str, picture: str) -> str:
 
 def _table1() -> str:
     found = read("googlenet_row_by_row") or {}
-    title, words, picture = "Table 1 does not add up", "", ""
+    title, words, picture = "The paper's Table 1 does not add up", "", ""
     if found:
         printed, named, other = found["stem_printed"]["weights_k"], found["stem_weights"] / 1024, (
             found["separable_weights"] / 1024)
@@ -63,9 +63,9 @@ def _heads(known: dict[str, Record]) -> str:
         lines = [("as published", published["value"], html.measured(published)),
                  ("with batch normalisation", normalised["value"], html.measured(normalised))]
         if published["value"] > 2 * normalised["value"]:
-            title = "Auxiliary heads wake the network as published, hardly the normalised one"
-        words = ("With both auxiliary heads, the gradient that reaches the first layer before training is so many "
-                 f"times what it is without. {answers.sentence('V3-14', known['V3-14'])}")
+            title = "Auxiliary heads feed the first layer, but not with batch normalisation"
+        words = ("How many times as much gradient reaches the first layer with both auxiliary heads as without, before "
+                 f"training. And after it: {_small(answers.sentence('V3-14', known['V3-14']))}")
         picture = sketches.bars(lines)
     return _card("aux_heads", title, words, picture)
 
@@ -76,10 +76,10 @@ def _saved(known: dict[str, Record]) -> str:
     if own.get("value"):
         lines = [("as derived", derived["value"], html.measured(derived)),
                  ("over GoogLeNet's own nine modules", own["value"], html.measured(own))]
-        words = ("Two 3×3 in place of a 5×5 save what the second paper derives only where a layer gives as many maps "
-                 "as it sees. GoogLeNet's branches widen more than that.")
+        words = ("Of a 5×5, in multiply-adds. They save what the second paper derives where a layer gives about as "
+                 "many maps as it sees. The branches of the first paper's network give two to four times as many.")
         picture = sketches.bars(lines)
-    return _card("network_in_network", "The saving is smaller where it was meant for", words, picture)
+    return _card("network_in_network", "Two 3×3 save less than promised", words, picture)
 
 
 def _half(known: dict[str, Record]) -> str:
@@ -89,8 +89,8 @@ def _half(known: dict[str, Record]) -> str:
         value, low, high = record["value"], record["low"], record["high"]
         shown = f"{html.signed(value)} points, {html.signed(low)} to {html.signed(high)}"
         seeds = " and ".join(map(str, record.get("seeds") or [record["n"]]))
-        words = ("Small images through a stem of less stride cost as much as large ones. The error from half the side, "
-                 f"less that from the whole, is {shown} ({seeds} seeds); that they do nearly as well is "
+        words = ("A network that sees images of half the side through a stem of less stride costs as much, and does "
+                 f"nearly as well, says the second paper. Here its error differs by {shown} ({seeds} seeds): "
                  f"{record['verdict']} at this scale.")
         picture = sketches.interval(value, low, high, claim.region, shown, f"claimed: {html.region(claim.region)}")
     title = {CONTRADICTED: "Half the image is not nearly as good", SUPPORTED: "Half the image is nearly as good"}
@@ -103,13 +103,17 @@ def _strangers() -> str:
     if found and _number(found["mixed"]) and _number(found["speakers"]):
         lines = [("voices it was trained on", _number(found["mixed"]), f"{found['mixed']} % wrong"),
                  ("strangers", _number(found["speakers"]), f"{found['speakers']} % wrong")]
-        words = (f"An Inception for spoken digits gets {found['lowest']} to {found['highest']} % wrong, by the "
-                 "speaker, of people it has never heard. The split that is handed out with the recordings has no "
-                 "strangers in it.")
+        words = (f"A small Inception for spoken digits gets {found['lowest']} to {found['highest']} % wrong, by the "
+                 "speaker, of people it has never heard. The split that is handed out with the recordings tests on the "
+                 "same people, and hides it.")
         picture = sketches.bars(lines)
         if _number(found["speakers"]) > 3 * _number(found["mixed"]):
-            title = "It knows the voices better than the words"
+            title = "Known voices are easy, those of strangers are not"
     return _card("keywords", title, words, picture)
+
+
+def _small(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _number(words: str) -> float:

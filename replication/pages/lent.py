@@ -69,11 +69,13 @@ def numbers(found: dict[str, list[power.Turn]], known: pd.DataFrame, precision: 
     """What *Ten minutes of a GPU* quotes."""
     reach, (name, rate) = within(found, known), estimate.gpu()
     whole = estimate.clock(sum(turn.seconds for of in found.values() for turn in of))
-    more = f", decide {reach['decides']} that are open" if reach["decides"] else ""
+    are = "is" if reach["decides"] == 1 else "are"
+    more = f", decide {reach['decides']} that {are} open" if reach["decides"] else ""
     answer = (f"At the rate of one large network, a GPU would train {reach['runs']:,} runs in ten minutes. They would "
               f"repeat the verdict on {reach['repeats']} claims that two cores have decided{more}, and look at "
               f"{reach['looks']} more for the first time. Small networks will be slower; how much is not yet measured. "
-              f"All that is asked of a GPU takes {whole} at that rate, and what comes before {estimate.clock(START)}.")
+              f"All that is asked of a GPU takes {whole} at that rate, after {estimate.clock(START)} of trying what "
+              "works.")
     measured = name != estimate.ASSUMED[0]
     return {"answer": answer, **reach, "t_per_s": rate / 1e12, "precision": alike(precision), "seen": so_far(),
             "rate": f"what training reached on one {name}, with one large network" if measured else

@@ -117,8 +117,26 @@ def _words(part: pd.DataFrame) -> str:
 def numbers(grid: Grid, start: Grid, found: Any) -> dict[str, Any]:
     """The numbers and sentences that the page quotes: there without runs, too."""
     units, where = _units(found), _where(found)
-    return {**finals.protocol(grid), "answer": " ".join((units, where, _together(start))), "units": units,
+    return {**finals.protocol(grid), "answer": _short(found, start), "units": units,
             "where": where, "together": _together(start), "apart": _apart(found)}
+
+
+def _short(found: Any, start: Grid) -> str:
+    """What the page opens with: of each of its sections one number, and what that is to be compared with."""
+    gain = afterwards.Measured("S2-5b")(start)
+    heads = "Whether averaging the three heads helps has not been measured for these runs." if gain is None else (
+        f"Averaging the three heads gains {html.signed(gain.value)} points [{html.signed(gain.low)} to "
+        f"{html.signed(gain.high)}].")
+    if found is None or found.boxes.empty:
+        return f"{NOT_HERE if found is None else _units(found)} {heads}"
+    half = 100 * found.told.groupby(["network", "row"], sort=False).told.median().unstack(0)
+    first, last = half.index[0], half.index[-1]
+    wrong = found.boxes.groupby("way", sort=False).last().error_box
+    return (f"What an image shows explains {half.trained[last]:.0f} % of what a median unit of the last module does, "
+            f"and {half.trained[first]:.0f} % of one of the first convolution; untrained, {half.untrained[last]:.0f} "
+            f"and {half.untrained[first]:.0f} %. A box drawn from the class map misses the object in "
+            f"{wrong['the class map']:.0f} % of the images, one drawn by covering parts in "
+            f"{wrong['covering parts']:.0f} %. {heads}")
 
 
 def _units(found: Any) -> str:

@@ -13,7 +13,7 @@ from replication.runs import store
 from replication.runs.experiments import Experiment
 from replication.studies.study import Cell, Grid
 
-ELSEWHERE = "the weights of these runs are not on this machine"
+ELSEWHERE = "the weights of these runs are not stored here; whoever trains them again sees it"
 
 
 def inputs(grid: Grid, examples: Callable[[Experiment, int, int], Any], number: int = 8,

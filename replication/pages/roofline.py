@@ -11,6 +11,18 @@ from replication.pages.speed import Tables, by_device, lines_of, ranged
 WAYS = {"infer": "forward", "train": "forward and backward"}
 
 
+def answer(tables: Tables) -> str:
+    """How far above its bound each device is, all rows together."""
+    said = []
+    for device, table in tables.items():
+        done = table[(table.phase == "infer") & (table.status == "ok")]
+        if len(done):
+            said.append(f"{digits(done.ms.sum() / done.predicted_ms.sum())} on {device}")
+    return ("Forward, all rows of GoogLeNet together take longer than the bound below by a factor of "
+            f"{' and '.join(said)}."
+            if said else "No device has been measured yet.")
+
+
 def rows(tables: Tables, phase: str) -> Html:
     """Each row of Table 1: what bounds it, the time that this bound predicts, and the time it took, with its range."""
     def groups(table: pd.DataFrame) -> Groups:

@@ -269,7 +269,7 @@ def twice_table(aux: Grid, machine: str) -> html.Html:
 
 
 # -- in a few sentences -------------------------------------------------------------------------------------------
-def answer(aux: Grid, seeds: Grid, machine: str) -> html.Html:
+def answer(aux: Grid, seeds: Grid, machine: str) -> str:
     """What the page found, of what is stored."""
     said, moved = [], elsewhere(aux)
     if len(moved) and len(moved := moved[moved.machine == machine]):
@@ -281,15 +281,15 @@ def answer(aux: Grid, seeds: Grid, machine: str) -> html.Html:
                     f"{_each(bought[bought.machine == 'here'], 'ratio', 2)} times as wide as it is without.")
     if pairs := twice(aux, machine):
         wide = sorted(pair.half_width for pair in pairs)
+        sharp = sum(p.agrees and p.excuse is None for p in pairs)
         said.append(f"Of {len(pairs)} claims that were measured on both processors {sum(p.agrees for p in pairs)} "
-                    f"agree, and {sum(p.agrees and p.excuse is None for p in pairs)} of these agreements could have "
-                    f"failed: below {wide[0]:.1f} to {wide[-1]:.1f} points no difference would have shown.")
+                    f"agree, which says something of {sharp or 'none'} of them: to show, a difference has to be of "
+                    f"{wide[0]:.1f} to {wide[-1]:.1f} points.")
     if len(table := spread(seeds)):
-        said.append("The final error has a standard deviation of " + "; ".join(
-            f"{row['sd, points']:.1f} [{row['from']:.1f}, {row['to']:.1f}] points where this varies: {row['varied']}"
+        said.append("The standard deviation of the final error, by what varies from run to run: " + "; ".join(
+            f"{row['varied']}, {row['sd, points']:.1f} points [{row['from']:.1f}, {row['to']:.1f}]"
             for row in table.to_dict("records")) + ".")
-    none = "No run of it is stored here: <code>python -m replication run --profile worth</code> trains them."
-    return html.Html(f"<p>{' '.join(said) or none}</p>")
+    return " ".join(said) or "No run of it is stored here: python -m replication run --profile worth trains them."
 
 
 def _each(rows: pd.DataFrame, column: str, digits: int = 1) -> str:
@@ -297,11 +297,12 @@ def _each(rows: pd.DataFrame, column: str, digits: int = 1) -> str:
     return " and ".join(f"{row[column]:.{digits}f} ({row['norm']})" for row in rows.to_dict("records"))
 
 
-def numbers(aux: Grid) -> dict[str, Any]:
-    """The numbers that the prose quotes."""
+def numbers(aux: Grid, seeds: Grid, machine: str) -> dict[str, Any]:
+    """The numbers and the sentences that the prose quotes."""
     data, n = aux.cells[0].experiment.data, aux.setting.seeds
     images = data.val_images or 0
-    return {"runs": len(aux.cells), "seeds": n, "lost": lost(n), "correlation": 1 - lost(n) ** -2,
+    return {"answer": answer(aux, seeds, machine), "runs": len(aux.cells), "seeds": n,
+            "lost": lost(n), "correlation": 1 - lost(n) ** -2,
             "covered": coverage(5)["bootstrap, percentiles"],
             "images": data.train_images, "val_images": images, "epochs": aux.setting.epochs,
             "binomial": {norm: 100 * math.sqrt(error * (1 - error) / images)

@@ -273,9 +273,9 @@ def sentences(tables: Tables) -> dict[str, str]:
     table = main(tables)
     paid, blocks = hundredth({"": table}), clustered({"": table})
     answer = "" if paid is None else (
-        f"That sparse arithmetic does not pay even at a hundredth of the operations is {verdict(paid, SLOWER)} on "
-        f"{table.device.iloc[0]}: with a hundredth of the weights the fastest sparse product is {_times(paid)} as fast "
-        "as the dense one. Arithmetic promises 100 times.")
+        "Sparse arithmetic does not pay even at a hundredth of the operations, says the first paper. On "
+        f"{table.device.iloc[0]} that is {verdict(paid, SLOWER)}: with a hundredth of the weights the fastest sparse "
+        f"product is {_times(paid)} as fast as the dense one. Arithmetic promises 100 times.")
     return {"answer": answer, "first": _first(table), "guesses": _guesses(table), "formats": _formats(table),
             "hundredth": _hundredth(table), "threads": _more(table),
             "blocks": "" if blocks is None else _blocks(table, blocks)}

@@ -289,7 +289,7 @@ def by_device(tables: Tables, columns: tuple[str, ...], groups: Callable[[pd.Dat
 
 def _about(table: pd.DataFrame) -> str:
     first = lines_of(table)[0]
-    words = [f"<strong>{escape(first.device)}</strong>", *([] if gpu(table) else [f"{first.threads} threads"]),
+    words = [f"<strong>{escape(first.device)}</strong>", *([] if gpu(table) else [f"{first.threads:g} threads"]),
              f"medians of {table.turns.max()} turns [lowest, highest]", escape(first.versions),
              f"commit <code>{escape(str(first.commit)[:9])}</code>"]
     return ", ".join(words)

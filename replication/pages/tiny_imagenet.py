@@ -49,7 +49,8 @@ def with_and_without(grid: study.Grid, ids: Sequence[str]) -> html.Html:
     known = clean.judged or {}
     runs = replace(grid, cells=tuple(cell for cell in grid.cells if cell.address in known))
     if not runs.summary().shape[0]:
-        return html.Html('<p class="state">Of no run of it is it known what it says of each image.</p>')
+        return html.Html('<p class="state">Not known yet: it takes what a run says of each image, and none is stored.'
+                         "</p>")
     lines = []
     for one, other in zip(settle(ids, [runs]), settle(ids, [clean]), strict=True):
         both = [metrics.record(found) for found in (one, other)]

@@ -20,7 +20,7 @@ from replication.studies import examined
 from replication.studies.examined import FSDD, TINY
 
 NONE = "–"  # where there is nothing to say it from
-ELSEWHERE = "the set is not on this machine"
+ELSEWHERE = "the set was not at hand where this page was made"
 MADE = ("shapes", "digits")  # which need no download
 
 
@@ -224,8 +224,8 @@ def _counted(name: str) -> str:
     """Where the numbers of a set are from."""
     top = tiny_imagenet.root() if name == TINY else speech.root(name)
     if examined.here(name):
-        return f"{name} was counted on this machine."
-    why = "only a part of it, or another set, is here" if top.is_dir() else "the set is not on this machine"
+        return f"{name} was counted for this page."
+    why = "only a part of it, or another set, was at hand" if top.is_dir() else "it was not at hand"
     commits = examined.table(examined.FACTS[name]).commit
     if commits.empty:
         return f"{name} was not counted: {why}."

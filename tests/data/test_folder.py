@@ -195,7 +195,7 @@ def test_what_is_no_image_is_counted_and_said_in_a_sentence(flowers, root):
     (flowers / "daisy/sizes.csv").write_text("1,2")
     (flowers / "daisy/LICENSE").write_text("free")
     Image.new("RGB", (8, 8)).save(flowers / "nobodys.png")
-    with pytest.warns(UserWarning, match=r"holds 6 files of no kind that is read there, left out: 3 \.txt, 1 ") as told:
+    with pytest.warns(UserWarning, match=r"holds 6 files that are not read there, left out: 3 \.txt, 1 ") as told:
         data = resolve(f"folder:{flowers}")
     assert "\n" not in str(told[0].message)
     with warnings.catch_warnings(action="ignore"):
@@ -209,8 +209,20 @@ def test_what_is_no_image_is_counted_and_said_in_a_sentence(flowers, root):
 def test_what_is_left_out_is_counted_of_streamed_images_too(flowers, monkeypatch):
     (flowers / "daisy/notes.txt").touch()
     monkeypatch.setenv("REPLICATION_RESIDENT", "stream")
-    with pytest.warns(UserWarning, match="holds 1 file of no kind"):
+    with pytest.warns(UserWarning, match="holds 1 file that is not read there"):
         assert load(resolve(f"folder:{flowers}")).skipped == 1
+
+
+def test_a_third_part_is_left_out_and_said(picture, tmp_path):
+    images(picture, tmp_path / "set", "train/a", "train/b", "val/a", "val/b", "test/a", "unlabelled/old")
+    with pytest.warns(UserWarning, match=r"holds 10 files that are not read there, left out: 10 \.png; e\.g\. test/a/"):
+        assert folder.read(tmp_path / "set").left == 10
+
+
+def test_a_class_that_leads_nowhere_is_refused(flowers):
+    (flowers / "tulip").symlink_to(flowers / "gone")
+    with pytest.raises(BadInput, match=r"tulip leads nowhere; remove it, or mend it"):
+        folder.read(flowers)
 
 
 @pytest.mark.parametrize("name", ["1.heic", "1.SVG", "1.nef", "deep/1.jxl"])
@@ -221,7 +233,7 @@ def test_a_picture_of_another_kind_is_refused_by_name(flowers, name, monkeypatch
     with pytest.raises(BadInput, match=f"{name} is a picture of a kind that is not read; convert it"):
         resolve(f"folder:{flowers}")
     monkeypatch.setenv("REPLICATION_SKIP_BAD", "1")
-    with pytest.warns(UserWarning, match="holds 1 file of no kind"):
+    with pytest.warns(UserWarning, match="holds 1 file that is not read there"):
         assert load(resolve(f"folder:{flowers}")).skipped == 1
 
 

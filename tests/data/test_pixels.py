@@ -4,13 +4,14 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from replication.data import decode
 
@@ -220,7 +221,7 @@ def test_lab_and_luma(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["gif", "png", "webp", "tif"])
 def test_of_several_frames_the_first_is_taken_and_that_is_said_once(tmp_path: Path, kind: str) -> None:
     frames = [Image.new("RGB", (SIDE, SIDE), colour) for colour in ((200, 0, 0), (0, 200, 0), (0, 0, 200))]
-    decode._say_first.cache_clear()
+    decode._say.cache_clear()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         for name in ("a", "b"):
@@ -230,3 +231,49 @@ def test_of_several_frames_the_first_is_taken_and_that_is_said_once(tmp_path: Pa
         seen(frames[0], tmp_path / f"c.{kind}")
     assert [str(one.message).partition(" files")[2] for one in said] == [
         " hold several frames or pages; of each the first is taken."]
+
+
+# -- colours -------------------------------------------------------------------------------------------------------
+def chunk(name: bytes, held: bytes) -> bytes:
+    return struct.pack(">I", len(held)) + name + held + struct.pack(">I", zlib.crc32(name + held))
+
+
+def test_a_transparent_colour_of_16_bits(tmp_path: Path) -> None:
+    """Pillow compares the pixels' upper halves with all of the key."""
+    values = np.full((SIDE, SIDE, 3), (0x8000, 0x4000, 0x2000), ">u2")
+    values[:4] = 0x1234, 0x5678, 0x9ABC
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    file = (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", SIDE, SIDE, 16, 2, 0, 0, 0))
+            + chunk(b"tRNS", struct.pack(">HHH", 0x1234, 0x5678, 0x9ABC)) + chunk(b"IDAT", zlib.compress(rows))
+            + chunk(b"IEND", b""))
+    got = seen(file, tmp_path / "x.png")
+    assert (got[:4] == 255).all()
+    assert (got[4:] == (0x80, 0x40, 0x20)).all()
+
+
+@pytest.mark.parametrize("unit", [1, 257])
+def test_a_palette_of_tiff_in_16_bits_or_in_8(tmp_path: Path, unit: int) -> None:
+    """The standard says 16, and libtiff takes a palette without any larger number for one of 8."""
+    image = Image.fromarray(np.arange(SIDE * SIDE, dtype=np.uint8).reshape(SIDE, SIDE) % 2, "P")
+    image.putpalette([200, 10, 90, 30, 250, 60])
+    file = io.BytesIO()
+    image.save(file, "TIFF")
+    colours = np.array([200, 30] + [0] * 254 + [10, 250] + [0] * 254 + [90, 60] + [0] * 254, "<u2")
+    written = (256 * colours).tobytes()
+    assert written in file.getvalue()
+    got = seen(file.getvalue().replace(written, (unit * colours).tobytes()), tmp_path / "x.tif")
+    assert (got[:, 0::2] == (200, 10, 90)).all()
+    assert (got[:, 1::2] == (30, 250, 60)).all()
+
+
+def test_a_colour_profile_is_not_applied_and_that_is_said_once(tmp_path: Path) -> None:
+    own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    other = own.replace("sRGB".encode("utf-16-be"), "wide".encode("utf-16-be")).replace(b"sRGB", b"wide")
+    image = Image.new("RGB", (SIDE, SIDE), (200, 40, 90))
+    decode._say.cache_clear()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for name, profile in (("a", own), ("b", b"broken"), ("c", other), ("d", other)):
+            assert (seen(image, tmp_path / f"{name}.png", icc_profile=profile) == (200, 40, 90)).all()
+    assert len(said) == 1
+    assert "of the profile 'wide" in str(said[0].message)

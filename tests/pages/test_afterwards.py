@@ -61,7 +61,7 @@ def test_sentences_say_what_is_not_known() -> None:
     words = afterwards.said(Runs("a", "b"), "V1-33a", "S2-5a")  # type: ignore[arg-type]
     assert "<strong>1.25</strong> points [1.00 to 1.50; 4,000 images" in words
     assert words.startswith("<p>Averaging seven networks instead of taking one lowers the top-1 error by")
-    assert words.endswith(f"lowers the error by … ({html.word(claim.NOT_RUN)}).</p>")
+    assert words.endswith(f"place of the main one lowers the error is {html.word(claim.NOT_RUN)}.</p>")
 
 
 def test_what_is_below_zero_is_said_the_other_way_round() -> None:

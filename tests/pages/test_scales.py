@@ -31,7 +31,7 @@ def test_before_anything_is_trained(out: Path) -> None:
     for figure in (scales.fields(found), scales.sheet(found, "trained"), scales.shares(found)):
         assert isinstance(figure, figures.Nothing)
     said = scales.numbers(grid, found)
-    assert "not been measured yet" in said["found"]["answer"]
+    assert said["found"]["answer"].startswith("Not measured yet: having three sizes of kernel")
     assert said["over"] == "4b"  # 235 px by hand, of 224
     assert said["sides"]["5b"] == 715
 

@@ -46,7 +46,7 @@ def facts(**more: float) -> dict[str, pd.DataFrame]:
 def test_without_any_set_there_is_a_word_for_everything() -> None:
     found = what_images.numbers(FOUND)
     assert "were not counted here" in found["answer"]
-    assert found["counted"].count("was not counted: the set is not on this machine.") == 2
+    assert found["counted"].count("was not counted: it was not at hand.") == 2
     assert set(found["tiny"].values()) == set(found["fsdd"].values()) == {what_images.NONE}
     assert found["digits"] == {"right": "98.4", "twins": "1"}
     for shown in (what_images.greys, what_images.twins, what_images.speakers, what_images.long):
@@ -61,15 +61,15 @@ def test_stored_numbers_are_shown_and_it_says_so(out: Path, data: Path) -> None:
     found = what_images.numbers(FOUND)
     assert "Of Tiny-ImageNet's 10,000 validation images, 40 do not show the object" in found["answer"]
     assert "50 in all, so that no error is exact below 0.5 points" in found["answer"]
-    assert found["counted"].startswith("Of tiny-imagenet-200 the stored numbers are shown (commit 012345678): the set "
-                                       "is not on this machine.")
+    assert found["counted"].startswith("Of tiny-imagenet-200 the stored numbers are shown (commit 012345678): it was "
+                                       "not at hand.")
     assert (found["tiny"]["nearest"], found["tiny"]["across"]) == ("2.25", "7")
     (data / "tiny-imagenet-200/train").mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(examined, "_whole_tiny", lambda: None)
-        assert "only a part of it, or another set, is here" in what_images.numbers(FOUND)["counted"]
+        assert "only a part of it, or another set, was at hand" in what_images.numbers(FOUND)["counted"]
         patch.setattr(examined, "_whole_tiny", lambda: "abc")
-        assert "tiny-imagenet-200 was counted on this machine." in what_images.numbers(FOUND)["counted"]
+        assert "tiny-imagenet-200 was counted for this page." in what_images.numbers(FOUND)["counted"]
 
 
 def test_the_baseline_of_the_sets_that_are_made() -> None:
@@ -103,7 +103,7 @@ def test_both_verdicts_stand_side_by_side(out: Path) -> None:
     """Three runs an arm; without the listed images the one that was better is worse."""
     grid = study.stored("v1.ablation", "gpu")
     ids = ["V1-20b"]
-    assert "Of no run" in tiny_imagenet.with_and_without(grid, ids)
+    assert "Not known yet" in tiny_imagenet.with_and_without(grid, ids)
     arms = list(grid.study.factors["form"])
     put(grid, lambda cell: 0.4 + 0.1 * arms.index(cell.keys["form"]) + 0.001 * cell.seed)
     keep(out, errors=pd.DataFrame([{"address": cell.address, "images": 10_000, "left": 50, "error": 0.0, "clean":
