@@ -74,7 +74,8 @@ STOPS = """() => {
 }"""
 MISSED = """() => [...document.querySelectorAll("[data-stop]")].flatMap(e => {
   const radio = e.type === "radio" && !e.checked;  // arrow keys lead to the others of its group
-  const wrong = e.dataset.stop in came ? came[e.dataset.stop] ? "" : "not seen to be reached" : radio ? "" : "not reached";
+  const {stop} = e.dataset, seen = came[stop];
+  const wrong = stop in came ? seen ? "" : "not seen to be reached" : radio ? "" : "not reached";
   return wrong ? [`${wrong} by Tab: ${e.outerHTML.slice(0, 120)}`] : [];
 })"""
 MENUS = "button.search-button__button, button.primary-toggle, button.secondary-toggle, button.dropdown-toggle"
