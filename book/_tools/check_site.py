@@ -66,14 +66,16 @@ STOPS = """() => {
   document.addEventListener("focusin", ({target: e}) => {
     e.getAnimations().forEach(a => a.finish());
     const shows = [e, ...(e.labels ?? [])].map(part => getComputedStyle(part)).some(style =>
-      style.outlineStyle !== "none" && parseFloat(style.outlineWidth) || !/^none|^rgba\\(0, 0, 0, 0\\)/.test(style.boxShadow));
+      style.outlineStyle !== "none" && parseFloat(style.outlineWidth) ||
+      !/^none|^rgba\\(0, 0, 0, 0\\)/.test(style.boxShadow));
     window.came[e.dataset.stop] = shows;
   });
   return stops.length;
 }"""
 MISSED = """() => [...document.querySelectorAll("[data-stop]")].flatMap(e => {
   const radio = e.type === "radio" && !e.checked;  // arrow keys lead to the others of its group
-  const wrong = !(e.dataset.stop in came) ? radio ? "" : "not reached" : came[e.dataset.stop] ? "" : "not seen to be reached";
+  const {stop} = e.dataset, seen = came[stop];
+  const wrong = stop in came ? seen ? "" : "not seen to be reached" : radio ? "" : "not reached";
   return wrong ? [`${wrong} by Tab: ${e.outerHTML.slice(0, 120)}`] : [];
 })"""
 MENUS = "button.search-button__button, button.primary-toggle, button.secondary-toggle, button.dropdown-toggle"

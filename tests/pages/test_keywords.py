@@ -90,7 +90,7 @@ def test_without_a_run_there_is_a_word_for_everything() -> None:
                  study.stored("kws.speakers", "cpu-full")):
         found = keywords.numbers(grid, {})
         assert found["seeds"] == "no seed yet"
-        assert "not yet run" in found["found"]["mixed"]
+        assert "Not measured yet" in found["found"]["mixed"]
         assert "No run" in keywords.table(grid)  # type: ignore[operator]
         assert isinstance(keywords.inputs(grid, lambda *_: pytest.fail("nothing is downloaded")), Nothing)
 
