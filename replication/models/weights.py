@@ -166,11 +166,11 @@ def numbers(name: str, tensor: Tensor, like: Tensor) -> Tensor:
     wanted, as quantised networks have them, for what is not laid out as plain numbers, and for none that are finite."""
     if like.is_floating_point() and not (tensor.is_floating_point() and tensor.layout == like.layout
                                          and tensor.is_meta == like.is_meta):
-        raise BadInput(f"'{name}' is {tensor.dtype} on {tensor.device}, {tensor.layout}, where plain floats are wanted: "
-                       f"save the network's state_dict() in float32.")
+        raise BadInput(f"'{name}' is {tensor.dtype} on {tensor.device}, {tensor.layout}, where plain floats are "
+                       f"wanted: save the network's state_dict() in float32.")
     if like.is_floating_point() and not tensor.is_meta and not tensor.float().isfinite().all():
-        raise BadInput(f"'{name}' holds numbers that are not finite: these weights are of a training that failed, or were "
-                       f"damaged; take others.")
+        raise BadInput(f"'{name}' holds numbers that are not finite: these weights are of a training that failed, or "
+                       f"were damaged; take others.")
     return tensor
 
 
