@@ -244,12 +244,10 @@ def programs() -> Iterator[str]:
 
 # Public names that only tests and people read, and why they stand there.
 WEIGHTS = "README: weights in and out of files, for people who want a network and no book"
-MEASURES = "what is measured of runs that are here, for a page to come"
 FOR_PEOPLE = {
     **dict.fromkeys(("models.weights.rebuilt", "models.weights.classifier_only",
                      "models.torchvision.from_torchvision"),
                     WEIGHTS),
-    "training.calibration.equal_mass": MEASURES,
     "data.colour.CONTRAST": "one of three that are numbered",
 }
 

@@ -19,11 +19,6 @@ def equal_width(bins: int = BINS) -> NDArray[np.float64]:
     return np.linspace(0, 1, bins + 1)
 
 
-def equal_mass(logits: Logits, bins: int = BINS) -> NDArray[np.float64]:
-    """The edges of bins that hold equally many of these images, as far as equal confidences allow."""
-    return np.quantile(_confidence(logits), np.linspace(0, 1, bins + 1))
-
-
 def reliability(logits: Logits, labels: NDArray[np.int64], edges: NDArray[np.float64]) -> pd.DataFrame:
     """A row per bin that is not empty: low, high, images, confidence, accuracy, the last two means over its images.
 
