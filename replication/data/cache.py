@@ -26,7 +26,7 @@ from replication.data.listing import digest
 from replication.errors import BadInput
 
 # Raised by hand when the same files would decode to other pixels, or lie otherwise on disk.
-FORM = 3
+FORM = 4
 
 
 @dataclass(frozen=True)

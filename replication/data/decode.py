@@ -65,7 +65,8 @@ def shown(image: Image.Image) -> Image.Image:
     if deep and isinstance(key := image.info.get("transparency"), tuple):
         image.info["transparency"] = tuple(each >> 8 for each in key)
     if image.mode == "P" and COLOURS in (tags := getattr(image, "tag_v2", {})) and max(tags[COLOURS]) < 256:
-        image.putpalette(bytes(np.reshape(tags[COLOURS], (3, -1)).T.ravel().tolist()))  # old programs wrote 8 bits of 16
+        # old programs wrote 8 bits of 16
+        image.putpalette(bytes(np.reshape(tags[COLOURS], (3, -1)).T.ravel().tolist()))
     _say_profile(image)
     turn = UPRIGHT.get(_orientation(image))
     if image.mode in DEEP:
@@ -93,8 +94,8 @@ def _say_profile(image: Image.Image) -> None:
         if held := image.info.get("icc_profile"):
             name = _profile(held)
             if "srgb" not in name.lower():
-                _say(f"Some {image.format} files have the colours of the profile '{name}', and are taken as sRGB; convert "
-                     f"them if that matters.")
+                _say(f"Some {image.format} files have the colours of the profile '{name}', and are taken as sRGB; "
+                     f"convert them if that matters.")
 
 
 @lru_cache

@@ -67,7 +67,8 @@ def samples(path: Path, rate: int) -> NDArray[np.int16]:
     try:
         found, content, whole = _wav(path.read_bytes())
     except (OSError, ValueError, struct.error) as error:
-        raise BadInput(f"{path} is no wav file that can be read ({error}); convert or replace it, or remove it."
+        why = "it ends within its header" if isinstance(error, struct.error) else error
+        raise BadInput(f"{path} is no wav file that can be read ({why}); convert or replace it, or remove it."
                        ) from error
     if found.channels != 1 or found.rate != rate:
         raise BadInput(f"{path} has {found.channels} channel{'s' if found.channels > 1 else ''} of {8 * found.width} "
@@ -115,13 +116,21 @@ def _wav(file: bytes) -> tuple[Format, bytes, int]:
         elif name == b"data":
             if found is None:
                 raise ValueError("its samples come before their format")
-            if large is not None and size == 2 ** 32 - 1:
+            if large and size == 2 ** 32 - 1:
                 size = large
-            elif size >= UNKNOWN or (piped and not size):
+            elif size >= UNKNOWN or (not size and (piped or not _chunk(file, at))):
                 size = (len(file) - at) // found.width * found.width
             return found, file[at:at + size], size
         at += size + size % 2
     raise ValueError("it ends before its samples")
+
+
+def _chunk(file: bytes, at: int) -> bool:
+    """Whether the file ends there, or another chunk comes; or else a length of 0 is one that nobody put right."""
+    if at + 8 > len(file):
+        return True
+    name, size = struct.unpack_from("<4sI", file, at)
+    return bool(name.isascii() and name.decode("latin-1").isprintable() and at + 8 + size <= len(file))
 
 
 def _format(chunk: bytes) -> Format:

@@ -1,21 +1,23 @@
 """torchvision's GoogLeNet and Inception V3 weights in our networks of the same tables."""
 from __future__ import annotations
 
+import io
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from replication import files
 from replication.errors import BadInput, check
 from replication.models.build import Net, build
 from replication.models.googlenet import INCEPTION, googlenet_torchvision
 from replication.models.inception_v3 import inception_v3, inception_v3_fid
 from replication.models.ops import Normalise
-from replication.models.weights import COUNTER, read
+from replication.models.weights import COUNTER, numbers, read
 
 
 def _names(layers: Mapping[str, str], linear: Mapping[str, str]) -> dict[str, str]:
@@ -143,8 +145,14 @@ def _carry(weights: Mapping[str, Any], net: Net, names: Mapping[str, str], what:
                            f"state_dict() as it is.")
         if weights[theirs].shape != mine.shape:
             raise BadInput(f"'{theirs}' is {tuple(weights[theirs].shape)} and '{ours}' is {tuple(mine.shape)}; "
-                           f"build the network with the classes of the weights.")
+                           f"build the network with the classes of the weights, and leave axes in torch's order.")
         carried[ours] = weights[theirs]
+    for ours, mine in net.state_dict().items():
+        numbers(names[ours], carried[ours], mine)
+    for name in sorted(weights.keys() - names.values()):
+        if name.endswith((".weight", ".bias")) and not name.lower().startswith("aux"):
+            raise BadInput(f"The weights have '{name}', and torchvision's {what} has nothing like it: they are of "
+                           f"another network, whose logits would not come out.")
     net.load_state_dict(carried)
     net.expect(scale)
     return net
@@ -167,29 +175,39 @@ MARKS = ("inception3a.branch1.conv.weight", "Mixed_5b.branch1x1.conv.weight")  #
 def _held(weights: str | Path | Mapping[str, Any] | nn.Module) -> Mapping[str, Any]:
     """The tensors by torchvision's own names, out of what trainers put around them: a checkpoint's other entries, and
     prefixes of DataParallel ("module."), torch.compile ("_orig_mod.") or a Lightning module ("model.", say)."""
+    check("weights", weights, (str, Path, Mapping, nn.Module))
     if isinstance(weights, nn.Module):
         weights = weights.state_dict()
-    whole = weights if isinstance(weights, Mapping) else _state_dict(Path(weights))
+    whole = weights if isinstance(weights, Mapping) else _state_dict(Path(weights).expanduser())
     found: dict[str, Mapping[str, Any]] = {}
-    for key, part in (("", whole), *whole.items()):
-        if isinstance(part, Mapping):
-            plain = {name.replace("_orig_mod.", ""): value for name, value in part.items() if isinstance(name, str)}
-            for prefix in {name.removesuffix(mark) for name in plain for mark in MARKS if name.endswith(mark)}:
-                found[f"{key}.{prefix}".strip(".")] = {
-                    name.removeprefix(prefix): value for name, value in plain.items() if name.startswith(prefix)}
+    for key, part in _parts("", whole):
+        plain = {name.replace("_orig_mod.", ""): value for name, value in part.items() if isinstance(name, str)}
+        for prefix in {name.removesuffix(mark) for name in plain for mark in MARKS if name.endswith(mark)}:
+            found[f"{key}.{prefix}".strip(".")] = {
+                name.removeprefix(prefix): value for name, value in plain.items() if name.startswith(prefix)}
     if len(found) > 1:
         raise BadInput(f"There are {len(found)} networks in these weights, {' and '.join(map(repr, sorted(found)))}: "
                        f"give the state dict of one of them.")
     return next(iter(found.values()), whole)
 
 
+def _parts(key: str, part: Mapping[Any, Any], depth: int = 4) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """It, and what lies in it, by the way there: {"checkpoint": {"state_dict": ...}}."""
+    yield key, part
+    for name, inner in part.items() if depth else ():
+        if isinstance(inner, Mapping):
+            yield from _parts(f"{key}.{name}".strip("."), inner, depth - 1)
+
+
 def _state_dict(path: Path) -> Mapping[str, Any]:
     try:
-        with path.open("rb") as file:
-            if file.read(9)[8:] == b"{":  # safetensors': the length of a header, and its JSON
-                return read(path)[0]
+        content = path.read_bytes()
+        if content[8:9] == b"{":  # safetensors': the length of a header, and its JSON
+            return read(path)[0]
+        if content[:2] == b"PK" and not files.intact(content):
+            raise BadInput(f"{path} is truncated or damaged, by its own checksums: fetch it again.")
         with warnings.catch_warnings(action="ignore"):  # of a pickle's age
-            held = torch.load(path, map_location="cpu", weights_only=True)
+            held = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except BadInput:
         raise
     except (FileNotFoundError, IsADirectoryError, PermissionError) as problem:

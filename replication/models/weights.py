@@ -65,7 +65,7 @@ def load(network: Net, path: str | Path, classifier: str = "keep") -> Net:
             how = "give classifier=\"new\" to start the classifier afresh" if key in last else how
             raise BadInput(f"'{key}' is {tuple(held[key].shape)} in {path}, of {theirs}, and {tuple(mine.shape)} in "
                            f"{name}: {how}.")
-        carried[key] = held[key]
+        carried[key] = numbers(key, held[key], mine)
     for key in sorted(held.keys() - own.keys()):
         if not key.startswith("aux."):
             raise BadInput(f"{path} has '{key}' as {tuple(held[key].shape)}, which {name} does not have; its weights "
@@ -159,6 +159,19 @@ def description(network: Net, classes: Sequence[str] = ()) -> str:
     pixels = {"pixels": {"mean": ops.MEAN, "std": ops.STD}} if isinstance(network.network.resolution, int) else {}
     return json.dumps({"network": files.plain(network.network), "computes": _computes(network.network), **pixels,
                        "classes": list(classes), "commit": made["commit"], "dirty": made["dirty"]}, sort_keys=True)
+
+
+def numbers(name: str, tensor: Tensor, like: Tensor) -> Tensor:
+    """The tensor, if it can stand where `like` does. Raises BadInput for whole or complex numbers where floats are
+    wanted, as quantised networks have them, for what is not laid out as plain numbers, and for none that are finite."""
+    if like.is_floating_point() and not (tensor.is_floating_point() and tensor.layout == like.layout
+                                         and tensor.is_meta == like.is_meta):
+        raise BadInput(f"'{name}' is {tensor.dtype} on {tensor.device}, {tensor.layout}, where plain floats are "
+                       f"wanted: save the network's state_dict() in float32.")
+    if like.is_floating_point() and not tensor.is_meta and not tensor.float().isfinite().all():
+        raise BadInput(f"'{name}' holds numbers that are not finite: these weights are of a training that failed, or "
+                       f"were damaged; take others.")
+    return tensor
 
 
 def write(path: Path, data: bytes) -> Path:

@@ -147,6 +147,8 @@ DS64 = chunk(b"ds64", struct.pack("<QQQI", 0, 16, 8, 0))
     wav(VALUES.astype("<i2").tobytes()) + MORE["LIST"],
     wav(VALUES.astype("<i2").tobytes(), length=2 ** 32 - 1, size=2 ** 32 - 1),
     wav(VALUES.astype("<i2").tobytes(), length=0, size=0),
+    wav(VALUES.astype("<i2").tobytes(), size=0),
+    wav(VALUES.astype("<i2").tobytes(), before=chunk(b"ds64", bytes(28)), head=b"RF64", size=2 ** 32 - 1),
     wav(VALUES.astype("<i2").tobytes(), length=0x7FFFF024, size=0x7FFFF000),
     wav(VALUES.astype("<i2").tobytes(), before=DS64, head=b"RF64", length=2 ** 32 - 1, size=2 ** 32 - 1) + b"LISTxxxx",
     wav(VALUES.astype("<i2").tobytes(), before=DS64, head=b"BW64", length=2 ** 32 - 1),
@@ -157,7 +159,8 @@ DS64 = chunk(b"ds64", struct.pack("<QQQI", 0, 16, 8, 0))
     wav((VALUES / 2 ** 15).astype("<f4").tobytes(), kind=3, width=4, before=MORE["fact"]),
     wav((VALUES / 2 ** 15).astype("<f4").tobytes(), kind=0xFFFE, width=4, more=extensible(3, 32)),
     wav((VALUES / 2 ** 15).astype("<f8").tobytes(), kind=3, width=8),
-], ids=["plain", "extensible", "LIST", "bext", "fact", "all", "behind", "piped", "piped, 0", "piped, 2 GB", "RF64",
+], ids=["plain", "extensible", "LIST", "bext", "fact", "all", "behind", "piped", "piped, 0",
+        "stopped", "stopped RF64", "piped, 2 GB", "RF64",
         "BW64", "32", "24 of 32", "24", "24 extensible", "float", "float extensible", "double"])
 def test_every_kind_of_wav_file(tmp_path, content):
     (tmp_path / "a.wav").write_bytes(content)
@@ -189,9 +192,10 @@ def test_samples_are_those_of_scipy(tmp_path, samples, options, full):
     (lambda p: p.write_bytes(b"RIFF\4\0\0\0WAVE"), "it ends before its samples"),
     (lambda p: p.write_bytes(b"RIFF\x0c\0\0\0WAVEdata\0\0\0\0"), "its samples come before their format"),
     (lambda p: write(p, []), "holds no sound"),
+    (lambda p: p.write_bytes(wav(b"") + MORE["LIST"]), "holds no sound"),
     (lambda p: cut(write(p, range(20)), 44 + 30), "holds 15 of its 20 samples"),
     (lambda p: cut(write(p, range(20)), 44 + 31), "holds 15 of its 20 samples"),
-    (lambda p: cut(write(p, range(20)), 20), "no wav file that can be read"),
+    (lambda p: cut(write(p, range(20)), 20), "no wav file that can be read (it ends within its header)"),
     (lambda p: cut(write(p, range(20)), 0), "no wav file that can be read"),
     (lambda p: p.write_bytes(b"RIFX" * 30), "no wav file that can be read"),
     (lambda p: None, "no wav file that can be read"),

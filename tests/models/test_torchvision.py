@@ -172,8 +172,9 @@ def prefixed(prefix, state):
     lambda s: {name.replace("inception4a.", "inception4a._orig_mod."): value for name, value in s.items()},
     lambda s: {"state_dict": {**prefixed("model.net.", s), "loss.weight": torch.ones(6)}, "hyper_parameters": {}},
     lambda s: {name: value for name, value in s.items() if "num_batches_tracked" not in name},
+    lambda s: {"checkpoint": {"net": {"state_dict": prefixed("module.", s)}}, "n": 1},
 ], ids=["pytorch/examples", "model", "DataParallel", "compiled", "both", "both, the other way", "compiled in part",
-        "Lightning", "older than counters"])
+        "Lightning", "older than counters", "deep"])
 def test_the_network_is_found_in_it(wrap):
     state = small()
     with torch.device("meta"):
@@ -198,10 +199,30 @@ def test_a_checkpoint_in_a_file_is_the_network(tmp_path):
     (lambda s: {"state_dict": s, "state_dict_ema": s}, "There are 2 networks in these weights, 'state_dict' and"),
     (lambda s: prefixed("student.", s) | prefixed("teacher.", s), "2 networks .*, 'student' and 'teacher': give"),
     (lambda s: s | {"conv2.bn.bias": None}, "'conv2.bn.bias' is a NoneType and no tensor"),
+    (lambda s: s | {"fc.weight": s["fc.weight"].to(torch.int8)}, "'fc.weight' is torch.int8 .* floats are wanted"),
+    (lambda s: s | {"fc.weight": s["fc.weight"].to(torch.complex64)}, "'fc.weight' is torch.complex64 .* are wanted"),
+    (lambda s: s | {"fc.weight": torch.ones(6, 1024, device="cpu")}, "'fc.weight' is .* on cpu, .* wanted"),
+    (lambda s: s | {"inception3a.branch5.conv.weight": torch.ones(1)}, "have 'inception3a.branch5.conv.weight', and"),
+    (lambda s: None, "weights=None is a NoneType; it must be"),
 ])
 def test_what_is_not_one_network_is_told(wrap, sentence):
     with pytest.raises(BadInput, match=sentence), torch.device("meta"):
         from_torchvision(wrap(small()))
+
+
+def test_what_is_no_number_is_named():
+    with pytest.raises(BadInput, match="'fc.bias' holds numbers that are not finite"):
+        from_torchvision(theirs(6, aux=False).float().state_dict() | {"fc.bias": torch.full((6,), torch.nan)})
+
+
+def test_another_bit_in_a_file_is_seen(tmp_path):
+    """torch's reader asks for no checksum."""
+    torch.save({name: torch.zeros(value.shape) for name, value in small().items()}, tmp_path / "x.pth")
+    held = bytearray((tmp_path / "x.pth").read_bytes())
+    held[len(held) // 2] ^= 64
+    (tmp_path / "x.pth").write_bytes(held)
+    with pytest.raises(BadInput, match=r"x\.pth is truncated or damaged, by its own checksums: fetch it again"):
+        from_torchvision(tmp_path / "x.pth")
 
 
 def test_a_program_is_named(tmp_path):

@@ -210,6 +210,16 @@ def test_a_tensor_too_many(tmp_path):
         weights.load(net, tmp_path / "x")
 
 
+@pytest.mark.parametrize(("change", "says"), [
+    (lambda held: held.to(torch.int8), "'linear.weight' is torch.int8 .* plain floats are wanted"),
+    (lambda held: held * torch.inf, "'linear.weight' holds numbers that are not finite")])
+def test_what_is_no_plain_number(change, says, tmp_path):
+    net = small()
+    save_file({**net.state_dict(), "linear.weight": change(net.state_dict()["linear.weight"])}, tmp_path / "x")
+    with pytest.raises(BadInput, match=says):
+        weights.load(net, tmp_path / "x")
+
+
 def test_equal_tensors_of_another_table(tmp_path):
     """Pools, LRN and epsilon leave no tensor behind, and change every logit."""
     refused(normed(), small(ops.BatchNorm(eps=1e-5)), tmp_path, "other pools, LRN or normalisation")

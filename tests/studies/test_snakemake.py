@@ -37,8 +37,9 @@ TINY = {"about": "a test", "studies": [{"v1.long": {"only": {"norm": "bn"}}}],
 
 @pytest.fixture
 def profile(tmp_path: Path) -> str:
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
-    return str(tmp_path / "tiny.yaml")
+    path = tmp_path / "my tiny's.yaml"  # what a shell would take apart
+    path.write_text(yaml.safe_dump(TINY))
+    return str(path)
 
 
 @pytest.fixture
