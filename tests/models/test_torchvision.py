@@ -225,6 +225,16 @@ def test_another_bit_in_a_file_is_seen(tmp_path):
         from_torchvision(tmp_path / "x.pth")
 
 
+def test_a_file_written_without_checksums_is_read(tmp_path):
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(theirs(6, aux=False).state_dict(), tmp_path / "x.pth")
+    finally:
+        torch.serialization.set_crc32_options(before)
+    assert from_torchvision(tmp_path / "x.pth")
+
+
 def test_a_program_is_named(tmp_path):
     torch.jit.script(nn.Linear(2, 2)).save(f"{tmp_path / 'x.pt'}")
     with pytest.raises(BadInput, match=r"x\.pt is a TorchScript program; nothing in it was run"):
