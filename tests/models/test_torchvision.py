@@ -211,7 +211,7 @@ def test_what_is_not_one_network_is_told(wrap, sentence):
 
 
 def test_what_is_no_number_is_named():
-    with pytest.raises(BadInput, match="'fc.bias' holds numbers that are not finite"):
+    with pytest.raises(BadInput, match=r"'fc\.bias' holds numbers that are not finite"):
         from_torchvision(theirs(6, aux=False).float().state_dict() | {"fc.bias": torch.full((6,), torch.nan)})
 
 
