@@ -41,7 +41,7 @@ def warm(_: str) -> SimpleNamespace:
     they need, once for the whole session. They are given this process's environment as it is now."""
     context: Any = get_context("forkserver")
     context.set_forkserver_preload(["trained", "preloaded"])
-    with pytest.MonkeyPatch.context() as patch:  # Python 3.11 hands no sys.path on, and leaves out what it cannot import
+    with pytest.MonkeyPatch.context() as patch:  # Python 3.11 hands no sys.path on, and skips what it cannot import
         patch.setenv("PYTHONPATH", crew.beside()["PYTHONPATH"])
         forkserver.ensure_running()
 
