@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import queue
 from collections.abc import Callable
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from types import SimpleNamespace
 from typing import Any
 
+import crew
 import pytest
 import torch
 
@@ -40,6 +41,9 @@ def warm(_: str) -> SimpleNamespace:
     they need, once for the whole session. They are given this process's environment as it is now."""
     context: Any = get_context("forkserver")
     context.set_forkserver_preload(["trained", "preloaded"])
+    with pytest.MonkeyPatch.context() as patch:  # Python 3.11 hands no sys.path on, and skips what it cannot import
+        patch.setenv("PYTHONPATH", crew.beside()["PYTHONPATH"])
+        forkserver.ensure_running()
 
     def process(target: Callable[..., None], args: tuple[Any, ...], daemon: bool = False) -> Any:
         return context.Process(target=_within, args=(dict(os.environ), target, args), daemon=daemon)
