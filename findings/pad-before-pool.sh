@@ -14,7 +14,8 @@ set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 python3 -m venv "$dir/venv"
-"$dir/venv/bin/pip" install --quiet onnx==1.23.2 onnxruntime==1.31.1 onnxoptimizer==0.4.2 openvino==2026.4.1 numpy==2.4.6
+"$dir/venv/bin/pip" install --quiet onnx==1.23.2 onnxruntime==1.31.1 onnxoptimizer==0.4.2 openvino==2026.4.1 \
+    numpy==2.4.6
 "$dir/venv/bin/python" - <<'EOF'
 from importlib.metadata import version
 
