@@ -42,7 +42,7 @@ def mean(values: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(centre, centre - half, centre + half, len(x))
 
 
-def welch(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
+def welch(a: ArrayLike, b: ArrayLike) -> Interval:
     """Mean of a less mean of b, two independent samples of two values or more each, with Welch's interval. Samples that
     do not scatter at all say nothing of how they would: the whole line."""
     x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
@@ -51,13 +51,13 @@ def welch(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
     if of_x + of_y < 1e-24 * max(1.0, value ** 2):
         return Interval(value, -math.inf, math.inf, n)
     freedom = (of_x + of_y) ** 2 / (of_x ** 2 / (len(x) - 1) + of_y ** 2 / (len(y) - 1))
-    half = _quantile(freedom, level) * math.sqrt(of_x + of_y)
+    half = _quantile(freedom, 0.95) * math.sqrt(of_x + of_y)
     return Interval(value, value - half, value + half, n, freedom=freedom)
 
 
-def geometric(values: ArrayLike, level: float = 0.95) -> Interval:
+def geometric(values: ArrayLike) -> Interval:
     """Geometric mean of positive values, its interval computed on the logarithms."""
-    of_log = mean(np.log(np.asarray(values, dtype=float)), level)
+    of_log = mean(np.log(np.asarray(values, dtype=float)))
     return Interval(math.exp(of_log.value), math.exp(of_log.low), math.exp(of_log.high), of_log.n)
 
 
@@ -75,7 +75,7 @@ def clopper_pearson(hits: ArrayLike, of: int, level: float = 0.95) -> tuple[NDAr
     return 100 * low, 100 * high
 
 
-def seeds_needed(interval: Interval, region: tuple[float, float], level: float = 0.95) -> int | None:
+def seeds_needed(interval: Interval, region: tuple[float, float]) -> int | None:
     """How many seeds give, with a probability of POWER, an interval of a mean that lies clear of every edge of the
     region, if mean and spread stay as seen.
 
@@ -84,8 +84,8 @@ def seeds_needed(interval: Interval, region: tuple[float, float], level: float =
     if interval.n < 2 or interval.value in region or not math.isfinite(interval.high - interval.low):
         return None
     a_seed = (interval.freedom or interval.n - 1) / (interval.n - 1)  # degrees of freedom that one more seed brings
-    sd = spread(interval, level)
-    return first(lambda n: decides(interval.value, sd / math.sqrt(n), a_seed * (n - 1), region, level) >= POWER)
+    sd = spread(interval)
+    return first(lambda n: decides(interval.value, sd / math.sqrt(n), a_seed * (n - 1), region) >= POWER)
 
 
 def spread(interval: Interval, level: float = 0.95) -> float:

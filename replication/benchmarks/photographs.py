@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 
-def photograph(seed: int, width: int = 500, height: int = 375) -> bytes:
+def photograph(seed: int) -> bytes:
     """Colour noise whose octaves are each 0.7 times as strong as the next coarser one, as in pictures of things, and a
     little grain: the quality makes the size."""
-    random = np.random.RandomState(seed)
+    random, width, height = np.random.RandomState(seed), 500, 375
     whole = 0.05 * random.randn(height, width, 1)
     for octave in range(1, 9):
         coarse = random.rand(2 ** octave * height // width + 1, 2 ** octave, 3).astype(np.float32)
@@ -36,15 +36,15 @@ def folders(top: Path, classes: int, train: int, val: int) -> None:
             (top / part / wnid / f"{name}.JPEG").write_bytes(photograph((train + val) * c + k))
 
 
-def shards(folders: Path, top: Path, number: int = 2) -> None:
-    """The same images as WebDataset's shards, so many a part."""
+def shards(folders: Path, top: Path) -> None:
+    """The same images as WebDataset's shards, two a part."""
     top.mkdir(parents=True)
     for part in ("train", "val"):
         wnids = sorted(path.name for path in (folders / part).iterdir())
         files = sorted((folders / part).glob("*/*"), key=lambda path: path.name[::-1])
-        for s in range(number):
+        for s in range(2):
             with tarfile.open(top / f"imagenet-{part}-{s:06d}.tar", "w") as tar:
-                for path in files[s::number]:
+                for path in files[s::2]:
                     label = f"{wnids.index(path.parent.name)}".encode()
                     for kind, content in (("cls", label), ("jpg", path.read_bytes())):
                         entry = tarfile.TarInfo(f"{path.stem}.{kind}")

@@ -103,17 +103,17 @@ def _chunks(pixels: Images) -> list[Images]:
     return [pixels[start:start + CHUNK] for start in range(0, len(pixels), CHUNK)]
 
 
-def outside(boxes: NDArray[np.int64], side: int = SIDE) -> NDArray[np.bool_]:
+def outside(boxes: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether a box (n, 4) is a line, or a point, on the border: what it stood around was cut away."""
     x0, y0, x1, y1 = boxes.T
-    edge = (0, side - 1)
+    edge = (0, SIDE - 1)
     return ((x0 == x1) & np.isin(x0, edge)) | ((y0 == y1) & np.isin(y0, edge))
 
 
-def whole(boxes: NDArray[np.int64], side: int = SIDE) -> NDArray[np.float64]:
+def whole(boxes: NDArray[np.int64]) -> NDArray[np.float64]:
     """The IoU (n,) of each box with the whole image; nan where none is recorded."""
     x0, y0, x1, y1 = boxes.T
-    return np.where(x0 < 0, np.nan, (x1 - x0 + 1) * (y1 - y0 + 1) / side ** 2)
+    return np.where(x0 < 0, np.nan, (x1 - x0 + 1) * (y1 - y0 + 1) / SIDE ** 2)
 
 
 def twins(of: Photographs) -> pd.DataFrame:

@@ -38,8 +38,8 @@ def _reduced(error: float, before: float) -> Callable[[], Interval]:
     return lambda: stats.exact(100 * (1 - error / before))
 
 
-def _multiply_adds(*op: Conv, side: int, channels: int = 64) -> int:
-    return cost.chain(op, (channels, side, side), None).multiply_adds
+def _multiply_adds(op: Conv, side: int) -> int:
+    return cost.chain((op,), (64, side, side), None).multiply_adds
 
 
 def _rises() -> int:

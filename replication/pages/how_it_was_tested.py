@@ -99,10 +99,10 @@ def _cases(rows: pd.DataFrame, columns: tuple[str, str, str]) -> html.Html:
         for row in rows.to_dict("records")]))
 
 
-def _shortened(said: str, most: int = 400) -> str:
+def _shortened(said: str) -> str:
     """The last line of a traceback, and of what is long its beginning: a list of valid names is."""
     line = said.strip().splitlines()[-1] if "Traceback" in said or "\n" in said else said
-    return line if len(line) <= most else f"{line[:most]} …"
+    return line if len(line) <= 400 else f"{line[:400]} …"
 
 
 def numbers(found: pd.DataFrame) -> dict[str, Any]:

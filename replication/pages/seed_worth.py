@@ -26,10 +26,10 @@ SHARED = {"nothing": "nothing", "order": "order of images", "start": "initial we
 
 
 # -- one thing at a time ------------------------------------------------------------------------------------------
-def standard_deviation(values: Sequence[float], level: float = 0.95) -> Interval:
+def standard_deviation(values: Sequence[float]) -> Interval:
     """Of a normal sample of two or more, with the interval by the chi-square distribution."""
     freedom, sd = len(values) - 1, float(np.std(values, ddof=1))
-    low, high = (sd * math.sqrt(freedom / float(distributions.chi2.ppf(0.5 + side * level / 2, freedom)))
+    low, high = (sd * math.sqrt(freedom / float(distributions.chi2.ppf(0.5 + side * 0.95 / 2, freedom)))
                  for side in (1, -1))
     return Interval(sd, low, high, len(values))
 

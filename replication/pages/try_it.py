@@ -72,12 +72,12 @@ def by_class(of: Said | None) -> Styler | html.Html:
     return html.neat(pd.DataFrame(rows), 1)
 
 
-def mistakes(of: Said | None, number: int = 8) -> Figure | Nothing:
-    """The images of which the main head is surest and wrong."""
+def mistakes(of: Said | None) -> Figure | Nothing:
+    """The eight images of which the main head is surest and wrong."""
     if of is None:
         return Nothing(MISSING)
     chance = softmax(of.logits["main"].astype(float), axis=1).max(1)
-    worst = np.where(of.wrong["main"], chance, 0).argsort(kind="stable")[::-1][:number]
+    worst = np.where(of.wrong["main"], chance, 0).argsort(kind="stable")[::-1][:8]
     worst = worst[of.wrong["main"][worst]]
     names = of.about["classes"]
     words = [f"{names[of.labels[n]]}, taken for\n{names[of.logits['main'][n].argmax()]}, {100 * chance[n]:.0f} %"

@@ -120,9 +120,9 @@ def single(members: Sequence[Scores], head: str = "main") -> Points:
     return np.stack([missed(one.logits[head], one.labels) for one in members])
 
 
-def together(members: Sequence[Scores], head: str = "main") -> Points:
+def together(members: Sequence[Scores]) -> Points:
     """`missed` of their mean probabilities, (N,)."""
-    return missed(logits.ensemble(members, head), members[0].labels)
+    return missed(logits.ensemble(members), members[0].labels)
 
 
 def of_crops(one: Sequence[Scores], ten: Sequence[Scores], many: Sequence[Scores]) -> list[dict[str, Any]]:

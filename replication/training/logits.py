@@ -19,7 +19,7 @@ from scipy.special import log_softmax, logsumexp, softmax
 
 from replication import files
 from replication.data import spec
-from replication.errors import BadInput, check, unknown
+from replication.errors import BadInput, check
 from replication.runs import store
 
 Logits = NDArray[np.floating]
@@ -131,43 +131,41 @@ def heads(scores: Scores) -> pd.DataFrame:
 
 
 # -- ensembles ----------------------------------------------------------------------------------------------------
-def ensemble(members: Sequence[Scores], head: str = "main", combine: Rule = softmax_mean) -> Logits:
-    """One network's logits out of several networks'. Raises BadInput where they did not see the same images in the
-    same order, or where one has no such head."""
-    return combine(_together(members, head))
+def ensemble(members: Sequence[Scores]) -> Logits:
+    """The mean probability of several networks' main heads, as logits (N, classes). Raises BadInput for no networks,
+    and where they did not see the same images in the same order."""
+    return softmax_mean(_together(members))
 
 
-def subsets(members: Sequence[Scores], head: str = "main") -> pd.DataFrame:
+def subsets(members: Sequence[Scores]) -> pd.DataFrame:
     """A row per non-empty subset, probabilities averaged: `networks` (how many), `members` (their positions), error,
     error5. V1 Table 3 has one single network, the best of seven by the very error it prints, and one ensemble.
 
     Raises BadInput as `ensemble` does, and for more than MOST members.
     """
     check("the number of members", len(members), int, 1, MOST)
-    chances, labels = softmax(_together(members, head).astype(float), axis=-1), members[0].labels
+    chances, labels = softmax(_together(members).astype(float), axis=-1), members[0].labels
     chosen = [some for k in range(1, len(members) + 1) for some in combinations(range(len(members)), k)]
     return pd.DataFrame([{"networks": len(some), "members": some,
                           **errors(chances[list(some)].sum(0), labels)} for some in chosen])
 
 
-def expected(members: Sequence[Scores], head: str = "main") -> pd.DataFrame:
+def expected(members: Sequence[Scores]) -> pd.DataFrame:
     """A row per number of networks: the error to expect of so many of these, the mean over all subsets; `lowest` and
     `highest` of them; error5 likewise the mean; `subsets`."""
-    grouped = subsets(members, head).groupby("networks")
+    grouped = subsets(members).groupby("networks")
     return pd.DataFrame({"error": grouped.error.mean(), "lowest": grouped.error.min(), "highest": grouped.error.max(),
                          "error5": grouped.error5.mean(), "subsets": grouped.size()}).reset_index()
 
 
-def _together(members: Sequence[Scores], head: str) -> Logits:
+def _together(members: Sequence[Scores]) -> Logits:
     if not members:
         raise BadInput("An ensemble of no networks says nothing; give one or more.")
     for i, one in enumerate(members):
-        if head not in one.logits:
-            raise unknown("head", head, one.logits)
         if one.images != members[0].images or not np.array_equal(one.labels, members[0].labels):
             raise BadInput(f"Member {i} has not seen the same images in the same order as member 0 ({one.images} and "
                            f"{members[0].images}); combine runs on the same validation images only.")
-    return np.stack([one.logits[head] for one in members])
+    return np.stack([one.logits["main"] for one in members])
 
 
 def _log(stack: Logits) -> Any:

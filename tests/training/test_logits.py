@@ -180,14 +180,6 @@ def test_the_expected_error_is_the_mean_over_subsets() -> None:
     assert rows.error[4] < rows.error[1], "independent mistakes average out"
 
 
-def test_another_rule_and_another_head() -> None:
-    two = [member(**{"4a": guesses()}) for _ in range(2)]
-    found = ensemble(two, "4a", logit_mean)
-    np.testing.assert_allclose(found, (two[0].logits["4a"] + two[1].logits["4a"]) / 2, rtol=1e-6)
-    with pytest.raises(BadInput, match=r"Unknown head '4b'\. Valid: main, 4a"):
-        ensemble(two, "4b")
-
-
 @pytest.mark.parametrize("other", [
     member("b"), Scores({"main": guesses()}, np.roll(LABELS, 1), "a"),
     Scores({"main": guesses()[:50]}, LABELS[:50], "a")], ids=["other images", "other order", "fewer"])
