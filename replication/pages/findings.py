@@ -27,13 +27,15 @@ def found(sections: Sections, grids: Sequence[Grid]) -> dict[str, str]:
 
 
 def tally(sections: Sections, grids: Sequence[Grid]) -> str:
-    """How many claims of a page have which verdict, and which: "3 are supported (V1-27, BN-2a, BN-2b), ..."."""
+    """How many claims of a page have which verdict, those that are decided in words: "2 are supported: “…”; “…”. 1 is
+    not yet run"."""
     by: dict[str, list[str]] = {}
     for one in settle(claims(sections), grids):
-        by.setdefault(one.verdict, []).append(one.claim.id)
-    return ", ".join(f"{len(by[verdict])} {'is' if len(by[verdict]) == 1 else 'are'} {verdict} "
-                     f"({', '.join(by[verdict])})"
-                     for verdict in (SUPPORTED, CONTRADICTED, UNRESOLVED, NOT_RUN, OUT_OF_REACH) if verdict in by)
+        by.setdefault(one.verdict, []).append(f"“{one.claim.sentence.removesuffix('.')}”")
+    counted = {verdict: f"{len(of)} {'is' if len(of) == 1 else 'are'} {verdict}" for verdict, of in by.items()}
+    decided = [f"{counted[verdict]}: {'; '.join(by[verdict])}" for verdict in (SUPPORTED, CONTRADICTED) if verdict in by]
+    rest = ", ".join(counted[verdict] for verdict in (UNRESOLVED, NOT_RUN, OUT_OF_REACH) if verdict in by)
+    return ". ".join([*decided, *([rest] if rest else [])])
 
 
 def _plain(text: str) -> str:
