@@ -33,7 +33,8 @@ def tally(sections: Sections, grids: Sequence[Grid]) -> str:
     for one in settle(claims(sections), grids):
         by.setdefault(one.verdict, []).append(f"“{one.claim.sentence.removesuffix('.')}”")
     counted = {verdict: f"{len(of)} {'is' if len(of) == 1 else 'are'} {verdict}" for verdict, of in by.items()}
-    decided = [f"{counted[verdict]}: {'; '.join(by[verdict])}" for verdict in (SUPPORTED, CONTRADICTED) if verdict in by]
+    decided = [f"{counted[verdict]}: {'; '.join(by[verdict])}"
+               for verdict in (SUPPORTED, CONTRADICTED) if verdict in by]
     rest = ", ".join(counted[verdict] for verdict in (UNRESOLVED, NOT_RUN, OUT_OF_REACH) if verdict in by)
     return ". ".join([*decided, *([rest] if rest else [])])
 
