@@ -16,7 +16,10 @@ from replication.models import cost, ops
 
 
 class Conv(nn.Conv2d):
-    """Convolution, normalisation if any, ReLU if any, as one layer: `weight`, `bias`, `norm.*` under its row's name."""
+    """Convolution, normalisation if any, ReLU if any, as one layer: `weight`, `bias`, `norm.*` under its row's name.
+
+    A hook on it sees what comes after all three. The ReLU is no module, so that whatever replaces ReLUs by their class
+    finds none: captum's guided backpropagation gives the plain gradient, and its DeepLift does not add up."""
     start: ops.Init | None = None  # in place of the network's
 
     def __init__(self, op: ops.Conv, channels: int, norm: ops.BatchNorm | None, activation: str | None = None) -> None:

@@ -74,7 +74,8 @@ def test_both_count_what_was_put_in(made):
     for what, value in by_hand(made).items():
         assert facts[what] == pytest.approx(value), what
         assert theirs[what] == pytest.approx(value), what
-    assert facts["twins of two labels"] == theirs["twins of two labels"]
+    for what in ("twins of two labels", "misled", "misled points"):
+        assert facts[what] == pytest.approx(theirs[what]), what
     assert facts["nearest right"] == counted.nearest(rows, 6)
     assert facts["nearest judged"] == 6
     pairs = tables["pairs"]
@@ -101,6 +102,10 @@ def test_a_mirrored_and_paler_one_is_looked_at(made, monkeypatch):
     assert listed == {("val_3.JPEG", kept.OUTSIDE), ("val_0.JPEG", kept.TWIN), ("val_1.JPEG", kept.TWIN),
                       ("val_2.JPEG", kept.NEAR), ("val_4.JPEG", kept.GREY), ("val_5.JPEG", kept.GREY)}
     assert facts["left out"] == 4
+    stored = [{what: "" if what == "r" and np.isnan(value) else str(value) for what, value in row.items()}
+              for row in tables["pairs"].to_dict("records")]
+    theirs = counted.judged(stored, counted.tiny(made))
+    assert {what: facts[what] for what in theirs} == theirs
 
 
 def test_plain_images_are_not_alike(tiny):
@@ -138,6 +143,9 @@ def test_both_count_recordings(root):
     facts, tables = kept.spoken(of)
     theirs = counted.spoken(counted.fsdd(top))
     assert {what: facts[what] for what in theirs} == pytest.approx(theirs)
+    for name, values in counted.by_speaker(counted.fsdd(top)).items():
+        row = tables["speakers"].set_index("speaker").loc[name]
+        assert {what: row[what] for what in values} == pytest.approx(values, abs=1e-9), name
     assert (facts["recordings"], facts["long"], facts["cut by the middle second"]) == (288, 1, 1)
     assert facts["cut by the loudest second"] == 0
     assert (facts["least in the middle second"], facts["least in the loudest second"]) == pytest.approx((0, 100))

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from stored import put
 
 from replication.data import examined as counts
+from replication.data import load
+from replication.data.registry import resolve
 from replication.pages import claims, metrics, tiny_imagenet, what_images
 from replication.pages.figures import Nothing
 from replication.studies import examined, study
@@ -77,6 +79,12 @@ def test_the_baseline_of_the_sets_that_are_made() -> None:
     assert found.judged.to_dict() == {"shapes": 2000, "digits": 500}
     assert found.right["digits"] > 95
     assert 10 < found.right["shapes"] < 50
+    for name in what_images.MADE:
+        kept = load.arrays(resolve(name))
+        train, val = (part[0].reshape(len(part[0]), -1).astype(float) for part in (kept.train, kept.val))
+        far = (train ** 2).sum(1) - 2 * val @ train.T  # whole numbers, exact in floats of 64 bits
+        assert found.right[name] == 100 * (kept.train[1][far.argmin(1)] == kept.val[1]).mean(), name
+        assert found.twins[name] == (far.min(1) + (val ** 2).sum(1) == 0).sum(), name
     shown = what_images.sets(found.reset_index()).data  # type: ignore[attr-defined]
     assert shown.set_index("set")["to train on"].to_dict() == {"shapes": 3000, "digits": 1297,
                                                                "tiny-imagenet-200": 100_000}
