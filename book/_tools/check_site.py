@@ -135,8 +135,9 @@ def by_keys(page: Page) -> list[str]:
         page.wait_for_timeout(100)
         if page.evaluate(OPEN):
             page.keyboard.press("Escape")
-            page.wait_for_timeout(400)  # a sidebar slides out
-            if page.evaluate(OPEN):
+            try:
+                page.wait_for_function(f"!({OPEN})()", timeout=LONG)  # a sidebar slides out
+            except Error:
                 wrong.append(f"Escape does not close: {button.get_attribute('class')}")
                 break
     return wrong

@@ -60,7 +60,7 @@ def shown(image: Image.Image) -> Image.Image:
     with suppress(Exception):  # what follows the first frame may be broken
         if getattr(image, "is_animated", False):
             _say(f"Some {image.format} files hold several frames or pages; of each the first is taken.")
-    deep = "16B" in str(getattr(image, "tile", ""))  # Pillow halves such pixels, and not the key to what is transparent
+    deep = "16B" in str(getattr(image, "tile", ""))  # Pillow cuts such pixels to 8 bits, and not the key
     image.load()
     if deep and isinstance(key := image.info.get("transparency"), tuple):
         image.info["transparency"] = tuple(each >> 8 for each in key)

@@ -147,7 +147,7 @@ def _carry(weights: Mapping[str, Any], net: Net, names: Mapping[str, str], what:
             raise BadInput(f"'{theirs}' is {tuple(weights[theirs].shape)} and '{ours}' is {tuple(mine.shape)}; "
                            f"build the network with the classes of the weights, and leave axes in torch's order.")
         carried[ours] = weights[theirs]
-    for ours, mine in net.state_dict().items():
+    for ours, mine in net.state_dict().items():  # last: a name that is missing says more than a type that is off
         numbers(names[ours], carried[ours], mine)
     for name in sorted(weights.keys() - names.values()):
         if name.endswith((".weight", ".bias")) and not name.lower().startswith("aux"):

@@ -161,6 +161,6 @@ def _summary(table: pd.DataFrame, by: list[str]) -> Styler | html.Html:
 
 def numbers(start: Grid) -> dict[str, Any]:
     """What the prose quotes: what was found, and the paper's numbers."""
-    return {"answer": re.sub("<[^>]*>", "", said(start, "V1-33a", "V1-32a", "V1-34")),
+    return {"answer": html.plain(said(start, "V1-33a", "V1-32a", "V1-34")),
             "printed": {f"networks{networks}": {f"crops{crops}": error for (n, crops), error in PRINTED.items()
                                                 if n == networks} for networks in (1, 7)}}

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 
 from replication.errors import unknown
@@ -82,8 +81,13 @@ def _open(ids: Sequence[str]) -> str:
     where: dict[str, list[str]] = {}
     for name in ids:
         context, change = CHANGES.get(name, ("", f"“{CLAIMS[name].sentence.removesuffix('.')}”"))
-        where.setdefault(change, []).append(context[:1].lower() + context[1:])
+        where.setdefault(change, []).append(within(context))
     return ", ".join(change + (f" ({'; '.join(found)})" if all(found) else "") for change, found in where.items())
+
+
+def within(words: str) -> str:
+    """As they stand within a sentence."""
+    return words[:1].lower() + words[1:]
 
 
 def sentence(name: str, record: Record) -> str:
@@ -121,7 +125,7 @@ def _gain(region: tuple[float, float]) -> str:
 
 
 def _between(record: Record) -> str:
-    return "" if record["n"] == 0 else f", 95 % interval {re.sub('<[^>]*>', '', html.interval(record))}"
+    return "" if record["n"] == 0 else f", 95 % interval {html.plain(html.interval(record))}"
 
 
 def _number(value: float) -> str:

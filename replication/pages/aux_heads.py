@@ -12,7 +12,7 @@ from replication.studies.study import Grid
 SECTIONS: findings.Sections = {
     "answer": ("V1-25a", "V3-14", "V3-14b"), "curves": ("V3-13",), "errors": ("V1-25a", "V1-25b", "V3-14", "V3-15"),
     "gradient": ("V1-23a", "V1-23b"), "weight": ("V1-26",), "photographs": ("V3-14b",)}
-NONE = "–"  # where there is no run to say
+NONE, NO_RUN = "–", "no run yet"  # where there is no run to say
 NORMS = {"lrn": "as published", "bn": "with batch normalisation"}
 
 
@@ -20,23 +20,20 @@ def numbers(aux: Grid, start: Grid, *more: Grid) -> dict[str, Any]:
     """The numbers and sentences that the page quotes besides its claims, of the studies v1.aux and v1.gradient, and
     more for its claims: percentages and factors in words, which are there without runs, too."""
     runs, before, during = aux.summary(), start.history(), aux.history()
-    best, spread, louder, share = {}, {}, NONE, {}
-    for norm in aux.study.factors["norm"]:
+    ends, apart, sent = [], [], []
+    for norm, name in NORMS.items():
         errors = 100 * runs[runs.norm == norm].groupby("aux").val_error.agg(["mean", "min", "max"])
-        best[norm] = f"{errors['mean'].min():.1f}" if len(errors) else NONE
-        spread[norm] = f"{(errors['max'] - errors['min']).max():.1f}" if len(errors) else NONE
+        if len(errors):
+            ends.append(f"{errors['mean'].min():.1f} % {name}")
+            apart.append(f"{(errors['max'] - errors['min']).max():.1f} points {name}")
         headed = during[(during.norm == norm) & (during.aux == "4a+4d")]
-        share[norm] = {when: _times(headed[headed.epoch == epoch], "grad_aux") for when, epoch in
-                       (("start", 0), ("end", headed.epoch.max()))}
-    if len(before):
-        louder = _times(before[(before.norm == "lrn") & (before.init == "small")], "grad_total")
-    there = [norm for norm in best if best[norm] != NONE]
-    ends = " and ".join(f"{best[norm]} % {NORMS[norm]}" for norm in there) or "no run yet"
-    apart = " and ".join(f"{spread[norm]} points {NORMS[norm]}" for norm in there) or "no run yet"
-    sent = "; ".join(f"{NORMS[norm]}, {of['start']} times before the first step and {of['end']} at the end"
-                     for norm, of in share.items() if of["start"] != NONE) or "no run yet"
-    return {**finals.protocol(aux), "found": findings.found(SECTIONS, [aux, start, *more]), "best": best,
-            "spread": spread, "louder": louder, "share": share, "ends": ends, "apart": apart, "during": sent}
+        if len(headed):
+            first, last = (_times(headed[headed.epoch == epoch], "grad_aux") for epoch in (0, headed.epoch.max()))
+            sent.append(f"{name}, {first} times before the first step and {last} at the end")
+    louder = _times(before[(before.norm == "lrn") & (before.init == "small")], "grad_total") if len(before) else NONE
+    return {**finals.protocol(aux), "found": findings.found(SECTIONS, [aux, start, *more]), "louder": louder,
+            "ends": " and ".join(ends) or NO_RUN, "apart": " and ".join(apart) or NO_RUN,
+            "during": "; ".join(sent) or NO_RUN}
 
 
 def _times(of: pd.DataFrame, column: str) -> str:

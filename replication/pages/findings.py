@@ -4,10 +4,9 @@ They are computed with the page, so that they are true whichever way the verdict
 """
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
-from replication.pages import answers, metrics
+from replication.pages import answers, html, metrics
 from replication.pages.claim import CONTRADICTED, NOT_RUN, OUT_OF_REACH, SUPPORTED, UNRESOLVED
 from replication.pages.claims import settle
 from replication.studies.study import Grid
@@ -23,7 +22,7 @@ def claims(sections: Sections) -> list[str]:
 def found(sections: Sections, grids: Sequence[Grid]) -> dict[str, str]:
     """A sentence a claim, together for each section, what was measured first."""
     known = {one.claim.id: metrics.record(one) for one in settle(claims(sections), grids)}
-    return {section: _plain(answers.sentences(ids, known)) for section, ids in sections.items()}
+    return {section: html.plain(answers.sentences(ids, known)) for section, ids in sections.items()}
 
 
 def tally(sections: Sections, grids: Sequence[Grid]) -> str:
@@ -37,8 +36,3 @@ def tally(sections: Sections, grids: Sequence[Grid]) -> str:
                for verdict in (SUPPORTED, CONTRADICTED) if verdict in by]
     rest = ", ".join(counted[verdict] for verdict in (UNRESOLVED, NOT_RUN, OUT_OF_REACH) if verdict in by)
     return ". ".join([*decided, *([rest] if rest else [])])
-
-
-def _plain(text: str) -> str:
-    """Without tags: prose takes it as it is."""
-    return re.sub(r"<[^>]+>", "", text)

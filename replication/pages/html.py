@@ -50,6 +50,11 @@ def signed(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−")
 
 
+def plain(text: str) -> str:
+    """Without tags: prose takes it as it is."""
+    return re.sub(r"<[^>]*>", "", text)
+
+
 def word(verdict: str, kind: str | None = None) -> str:
     """A verdict in the colour of its kind."""
     return f'<span class="verdict-{kind or KINDS.get(verdict, verdict)}">{verdict}</span>'

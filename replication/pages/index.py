@@ -65,7 +65,7 @@ def _heads(known: dict[str, Record]) -> str:
         if published["value"] > 2 * normalised["value"]:
             title = "Auxiliary heads feed the first layer, but not with batch normalisation"
         words = ("How many times as much gradient reaches the first layer with both auxiliary heads as without, before "
-                 f"training. And after it: {_small(answers.sentence('V3-14', known['V3-14']))}")
+                 f"training. And after it: {answers.within(answers.sentence('V3-14', known['V3-14']))}")
         picture = sketches.bars(lines)
     return _card("aux_heads", title, words, picture)
 
@@ -110,10 +110,6 @@ def _strangers() -> str:
         if _number(found["speakers"]) > 3 * _number(found["mixed"]):
             title = "Known voices are easy, those of strangers are not"
     return _card("keywords", title, words, picture)
-
-
-def _small(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
 
 
 def _number(words: str) -> float:

@@ -123,14 +123,12 @@ def numbers(grid: Grid, start: Grid, found: Any) -> dict[str, Any]:
 
 def _short(found: Any, start: Grid) -> str:
     """What the page opens with: of each of its sections one number, and what that is to be compared with."""
-    gain = afterwards.Measured("S2-5b")(start)
-    heads = "Whether averaging the three heads helps has not been measured for these runs." if gain is None else (
-        f"Averaging the three heads gains {html.signed(gain.value)} points [{html.signed(gain.low)} to "
-        f"{html.signed(gain.high)}].")
+    gained = _gained(start)
+    heads = (f"Averaging the three heads {gained}." if gained else
+             "Whether averaging the three heads helps has not been measured for these runs.")
     if found is None or found.boxes.empty:
         return f"{NOT_HERE if found is None else _units(found)} {heads}"
-    half = 100 * found.told.groupby(["network", "row"], sort=False).told.median().unstack(0)
-    first, last = half.index[0], half.index[-1]
+    half, first, last = _explained(found)
     wrong = found.boxes.groupby("way", sort=False).last().error_box
     return (f"What an image shows explains {half.trained[last]:.0f} % of what a median unit of the last module does, "
             f"and {half.trained[first]:.0f} % of one of the first convolution; untrained, {half.untrained[last]:.0f} "
@@ -139,11 +137,23 @@ def _short(found: Any, start: Grid) -> str:
             f"{wrong['covering parts']:.0f} %. {heads}")
 
 
+def _explained(found: Any) -> tuple[pd.DataFrame, str, str]:
+    """What the class explains of a median unit, in per cent, trained and untrained; the first and the last row."""
+    half = 100 * found.told.groupby(["network", "row"], sort=False).told.median().unstack(0)
+    return half, half.index[0], half.index[-1]
+
+
+def _gained(start: Grid) -> str:
+    """What averaging the heads does, "" where that has not been measured."""
+    gain = afterwards.Measured("S2-5b")(start)
+    return "" if gain is None else (f"gains {html.signed(gain.value)} points [{html.signed(gain.low)} to "
+                                    f"{html.signed(gain.high)}]")
+
+
 def _units(found: Any) -> str:
     if found is None:
         return NOT_HERE
-    half = 100 * found.told.groupby(["network", "row"], sort=False).told.median().unstack(0)
-    first, last = half.index[0], half.index[-1]
+    half, first, last = _explained(found)
     return (f"Which class an image has explains {half.trained[first]:.0f} % of what a median unit of {first} does over "
             f"the validation images, and {half.trained[last]:.0f} % of what one of {last} does; in the same network "
             f"untrained it explains {half.untrained[first]:.0f} % and {half.untrained[last]:.0f} %.")
@@ -168,9 +178,7 @@ def _together(start: Grid) -> str:
         return "What the heads say together has not been measured for these runs."
     mean = table.groupby("head", sort=False).error.mean()
     networks = table.seed.nunique()
-    gain = afterwards.Measured("S2-5b")(start)
-    sure = "" if gain is None else (f" The average gains {html.signed(gain.value)} points [{html.signed(gain.low)} to "
-                                    f"{html.signed(gain.high)}].")
+    sure = f" The average {gained}." if (gained := _gained(start)) else ""
     return (f"Over {networks} networks, the main head errs in {mean['main']:.1f} % of the images, the average of the "
             f"three heads in {mean['average']:.1f} %, and each image's most confident head in "
             f"{mean['most confident']:.1f} %.{sure}")
