@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from trained import warm
+from forked import Program, warm
 from waiting import HANG
 
 from replication.runs import experiments
@@ -73,14 +73,14 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def parent(out: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def parent(out: Path, tmp_path: Path) -> Iterator[Program]:
     """A process whose worker trains a run that would take hours. To be killed, and at the end it is: its worker then
     ends by itself."""
     (tmp_path / "long.py").write_text(LONG)
-    made = subprocess.Popen([sys.executable, str(tmp_path / "long.py")], stdout=subprocess.DEVNULL)
+    made = Program(tmp_path / "long.py")
     yield made
     made.kill()
-    made.wait()
+    made.gone()
 
 
 @pytest.fixture

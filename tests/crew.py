@@ -1,12 +1,11 @@
 """Processes that train together, as torchrun starts them and without it."""
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Sequence
 
+from forked import Program
 from waiting import HANG
 
 
@@ -17,22 +16,14 @@ def port() -> int:
         return int(free.getsockname()[1])
 
 
-def beside() -> dict[str, str]:
-    """Where a script finds what the tests share."""
-    found = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
-    return {"PYTHONPATH": os.pathsep.join(filter(None, found))}
+def start(*words: object, world: int = 2, **environment: str) -> list[Program]:
+    """So many processes with a script and its words, under torchrun's variables."""
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port()), "WORLD_SIZE": str(world), "OMP_NUM_THREADS": "1",
+              **environment}
+    return [Program(*words, **common, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(world)]
 
 
-def start(*words: object, world: int = 2, **environment: str) -> list[subprocess.Popen[str]]:
-    """So many processes of Python under torchrun's variables."""
-    common = {**os.environ, **beside(), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port()),
-              "WORLD_SIZE": str(world), "OMP_NUM_THREADS": "1", **environment}
-    return [subprocess.Popen([sys.executable, *map(str, words)], text=True, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)})
-            for rank in range(world)]
-
-
-def ended(crew: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
+def ended(crew: Sequence[Program | subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
     """Exit status, output and errors of each; none is left behind."""
     try:
         words = [process.communicate(timeout=HANG) for process in crew]

@@ -1,4 +1,5 @@
-"""What the process that others are forked from imports: all that training needs."""
-from replication.training import distributed, loop  # noqa: F401
+"""What the process that others are forked from imports: all that training and `python -m replication gpu` need."""
+from replication.benchmarks import stages  # noqa: F401
+from replication.training import distributed, loop, pace  # noqa: F401
 
 distributed.fabric("cpu")

@@ -1,15 +1,9 @@
-"""What a run left behind, read without the package's own reader, what a worker tells of its runs, and workers that
-start at once."""
+"""What a run left behind, read without the package's own reader, and what a worker tells of its runs."""
 from __future__ import annotations
 
-import os
 import queue
-from collections.abc import Callable
-from multiprocessing import forkserver, get_context
-from types import SimpleNamespace
 from typing import Any
 
-import crew
 import pytest
 import torch
 
@@ -34,25 +28,3 @@ def work(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, **more: Any) -> list[
     torch.set_num_threads(before)
     told = [news.get() for _ in range(news.qsize())]
     return [item for item in told if item[0] != "progress"]
-
-
-def warm(_: str) -> SimpleNamespace:
-    """What workers and stages need of multiprocessing, with processes that are forked from one that has imported all
-    they need, once for the whole session. They are given this process's environment as it is now."""
-    context: Any = get_context("forkserver")
-    context.set_forkserver_preload(["trained", "preloaded"])
-    with pytest.MonkeyPatch.context() as patch:  # Python 3.11 hands no sys.path on, and skips what it cannot import
-        patch.setenv("PYTHONPATH", crew.beside()["PYTHONPATH"])
-        forkserver.ensure_running()
-
-    def process(target: Callable[..., None], args: tuple[Any, ...], daemon: bool = False) -> Any:
-        return context.Process(target=_within, args=(dict(os.environ), target, args), daemon=daemon)
-
-    return SimpleNamespace(Event=context.Event, Queue=context.Queue, Pipe=context.Pipe, Process=process)
-
-
-def _within(environment: dict[str, str], target: Callable[..., None], args: tuple[Any, ...]) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
-    workers.TRIED = 0.1
-    target(*args)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from forked import Program
 from waiting import HANG, until
 
 from replication import paths
@@ -33,18 +32,19 @@ import os, sys, time
 from pathlib import Path
 from replication.benchmarks import harness, smoke, throughput
 from replication.models import ops
-from replication.studies import workers
+from replication.runs import experiments, store
 from replication.training import loop
 
 def small():
     rows = (ops.Row("conv", ops.Conv(4, 3, 4)), ops.Row("linear", ops.Linear(10)))
     return ops.Network("small", rows, 64, init=ops.He())
 
-def wait(stage):
+def wait(stage, over=lambda: False):
     "Where the test says so, until the test ends it."
     if os.environ.get("WAIT") == stage:
         Path(os.environ["REPLICATION_OUT"], "waiting").touch()
-        time.sleep(0.2 if stage == "runs" else 10_000)
+        while not over():
+            time.sleep(0.02)
 
 smoke.NETWORKS, smoke.WAYS = {"small": small}, (("fp32", "none"), ("fp32", "merge"))
 throughput.CPU = tuple(throughput.Size(32, batch, steps=1, width=0.125) for batch in (2, 3))
@@ -55,9 +55,11 @@ smoke.whole = lambda network, precision, asked: (wait("smoke") if asked == "merg
 turn = throughput.Entry.turn
 throughput.Entry.turn = lambda entry, number: (wait("bench") if entry.size.batch == 3 and number == 1 else None,
                                                turn(entry, number))[1]
-loop.CHECKPOINT_EVERY, workers.TRIED = 0.0, 0.1
-step = loop.step
-loop.step = lambda *arguments: (wait("runs"), step(*arguments))[1]
+loop.CHECKPOINT_EVERY = 0.0
+steps = loop.steps
+loop.steps = lambda experiment, seed, watch, stop: steps(experiment, seed, watch, lambda: (
+    experiment.network.name != "small" and store.begun(experiments.address(experiment, seed)) and wait("runs", stop),
+    stop())[1])
 
 if __name__ == "__main__":
     from replication.__main__ import main
@@ -67,33 +69,22 @@ Ends = tuple[tuple[str, int], ...]
 
 
 @pytest.fixture
-def begin(out: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """begin("bench") starts the command, to wait there; each with a session of its own, all of which is gone in the
-    end."""
+def begin(out: Path, tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    """begin("bench") starts the command, to wait there; all of it is gone in the end."""
     (tmp_path / "tiny.yaml").write_text(PROFILE)
     (tmp_path / "gpu.py").write_text(PROGRAM)
-    made: list[subprocess.Popen[str]] = []
+    made: list[Program] = []
     out.mkdir()
 
-    def start(wait: str = "", budget: str = "1h") -> subprocess.Popen[str]:
+    def start(wait: str = "") -> Program:
         (out / "waiting").unlink(missing_ok=True)
-        made.append(subprocess.Popen(
-            [sys.executable, str(tmp_path / "gpu.py"), "gpu", "--budget", budget, "--profile",
-             str(tmp_path / "tiny.yaml")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            start_new_session=True, env={**os.environ, "WAIT": wait, "OMP_NUM_THREADS": "1"}))
+        made.append(Program(tmp_path / "gpu.py", "gpu", "--budget", "99h", "--profile", tmp_path / "tiny.yaml", WAIT=wait))
         return made[-1]
 
     yield start
     for process in made:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def alive(group: int) -> bool:
-    """Whether a process of this session is left, but for those that are only to be waited for."""
-    states = [stat.read_text().rpartition(") ")[2].split() for stat in Path("/proc").glob("[0-9]*/stat")
-              if stat.exists()]
-    return any(int(state[3]) == group and state[0] != "Z" for state in states)
+        process.kill()
+        process.gone()
 
 
 def stored() -> dict[str, Any]:
@@ -108,25 +99,22 @@ def stored() -> dict[str, Any]:
     return {**found, **{("run", run.address, ""): run.provenance["utc"] for run in store.everything(paths.mine())}}
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-def test_ended_it_goes_on(begin: Callable[..., subprocess.Popen[str]], out: Path, tmp_path: Path,
+def test_ended_it_goes_on(begin: Callable[..., Program], out: Path, tmp_path: Path,
                           monkeypatch: pytest.MonkeyPatch) -> None:
     """In every stage in tests/ordeal/slow."""
     goes_on((("smoke", signal.SIGKILL), ("runs", signal.SIGTERM)), begin, out, tmp_path, monkeypatch)
 
 
-def goes_on(ends: Ends, begin: Callable[..., subprocess.Popen[str]], out: Path, tmp_path: Path,
+def goes_on(ends: Ends, begin: Callable[..., Program], out: Path, tmp_path: Path,
             monkeypatch: pytest.MonkeyPatch) -> None:
     known: dict[str, Any] = {}
     for stage, number in ends:
         process = begin(stage)
         until((out / "waiting").exists, by=process)
-        if stage == "runs":
-            until(lambda: list((out / "checkpoints").glob("[!.]*.pt")), by=process)
         process.send_signal(number)
-        said, _ = process.communicate(timeout=HANG)
+        said = "".join(process.communicate(timeout=HANG))
         assert process.returncode == (130 if number == signal.SIGTERM else -number), said
-        until(lambda: not alive(process.pid))  # noqa: B023
+        process.gone()
         if number == signal.SIGTERM:
             assert "Stopped; the same command goes on" in said
             assert f"| {'runs of tiny' if stage == 'runs' else stage} |" in (out / "seen.md").read_text()
@@ -136,14 +124,14 @@ def goes_on(ends: Ends, begin: Callable[..., subprocess.Popen[str]], out: Path, 
         known = now
     begun = {path.stem for path in (out / "checkpoints").glob("[!.]*.pt")}
     assert begun
-    said, _ = (process := begin()).communicate(timeout=HANG)
+    said = "".join((process := begin()).communicate(timeout=HANG))
     assert process.returncode == 0, said
     assert known.items() <= stored().items()
     asked = [cell.address for grid in study.of_profile(profiles.profile(str(tmp_path / "tiny.yaml")))
              for cell in grid.cells]
     assert {run.address for run in store.everything(paths.mine())} == set(asked)
     before = stored()
-    said, _ = (process := begin()).communicate(timeout=HANG)
+    said = "".join((process := begin()).communicate(timeout=HANG))
     assert process.returncode == 0, said
     assert stored() == before
     assert "0 runs finished, 0 are left" in (out / "seen.md").read_text()

@@ -247,7 +247,9 @@ def test_two_processes_share_what_streams(ilsvrc: Any, tmp_path: Path) -> None:
     ilsvrc(train=12, val=4)
     words = [part for each in ("epochs=1", "batch=18", "width=0.125", "resolution=40", "crop=36", "stem=4")
              for part in ("--set", each)]
-    found = crew.ended(crew.start("-c", BOTH_WAYS, tmp_path, *words, REPLICATION_READ="mine", REPLICATION_DEVICE="cpu"))
+    (tmp_path / "both.py").write_text(BOTH_WAYS)
+    found = crew.ended(crew.start(tmp_path / "both.py", tmp_path, *words, REPLICATION_READ="mine",
+                                  REPLICATION_DEVICE="cpu"))
     assert [status for status, *_ in found] == [0, 0], found
     histories = [next((tmp_path / name).glob("runs/*/history.csv")).read_text() for name in ("stream", "no")]
     assert histories[0] == histories[1]

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from forked import Program
 from trained import weights, work
 from waiting import HANG, until
 
@@ -303,12 +304,13 @@ def began(out: Path, what: str) -> str:
     return until(lambda: list(out.glob(what)), what)[0].stem
 
 
-# The command, whose worker does not try for three seconds how fast the machine is.
+# The command, whose worker is of its group and does not try for three seconds how fast the machine is.
 COMMAND = """
-import sys
+import multiprocessing, sys
 from replication.studies import workers
 workers.TRIED = 0.1
 if __name__ == "__main__":
+    multiprocessing.get_context = lambda _: multiprocessing.context.ForkContext()
     from replication.__main__ import main
     sys.exit(main())
 """
@@ -319,10 +321,8 @@ def test_a_signal_to_the_group_leaves_checkpoints_and_a_bundle(out: Path, tmp_pa
     """SIGTERM twice, as `timeout` sends it; Ctrl-C once."""
     small = {"images": 60, "val_images": 20, "batch": 20, "width": 0.125, "epochs": 5000}  # soon a first epoch, no last
     (tmp_path / "command.py").write_text(COMMAND)
-    running = subprocess.Popen([sys.executable, tmp_path / "command.py", "run", "v1.aux", "--profile", "cpu",
-                                "--bundle", tmp_path / "out.tar", *(word for name, value in small.items()
-                                                        for word in ("--set", f"{name}={value}"))],
-                               start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    running = Program(tmp_path / "command.py", "run", "v1.aux", "--profile", "cpu", "--bundle", tmp_path / "out.tar",
+                      *(word for name, value in small.items() for word in ("--set", f"{name}={value}")))
     address = began(out, "checkpoints/[!.]*.pt")
     for _ in range(2 if sent == signal.SIGTERM else 1):
         os.killpg(running.pid, sent)
@@ -338,10 +338,9 @@ def test_a_signal_to_the_group_leaves_checkpoints_and_a_bundle(out: Path, tmp_pa
         assert free
 
 
-def test_a_killed_parent_leaves_a_run_that_goes_on(out: Path, parent: subprocess.Popen[bytes]) -> None:
+def test_a_killed_parent_leaves_a_run_that_goes_on(out: Path, parent: Program) -> None:
     address = began(out, "checkpoints/[!.]*.pt")
     parent.kill()
-    parent.wait()
     with store.lease(address):  # once the worker has seen it
         at = torch.load(store.checkpoint(address))["state"]["step"]
         setting = Setting(images=60, val_images=20, resolution=32, width=0.125, stem=4, epochs=5000, batch=20)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from trained import warm
+from forked import warm
 
 from replication import paths
 from replication.__main__ import main

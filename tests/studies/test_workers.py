@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import queue
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,8 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from trained import warm, work
+from forked import Program, warm
+from trained import work
 from waiting import until
 
 from replication import paths, provenance
@@ -116,13 +116,12 @@ def test_a_killed_worker_is_a_sentence_and_what_is_finished_stays(tiny: Tiny, on
     assert multiprocessing.active_children() == []
 
 
-def test_workers_end_with_their_parent(out: Path, parent: subprocess.Popen[bytes]) -> None:
+def test_workers_end_with_their_parent(out: Path, parent: Program) -> None:
     """Killed, it cannot end them itself; the run's lease is then free."""
     address = until(lambda: list(out.glob("checkpoints/[!.]*.pt")))[0].stem
     with store.lease(address, wait=False) as free:
         assert not free
     parent.kill()
-    parent.wait()
     with store.lease(address) as free:  # waits for as long as the worker lives
         assert free
 

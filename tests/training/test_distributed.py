@@ -23,6 +23,7 @@ import crew
 import pytest
 import torch
 from crew import ended
+from forked import Program, beside
 from waiting import HANG, until
 
 from replication.__main__ import main
@@ -124,7 +125,6 @@ def share(place: Path) -> None:
         said["alone"] = str(problem)
     end = time.monotonic() + (-1 if distributed.rank() == 1 else 1000)
     torchrun.train([("one", made(), 0), ("two", made(), 1)], end)
-    said["brought"] = [name for name in ("torchmetrics", "torchvision", "lightning") if name in sys.modules]
     (place / f"said-{distributed.rank()}.json").write_text(json.dumps(said))
 
 
@@ -133,7 +133,9 @@ def command(epochs: str, *words: str) -> None:
     torch.set_num_threads(1)
     profile = profiles.Profile("tiny", "for tests", {**TINY, "epochs": int(epochs)}, {"v1.long": {}})
     profiles.profile = lambda _: profile  # type: ignore[assignment]
-    sys.exit(main(["run", "--profile", "tiny", *words]))
+    status = main(["run", "--profile", "tiny", *words])
+    print("brought", [name for name in ("torchmetrics", "torchvision", "lightning") if name in sys.modules])
+    sys.exit(status)
 
 
 def full(epochs: str) -> None:
@@ -151,7 +153,7 @@ def full(epochs: str) -> None:
 
 
 # -- starting them ------------------------------------------------------------------------------------------------
-def start(*arguments: object, world: int = 2, **environment: str) -> list[subprocess.Popen[str]]:
+def start(*arguments: object, world: int = 2, **environment: str) -> list[Program]:
     """So many processes under torchrun's variables, without torchrun."""
     return crew.start(__file__, *arguments, world=world, **environment)
 
@@ -160,7 +162,7 @@ def torchrun_(*arguments: object) -> subprocess.Popen[str]:
     """The same of two processes by torchrun itself."""
     return subprocess.Popen([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
                              __file__, *map(str, arguments)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            env={**os.environ, **crew.beside()})
+                            env={**os.environ, **beside()})
 
 
 @pytest.fixture(scope="module")
@@ -312,12 +314,6 @@ def test_a_stop_that_one_hears_stops_both_and_both_go_on(shared: Path) -> None:
 
 
 @SHARED
-def test_a_process_starts_without_what_it_does_not_need(shared: Path) -> None:
-    """Fabric would bring torchmetrics, for its version, and that torchvision."""
-    assert [one["brought"] for one in said(shared)] == [[], []]
-
-
-@SHARED
 def test_only_the_first_writes(shared: Path) -> None:
     assert sorted(path.name for path in shared.iterdir() if path.is_dir()) == ["resumed-0", "straight-0", "streamed-0"]
     assert not list((shared / "resumed-0" / "checkpoints").iterdir())
@@ -357,7 +353,8 @@ def test_more_processes_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # -- the command --------------------------------------------------------------------------------------------------
 def test_torchrun_trains_a_profile(out: Path) -> None:
-    """One of two runs, since another program holds the other's lease; said once."""
+    """One of two runs, since another program holds the other's lease; said once. Fabric would bring torchmetrics, for
+    its version, and that torchvision: neither starts with what it does not need."""
     setting = Setting(**{**TINY, "epochs": 1})
     one, two = [experiment for _, experiment in grid.experiments(grid.named("v1.long"), setting)]
     with store.lease(experiments.address(two, 0)):
@@ -368,24 +365,11 @@ def test_torchrun_trains_a_profile(out: Path) -> None:
     assert lines[1].startswith("1/2  v1.long norm=bn seed 0: top-1 error ")
     assert lines[2] == "2/2  v1.long norm=lrn seed 0: another program is training it"
     assert len(lines) == 3
+    assert printed.count("brought []\n") == 2
     run = store.find(experiments.address(one, 0))
     assert run is not None
     assert run.provenance["device"] == "2 × CPU"
     assert store.find(experiments.address(two, 0)) is None
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
-def test_a_signal_to_torchrun_leaves_a_checkpoint_and_ends_all(out: Path) -> None:
-    agent = torchrun_("command", 5000)
-    try:
-        before = later(out)
-        agent.terminate()
-        (_, _, errors), = ended([agent])
-    finally:
-        agent.kill()
-    assert errors.count("the same command goes on from the last checkpoints") == 2
-    assert step(out) > before
-    assert not list(out.glob("runs/*"))
 
 
 # -- one that goes ------------------------------------------------------------------------------------------------
@@ -407,13 +391,12 @@ def later(out: Path, than: int = 0) -> int:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_none_waits_for_one_that_has_gone_and_all_go_on(out: Path) -> None:
-    """Twice the same run: the first's disk is full, under torchrun; then, from the checkpoint that this left, one
-    process is killed, without torchrun."""
-    (status, _, errors), = ended([torchrun_("full", 5000)])
-    assert status == 1
-    assert "No space left on device): free some space" in errors
-    assert errors.count(GONE) == 1
-    assert "gloo" not in errors  # but one sentence each, and torchrun's own words
+    """Twice the same run: the first's disk is full; then, from the checkpoint that this left, one process is killed."""
+    (status, _, full), (other, _, gone) = ended(start("full", 5000))
+    assert (status, other) == (2, 2)
+    assert "No space left on device): free some space" in full
+    assert gone.count(GONE) == 1
+    assert "gloo" not in full + gone  # but one sentence each
     before = step(out)
     assert before > 0
 

@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked import Program
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from test_stages import begin, goes_on
@@ -16,7 +16,7 @@ __all__ = ["begin"]
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_ended_in_every_stage_it_goes_on(begin: Callable[..., subprocess.Popen[str]], out: Path, tmp_path: Path,
+def test_ended_in_every_stage_it_goes_on(begin: Callable[..., Program], out: Path, tmp_path: Path,
                                          monkeypatch: pytest.MonkeyPatch) -> None:
     goes_on((("smoke", signal.SIGKILL), ("bench", signal.SIGTERM), ("runs", signal.SIGKILL), ("runs", signal.SIGTERM)),
             begin, out, tmp_path, monkeypatch)
