@@ -45,6 +45,9 @@ SEE = """() => {
     ...(width > 0 ? [`page is ${width} px wider than its window`] : []),
   ];
 }"""
+# by the page's own clock, and then two frames: what it had put off for less has been done, however busy the machine is
+MOMENT = """ms => new Promise(over =>
+  setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(over)), ms))"""
 WEIGHT = """() => ["navigation", "resource"].flatMap(kind => performance.getEntriesByType(kind))
   .reduce((sum, entry) => sum + entry.decodedBodySize, 0)"""
 # what Lighthouse asks beyond WCAG 2.1
@@ -110,7 +113,7 @@ def look(context: BrowserContext, base: str, name: str, axe: str, shot: Path | N
     if shot:
         page.screenshot(path=shot, full_page=True)
     page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
-    page.wait_for_timeout(400)  # book.js and the theme look for scrolling boxes a moment after a change
+    page.evaluate(MOMENT, 400)  # book.js and the theme look for scrolling boxes a moment after a change
     page.evaluate("document.getAnimations().forEach(a => a.finish())")  # half faded in, text has too little contrast
     wrong += page.evaluate(SEE)
     if axe:
@@ -132,7 +135,7 @@ def by_keys(page: Page) -> list[str]:
             continue
         button.focus()
         page.keyboard.press("Enter")
-        page.wait_for_timeout(100)
+        page.evaluate(MOMENT, 100)
         if page.evaluate(OPEN):
             page.keyboard.press("Escape")
             try:

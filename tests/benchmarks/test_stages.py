@@ -78,7 +78,8 @@ def begin(out: Path, tmp_path: Path) -> Iterator[Callable[..., Program]]:
 
     def start(wait: str = "") -> Program:
         (out / "waiting").unlink(missing_ok=True)
-        made.append(Program(tmp_path / "gpu.py", "gpu", "--budget", "99h", "--profile", tmp_path / "tiny.yaml", WAIT=wait))
+        made.append(Program(tmp_path / "gpu.py", "gpu", "--budget", "99h", "--profile", tmp_path / "tiny.yaml",
+                            WAIT=wait))
         return made[-1]
 
     yield start

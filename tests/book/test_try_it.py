@@ -147,6 +147,7 @@ def opened(address: str, init: str = "", **context: Any) -> Iterator[tuple[Any, 
         page.on("console", lambda m: seen.append(m.text) if m.type == "error" and "favicon" not in str(
             m.location) else None)
         page.add_init_script(init)
+        page.set_default_timeout(WAIT)
         page.goto(address)
         yield page, seen
         browser.close()

@@ -27,17 +27,17 @@ SIZES = {
     "inception_v2": V3, "inception_v3": V3, "inception_v3_paper": V3, "bn_inception": {**V3, "resolution": 32},
     "alexnet": {"classes": 10, "width": 0.125, "resolution": 67, "init": He()},
     "alexnet_torchvision": {"classes": 10, "width": 0.125, "resolution": 63},
-    # As published, ReLU on the class maps, a class whose map starts below zero for all 64 images is lost for good.
+    # As published, ReLU on the class maps, a class whose map starts below zero for all images is lost for good.
     "nin": {"width": 0.25, "resolution": 16, "dropout": 0, "init": He(), "rectified": False},
 }
 
 
 @pytest.mark.parametrize("name", registry.NETWORKS)
-def test_overfits_64_images(name):
+def test_overfits_32_images(name):
     table = registry.NETWORKS[name](**SIZES.get(name, FALLBACK))
     net = build(table)
-    x = F.interpolate(torch.randn(64, table.channels, 8, 8), cost.input_shape(table)[1:], mode="bilinear")
-    y = torch.arange(64) % 10  # nothing but memory helps
+    x = F.interpolate(torch.randn(32, table.channels, 8, 8), cost.input_shape(table)[1:], mode="bilinear")
+    y = torch.arange(32) % 10  # nothing but memory helps
     optimiser = torch.optim.Adam(net.parameters(), lr=2e-3)
     for _ in range(20):
         for _ in range(10):
@@ -48,7 +48,7 @@ def test_overfits_64_images(name):
             optimiser.step()
         if errors(net, x, y) == 0:
             return
-    raise AssertionError(f"{errors(net, x, y)} of 64 images are still wrong after 200 steps.")
+    raise AssertionError(f"{errors(net, x, y)} of 32 images are still wrong after 200 steps.")
 
 
 @torch.no_grad()

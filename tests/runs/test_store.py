@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crew import ended
+from forked import Program
 from waiting import HANG
 
 from replication import files, paths
@@ -337,9 +339,9 @@ while not news.empty():
 
 def test_two_processes_that_want_the_same_runs_train_each_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    crew = [subprocess.Popen([sys.executable, "-c", TWICE, str(log), str(tmp_path / f"here{k}")], text=True,
-                             stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}) for k in range(2)]
-    said = [process.communicate(timeout=HANG)[0] for process in crew]
+    (tmp_path / "twice.py").write_text(TWICE)
+    both = ended([Program(tmp_path / "twice.py", log, tmp_path / f"here{k}", OMP_NUM_THREADS="1") for k in range(2)])
+    said = [text for _, text, _ in both]
     for text in said:  # both are told of all three, the same
         assert [line.split()[:2] for line in text.splitlines()] == [["done", str(i)] for i in range(3)]
     assert said[0].count("top-1 error") == 3

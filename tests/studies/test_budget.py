@@ -156,7 +156,7 @@ def test_stopped_and_resumed_ends_at_the_same_bits(tiny: Tiny, out: Path, monkey
     made = tiny("bn", batch=40, **recipe)
     address = experiments.address(made, 0)
     straight, ended = loop.train(made, 0), weights(made)
-    for stops in ([0], [3], [5], [9], [1, 2, 5, 8]):
+    for stops in ([0, 3, 5, 9], [1, 2, 5, 8]):
         monkeypatch.setenv("REPLICATION_OUT", str(out.with_name("-".join(map(str, stops)))))
         for step in stops:
             before = torch.load(store.checkpoint(address))["state"]["step"] if store.begun(address) else 0

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from crew import ended
+from forked import Program
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from trained import weights
 
@@ -445,7 +447,7 @@ def test_what_is_no_checkpoint_of_this_run_starts_it_again(tiny: Tiny, monkeypat
         assert equal(straight, weights(made)), kind
 
 
-# The child warms up once; every life is a fork of it, so that many cost no more than one import of torch.
+# The child warms up once; every life is a fork of it.
 LIVES = """
 import os, random, signal, sys
 import torch
@@ -544,10 +546,11 @@ else:  # at the n-th change of a folder: a rename, or the checkpoint's end
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 @pytest.mark.parametrize("mode", ["random", "everywhere"])
-def test_killed_and_resumed_ends_at_the_same_bits(python: Any, tmp_path: Path, mode: str) -> None:
+def test_killed_and_resumed_ends_at_the_same_bits(tmp_path: Path, mode: str) -> None:
     """Killed at eight random moments, and at every change on the disk of a run that checkpoints at every step."""
-    done = python(LIVES, mode, tmp_path / "straight", tmp_path / "killed", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "FAILED" not in done.stdout
-    number = int(done.stdout.split("killed")[1].split()[-2 if mode == "everywhere" else 0])
-    assert number >= (10 if mode == "everywhere" else 8), done.stdout
+    (tmp_path / "lives.py").write_text(LIVES)
+    (status, said, problem), = ended([Program(tmp_path / "lives.py", mode, tmp_path / "straight", tmp_path / "killed")])
+    assert status == 0, said + problem
+    assert "FAILED" not in said
+    number = int(said.split("killed")[1].split()[-2 if mode == "everywhere" else 0])
+    assert number >= (10 if mode == "everywhere" else 8), said
