@@ -306,11 +306,20 @@ def began(out: Path, what: str) -> str:
 
 # The command, whose worker is of its group and does not try for three seconds how fast the machine is.
 COMMAND = """
-import multiprocessing, sys
+import multiprocessing, signal, sys
 from replication.studies import workers
 workers.TRIED = 0.1
+
+class Born(multiprocessing.context.ForkProcess):
+    def run(self):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as in a new interpreter
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        super().run()
+
 if __name__ == "__main__":
-    multiprocessing.get_context = lambda _: multiprocessing.context.ForkContext()
+    context = multiprocessing.context.ForkContext()
+    context.Process = Born
+    multiprocessing.get_context = lambda _: context
     from replication.__main__ import main
     sys.exit(main())
 """
