@@ -59,11 +59,12 @@ class Program:
 
     def __init__(self, *words: object, **environment: str) -> None:
         self._held, *self._written = (tempfile.NamedTemporaryFile() for _ in range(3))  # noqa: SIM115 (as long as it lives)
+        context = warm()  # which starts in this process's own environment
         with pytest.MonkeyPatch.context() as patch:
             files = os.pathsep.join(file.name for file in (self._held, *self._written))
             for name, value in {**environment, "FORKED": files}.items():
                 patch.setenv(name, value)
-            self._process = warm().Process(_run, ([str(word) for word in words],))
+            self._process = context.Process(_run, ([str(word) for word in words],))
             self._process.start()
         self.pid: int = self._process.pid
 
