@@ -53,7 +53,7 @@ def workers(runs: int) -> int:
 
 def threads_each(workers: int) -> int:
     """Threads of each of so many processes: those that OMP_NUM_THREADS allows, else its part of the cores."""
-    said = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2": of those within them, which do not occur
+    said = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2" speaks of teams within teams
     return int(said) if said.isdecimal() and int(said) else max(1, cores() // workers)
 
 
