@@ -43,6 +43,7 @@ class Profile:
 def profile(name: str, folder: Path = paths.ROOT / "profiles") -> Profile:
     """Reads a profile by its name, or from a file anywhere, "mine/tiny.yaml"; "auto" is gpu where training would choose
     one. Raises BadInput for one that is not there, or that does not say what it seems to."""
+    check("profile", name, str)
     if name == "auto":
         name = "gpu" if (folder / "gpu.yaml").exists() and _trains_on_gpu() else "cpu"
     path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
