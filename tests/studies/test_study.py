@@ -125,8 +125,11 @@ def test_after_a_budget_a_page_asks_for_what_is_stored(monkeypatch: pytest.Monke
     whole = study.asked("v1.aux", "cpu-full", **SMALL, seeds=3)
     cell = whole.cells[-1]
     store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [{"epoch": 0.0}], {"val_error": 1.0}, {})
-    monkeypatch.setenv("REPLICATION_TRAIN", "none")
     monkeypatch.setattr(workers, "train", lambda _: pytest.fail("trained"))
+    monkeypatch.setenv("REPLICATION_TRAIN", "None")
+    with pytest.raises(BadInput, match="REPLICATION_TRAIN 'None'. Did you mean 'none'"):
+        study.asked("v1.aux", "cpu-full")
+    monkeypatch.setenv("REPLICATION_TRAIN", "none")
     asked = study.asked("v1.aux", "cpu-full", **SMALL, seeds=3)
     assert asked.train().cells == (cell,)
     assert asked.left == whole.cells[:-1]
