@@ -25,12 +25,13 @@ TYPES = typing.get_type_hints(Recipe)
 LEAST = 1e-12  # of what may not be 0
 RANGES: dict[str, tuple[float, float | None]] = {
     "epochs": (0, None), "batch": (1, None), "lr": (0, 10), "warmup": (0, 1), "clip": (LEAST, None),
-    "aux_weight": (0, None), "label_smoothing": (0, 0.999), "init_seed": (0, SEEDS - 1), "order_seed": (0, SEEDS - 1)}
+    "aux_weight": (0, None), "label_smoothing": (0, 0.999), "init_seed": (0, SEEDS - 1),
+    "order_seed": (0, SEEDS - 1)}
 # Of what a recipe's and a network's parts are made of, by the names of their fields.
 PARTS: dict[str, tuple[float, float | None]] = {
     "momentum": (0, 1), "weight_decay": (0, None), "bias_rate": (0, None), "decay": (0, 1), "epsilon": (0, None),
-    "limit": (LEAST, None), "power": (0, None), "gamma": (0, None), "epochs": (LEAST, None), "rise": (0, 1), "start": (1, None),
-    "end": (1, None), "size": (1, None), "pad": (0, None), "frames": (0, None), "low": (0, None), "high": (0, None),
+    "limit": (LEAST, None), "power": (0, None), "gamma": (0, None), "epochs": (LEAST, None), "rise": (0, 1),
+    "start": (1, None), "end": (1, None), "size": (1, None), "pad": (0, None), "frames": (0, None), "low": (0, None), "high": (0, None),
     "lighting": (0, None), "eps": (LEAST, None), "std": (LEAST, None), "factor": (LEAST, None)}
 STRIDES = {8: (2, 2, 2), 4: (1, 2, 2), 2: (1, 1, 2)}  # of an Inception V3, by the total stride of its stem
 

@@ -105,10 +105,8 @@ def given(names: dict[str, Any]) -> dict[str, Any]:
     plain = {name: value for name, value in names.items()
              if not name.startswith("_") and name not in ("In", "Out") and (
                  name in declared or value is None or isinstance(value, (str, int, float, list, tuple, dict)))}
-    if "In" in names:
-        said = _said(names["In"])
-    else:  # no kernel: what is there at first, and what is declared
-        said = {*names.setdefault("_said", set(plain)), *declared}
+    # where there is no kernel: what is there at first, and what is declared
+    said = _said(names["In"]) if "In" in names else {*names.setdefault("_said", set(plain)), *declared}
     return {name: value for name, value in plain.items() if name in said}
 
 

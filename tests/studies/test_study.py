@@ -43,7 +43,8 @@ def test_unknown_names_suggest_the_near_miss() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [
     ("epochs", 0), ("epochs", -1), ("epochs", "2"), ("epochs", 2.0), ("epochs", True), ("epochs", None),
-    ("seeds", "x"), ("seeds", 0), ("seeds", [0, 1]), ("first_seed", 2 ** 32 - 1), ("batch", 2.5), ("batch", True), ("batch", 0),
+    ("seeds", "x"), ("seeds", 0), ("seeds", [0, 1]),
+    ("first_seed", 2 ** 32 - 1), ("batch", 2.5), ("batch", True), ("batch", 0),
     ("lr", "0.1"), ("lr", -0.1), ("lr", float("nan")), ("lr", float("inf")), ("lr_bn", True), ("images", 0),
     ("images", "all"), ("images", 1e3), ("val_images", 5), ("resolution", 32.0), ("resolution", 4), ("crop", 0),
     ("classes", 1), ("classes", 11), ("dataset", 3), ("dataset", None), ("width", "0.25"), ("width", 0),
@@ -127,7 +128,7 @@ def test_after_a_budget_a_page_asks_for_what_is_stored(monkeypatch: pytest.Monke
     store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [{"epoch": 0.0}], {"val_error": 1.0}, {})
     monkeypatch.setattr(workers, "train", lambda _: pytest.fail("trained"))
     monkeypatch.setenv("REPLICATION_TRAIN", "None")
-    with pytest.raises(BadInput, match="REPLICATION_TRAIN 'None'. Did you mean 'none'"):
+    with pytest.raises(BadInput, match=r"REPLICATION_TRAIN 'None'\. Did you mean 'none'"):
         study.asked("v1.aux", "cpu-full")
     monkeypatch.setenv("REPLICATION_TRAIN", "none")
     asked = study.asked("v1.aux", "cpu-full", **SMALL, seeds=3)
@@ -205,7 +206,7 @@ def test_a_run_that_two_studies_share_is_trained_once() -> None:
 @pytest.mark.parametrize("name", [None, 3, ["cpu"]])
 def test_a_profile_that_is_no_name(name: Any) -> None:
     """As papermill passes `-p profile None`."""
-    with pytest.raises(BadInput, match="profile=.* it must be a str"):
+    with pytest.raises(BadInput, match=r"profile=.* it must be a str"):
         study.asked("v1.aux", name)
 
 
