@@ -31,8 +31,8 @@ RANGES: dict[str, tuple[float, float | None]] = {
 PARTS: dict[str, tuple[float, float | None]] = {
     "momentum": (0, 1), "weight_decay": (0, None), "bias_rate": (0, None), "decay": (0, 1), "epsilon": (0, None),
     "limit": (LEAST, None), "power": (0, None), "gamma": (0, None), "epochs": (LEAST, None), "rise": (0, 1),
-    "start": (1, None), "end": (1, None), "size": (1, None), "pad": (0, None), "frames": (0, None), "low": (0, None), "high": (0, None),
-    "lighting": (0, None), "eps": (LEAST, None), "std": (LEAST, None), "factor": (LEAST, None)}
+    "start": (1, None), "end": (1, None), "size": (1, None), "pad": (0, None), "frames": (0, None), "low": (0, None),
+    "high": (0, None), "lighting": (0, None), "eps": (LEAST, None), "std": (LEAST, None), "factor": (LEAST, None)}
 STRIDES = {8: (2, 2, 2), 4: (1, 2, 2), 2: (1, 1, 2)}  # of an Inception V3, by the total stride of its stem
 
 
