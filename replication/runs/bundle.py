@@ -97,7 +97,7 @@ def unpack(packed: list[Path]) -> None:
     has, for a run that two of them, or one and the store, have with different results.
     """
     mine = paths.mine()
-    left: list[str] = []
+    spoiled: list[str] = []
     try:
         mine.mkdir(parents=True, exist_ok=True)
         with ExitStack() as leases:
@@ -111,16 +111,16 @@ def unpack(packed: list[Path]) -> None:
                     try:
                         _records(path, apart)
                     except BadInput as problem:
-                        left.append(str(problem))
+                        spoiled.append(str(problem))
                     else:
                         _merge(apart, here)
             for (_, address, count), parts in _parts(packed).items():
                 try:
                     _checkpoint(address, int(count), parts, here)
                 except BadInput as problem:
-                    left.append(str(problem))
-            if left and not any((here / kind).exists() for kind in ("runs", "tables", "checkpoints")):
-                raise BadInput(f"Nothing was imported: {'; '.join(left)}.")
+                    spoiled.append(str(problem))
+            if spoiled and not any((here / kind).exists() for kind in ("runs", "tables", "checkpoints")):
+                raise BadInput(f"Nothing was imported: {'; '.join(spoiled)}.")
             runs = [folder for folder in sorted((here / "runs").glob("*")) if _new(folder, store.folder(folder.name))]
             checkpoints = [path for path in sorted((here / "checkpoints").glob("*"))
                            if not store.exists(path.stem) and not (here / "runs" / path.stem).exists()
@@ -145,8 +145,8 @@ def unpack(packed: list[Path]) -> None:
     more = f", {len(tables)} tables" if tables else ""
     print(f"Imported {len(runs)} runs{more} and {len(checkpoints)} checkpoints into {mine}; what else the files held "
           f"was here already.")
-    if left:
-        raise BadInput(f"Not imported: {'; '.join(left)}.")
+    if spoiled:
+        raise BadInput(f"Not imported: {'; '.join(spoiled)}.")
 
 
 def _records(path: Path, apart: Path) -> None:

@@ -360,6 +360,7 @@ def test_one_that_is_spoiled_keeps_none_of_the_others(packed: Path, tmp_path: Pa
         bad.unlink()
     else:
         bad.write_bytes((tmp_path / "more.tar").read_bytes()[:100])
+    (paths.mine() / ".import-killed").mkdir(parents=True)
     assert main(["import", str(bad), str(packed)]) == 2
     said = capsys.readouterr()
     assert "\nImported 2 runs" in said.out
