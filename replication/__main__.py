@@ -65,6 +65,10 @@ def _main(arguments: list[str] | None) -> int:
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            os.getcwd()  # or libraries end the process
+        except FileNotFoundError:
+            raise BadInput("The folder that this was called from is gone: go to one that is there.") from None
         VERBS[asked.verb](asked)
     except BadInput as problem:
         print(problem, file=sys.stderr)
@@ -76,8 +80,23 @@ def _main(arguments: list[str] | None) -> int:
     return 0
 
 
+class _Once(argparse.Action):
+    """Of an option that is said twice the first would be lost without a word."""
+    def __call__(self, parser: argparse.ArgumentParser, asked: argparse.Namespace, value: Any,
+                 option: str | None = None) -> None:
+        if option and getattr(asked, self.dest) is not self.default:
+            parser.error(f"{option} is said twice, {getattr(asked, self.dest)!r} and {value!r}: say it once.")
+        setattr(asked, self.dest, value)
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.register("action", None, _Once)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m replication", description=__doc__)
+    parser = _Parser(prog="python -m replication", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb, about in (("list", "the grid of a profile: seeds done and wanted"),
                         ("run", "train what is missing of a profile")):
@@ -146,14 +165,18 @@ def _grids(asked: Any) -> tuple[str, list[study.Grid], bool]:
             raise BadInput("--only chooses arms of studies, and --network has none: leave it out.")
         if "network" in own:
             raise BadInput("--network names the network: leave network out of --set.")
-        given = profiles.profile(asked.profile).parameters if asked.profile else {"seeds": 1}
+        given = {"seeds": 1} if asked.profile is None else profiles.profile(asked.profile).parameters
         return asked.network, [study.single(asked.network, **{**given, **own})], False
-    profile, addresses = profiles.profile(asked.profile or "auto"), _addresses(asked)
+    profile, addresses = _profile(asked), _addresses(asked)
     names = list(dict.fromkeys((not addresses and asked.studies) or profile.studies))
     grids = [study.some(study.study(name, **{**profile.given(name), **own}), profile) for name in names]
     chosen = {factor: tuple(keys.split(",")) for factor, keys in _named(asked.only).items()}
     grids = study.only(grids, chosen)
     return f"profile {profile.name}", study.at(grids, addresses) if addresses else grids, profile.budget < math.inf
+
+
+def _profile(asked: Any) -> profiles.Profile:
+    return profiles.profile("auto" if asked.profile is None else asked.profile)
 
 
 def _addresses(asked: Any) -> list[str]:
@@ -185,7 +208,7 @@ def _list(asked: Any) -> None:
         return
     known = estimate.speed()
     if about.startswith("profile "):
-        about += f": {profiles.profile(asked.profile or 'auto').about}"
+        about += f": {_profile(asked).about}"
     print(about)
     gpu, rate = estimate.gpu()
     print(f"{'study':14} {'variant':36} {'seeds':>7} {'begun':>6} {'next':>5} {'epochs':>7} {'one run':>10} "
@@ -239,7 +262,7 @@ def _run(asked: Any) -> None:
 def _budget(asked: Any) -> float:
     """Seconds."""
     if asked.budget == "profile":
-        return profiles.profile(asked.profile or "auto").budget
+        return _profile(asked).budget
     return math.inf if asked.budget in (None, "none") else estimate.seconds(asked.budget)
 
 

@@ -55,6 +55,15 @@ def count(variable: str) -> int | None:
     return int(asked)
 
 
+def word(variable: str, *words: str) -> str | None:
+    """The word in an environment variable; None where it says nothing. Raises BadInput for another one: a
+    REPLICATION_READ=Mine that meant nothing would be taken for the published runs."""
+    said = os.environ.get(variable) or None
+    if said not in (None, *words):
+        raise unknown(f"value of {variable}", said, words)
+    return said
+
+
 def aux_rows(aux: Sequence[str], rows: Iterable[str], example: tuple[str, ...]) -> list[str]:
     """The rows that carry an auxiliary head, in the order of `rows`, so that one set of heads is one network.
 

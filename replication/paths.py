@@ -4,6 +4,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from replication.errors import word
+
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "results"
 
@@ -15,7 +17,7 @@ def mine() -> Path:
 
 def stores() -> tuple[Path, ...]:
     """The stores a study reads, yours first; `make reproduce` sets REPLICATION_READ=mine, or it would prove nothing."""
-    return (mine(),) if os.environ.get("REPLICATION_READ") == "mine" else (mine(), PUBLISHED)
+    return (mine(),) if word("REPLICATION_READ", "mine") else (mine(), PUBLISHED)
 
 
 def tables(kind: str) -> list[Path]:

@@ -96,6 +96,46 @@ def test_what_main_returns_is_the_exit_code() -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(("variable", "value", "words"), [
+    ("REPLICATION_READ", "Mine", ("list", "--profile", "worth")),
+    ("REPLICATION_READ", "published", ("list", "--profile", "worth")),
+    ("REPLICATION_SKIP_BAD", "yes", ("run", "--network", "googlenet", "--dataset", "folder:.")),
+    ("WORLD_SIZE", "-1", ("run", "--network", "googlenet")), ("WORLD_SIZE", "two", ("run", "--network", "googlenet"))])
+def test_a_word_that_a_variable_does_not_know(variable: str, value: str, words: tuple[str, ...], tmp_path: Path,
+                                              monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.jxl").touch()
+    monkeypatch.setenv(variable, value)
+    assert main(list(words)) == 2
+    problem = capsys.readouterr().err
+    assert variable in problem
+    assert repr(value) in problem
+    assert problem.count("\n") == 1
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("list", "--profile", "cpu", "--profile", "gpu"), "--profile is said twice, 'cpu' and 'gpu': say it once"),
+    (("run", "--network", "nin", "--network", "googlenet"), "--network is said twice"),
+    (("run", "--profile", "cpu", "--budget", "5m", "--budget=5h"), "--budget is said twice")])
+def test_an_option_that_is_said_twice(words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_from_a_folder_that_is_gone(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(f"cd {shlex.quote(str(gone))} && rmdir {shlex.quote(str(gone))} && {PYTHON} -m replication "
+                          f"run --network nin", shell=True, text=True, capture_output=True, timeout=HANG,
+                          env={**os.environ, "PYTHONPATH": str(paths.ROOT)})
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "The folder that this was called from is gone: go to one that is there."
+
+
 @pytest.mark.parametrize("arguments", [("lists",), (), ("count",), ("count", "googlenet", "--resolution", "x")])
 def test_a_wrong_verb_or_option_shows_the_usage(arguments: tuple[str, ...]) -> None:
     done = cli(*arguments)
@@ -207,7 +247,7 @@ def test_a_field_set_for_all_of_a_profile_s_runs(capsys: pytest.CaptureFixture[s
     (("run", "--network", "googlenet", "--set", "=3"), "is no NAME=VALUE"),
     (("list", "--network", "googlenet", "--only", "norm=bn"), "--only chooses arms of studies"),
     (("list", "--network", "googlenet", "--set", "network=nin"), "leave network out of --set"),
-    (("list", "--network", ""), "Unknown network ''."),
+    (("list", "--network", ""), "Unknown network ''."), (("list", "--profile", ""), "Unknown profile ''."),
     (("list", "--dataset", "", "--profile", "cpu"), "Unknown data set ''."),
     (("list", "--set", "lr=1", "--set", "lr=2"), "lr is said twice, '1' and '2': say it once."),
     (("list", "v1.aux", "--profile", "cpu", "--only", "aux=4a", "--only", "aux=4d"), "aux is said twice"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import zlib
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from replication import files, paths
 from replication.data import decode, spec
 from replication.data.listing import digest
-from replication.errors import BadInput
+from replication.errors import BadInput, word
 
 # Raised by hand when the same files would decode to other pixels, or lie otherwise on disk.
 FORM = 4
@@ -57,7 +56,7 @@ def keep(data: spec.Data, source: Callable[[spec.Data], tuple[tuple[str, ...], S
     Raises BadInput where the disk is full or not ours to write (nothing half-written is left), or, as `decode.squares`
     does, for an image that cannot be decoded.
     """
-    skip = os.environ.get("REPLICATION_SKIP_BAD") == "1"
+    skip = word("REPLICATION_SKIP_BAD", "0", "1") == "1"
     value = {"form": FORM, **files.plain(data)}
     name = digest([json.dumps(value, sort_keys=True)])
     for place in paths.found("cache"):

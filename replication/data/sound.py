@@ -120,9 +120,21 @@ def _wav(file: bytes) -> tuple[Format, bytes, int]:
                 size = large
             elif size >= UNKNOWN or (not size and (piped or not _chunk(file, at))):
                 size = (len(file) - at) // found.width * found.width
+            if _again(file, at + size + size % 2):
+                raise ValueError("its samples lie in several parts")
             return found, file[at:at + size], size
         at += size + size % 2
     raise ValueError("it ends before its samples")
+
+
+def _again(file: bytes, at: int) -> bool:
+    """Whether more samples follow in a chunk of their own."""
+    while at + 8 <= len(file):
+        name, size = struct.unpack_from("<4sI", file, at)
+        if name == b"data" and size:
+            return True
+        at += 8 + size + size % 2
+    return False
 
 
 def _chunk(file: bytes, at: int) -> bool:

@@ -175,7 +175,9 @@ def _digits(top: Path, held: tuple[str, ...]) -> Recordings:
         if file.suffix == ".wav":
             if not (digit.isdecimal() and speaker and number.isdecimal()):
                 raise BadInput(f"{file} is not named <digit>_<speaker>_<number>.wav; rename or remove it.")
-            clips[digit, int(number), speaker] = Clip(file)
+            if twin := clips.get(key := (digit, int(number), speaker)):
+                raise BadInput(f"{file} has the number of {twin.path.name}; rename or remove one of them.")
+            clips[key] = Clip(file)
     speakers = sorted({speaker for _, _, speaker in clips})
     mixed = _mixed(held, speakers)
     if not set(speakers) - set(held):

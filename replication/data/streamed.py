@@ -24,7 +24,7 @@ from torch import Tensor
 
 from replication import paths
 from replication.data import decode, spec
-from replication.errors import BadInput, unknown
+from replication.errors import BadInput, word
 
 LARGEST = 64e9  # bytes of decoded training images that are still worth a cache; ILSVRC-2012 at 256 px has 252e9
 RESIDENT = ("auto", "yes", "no", "stream")
@@ -33,10 +33,7 @@ RESIDENT = ("auto", "yes", "no", "stream")
 def asked() -> str:
     """Where training images are to lie, as REPLICATION_RESIDENT says. Raises BadInput for another word than
     RESIDENT has."""
-    said = os.environ.get("REPLICATION_RESIDENT") or "auto"
-    if said not in RESIDENT:
-        raise unknown("value of REPLICATION_RESIDENT", said, RESIDENT)
-    return said
+    return word("REPLICATION_RESIDENT", *RESIDENT) or "auto"
 
 
 def wanted(data: spec.Data) -> bool:

@@ -238,7 +238,7 @@ def scaled(channels: int, width: float) -> int:
 def check_common(classes: int, width: float, resolution: int, dropout: float, init: Init) -> None:
     """The arguments that the networks' functions share. Raises BadInput for a wrong type and what is out of range."""
     check("classes", classes, int, 2)
-    check("width", width, (int, float), 0.01)
+    check("width", width, (int, float), 0.01, 10)
     check("resolution", resolution, int, 1)
     check("dropout", dropout, (int, float), 0, 0.99)
     check("init", init, get_args(Init))

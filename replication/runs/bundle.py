@@ -89,13 +89,15 @@ def _split(checkpoint: Path, path: Path) -> list[Path]:
 
 
 def unpack(packed: list[Path]) -> None:
-    """Merges bundles, and checkpoints that were packed beside them, into your store: all of it or nothing.
+    """Merges bundles, and checkpoints that were packed beside them, into your store: all of each or nothing of it.
 
     A run that is stored with the same result stays; a checkpoint counts where it is further than what is here, a table
     where it is newer. Raises BadInput for a file that is truncated or no bundle, a record that cannot be trusted (see
-    store.read), is of a newer format or of another numerics, and a run that is stored with another result.
+    store.read), is of a newer format or of another numerics, once the other files have arrived; and, before anything
+    has, for a run that two of them, or one and the store, have with different results.
     """
     mine = paths.mine()
+    spoiled: list[str] = []
     try:
         mine.mkdir(parents=True, exist_ok=True)
         with ExitStack() as leases:
@@ -105,9 +107,20 @@ def unpack(packed: list[Path]) -> None:
             here = Path(leases.enter_context(tempfile.TemporaryDirectory(prefix=".import", dir=mine)))
             for path in packed:
                 if not CHECKPOINT.fullmatch(path.name):
-                    _records(path, here)
-            for address, parts in _whole([path for path in packed if CHECKPOINT.fullmatch(path.name)]):
-                _checkpoint(address, parts, here)
+                    apart = Path(tempfile.mkdtemp(dir=here))  # two bundles with the same run are compared, not mixed
+                    try:
+                        _records(path, apart)
+                    except BadInput as problem:
+                        spoiled.append(str(problem))
+                    else:
+                        _merge(apart, here)
+            for (_, address, count), parts in _parts(packed).items():
+                try:
+                    _checkpoint(address, int(count), parts, here)
+                except BadInput as problem:
+                    spoiled.append(str(problem))
+            if spoiled and not any((here / kind).exists() for kind in ("runs", "tables", "checkpoints")):
+                raise BadInput(f"Nothing was imported: {'; '.join(spoiled)}.")
             runs = [folder for folder in sorted((here / "runs").glob("*")) if _new(folder, store.folder(folder.name))]
             checkpoints = [path for path in sorted((here / "checkpoints").glob("*"))
                            if not store.exists(path.stem) and not (here / "runs" / path.stem).exists()
@@ -132,45 +145,46 @@ def unpack(packed: list[Path]) -> None:
     more = f", {len(tables)} tables" if tables else ""
     print(f"Imported {len(runs)} runs{more} and {len(checkpoints)} checkpoints into {mine}; what else the files held "
           f"was here already.")
+    if spoiled:
+        raise BadInput(f"Not imported: {'; '.join(spoiled)}.")
 
 
-def _records(path: Path, here: Path) -> None:
-    """Extracts a bundle's runs to `here` by their names alone, so that no path can lead out, and reads each back."""
-    found = set()
-    apart = Path(tempfile.mkdtemp(dir=here))  # so that two bundles with the same run are compared and not mixed
+def _records(path: Path, apart: Path) -> None:
+    """Extracts a bundle to `apart` by its files' names alone, so that no path can lead out, and reads each run back."""
+    for kind in ("runs", "tables"):
+        (apart / kind).mkdir()
     for name, content in _members(path):
         if match := TABLE.fullmatch(name):
-            _table(path, match[1], content, apart, here)
-            continue
-        if not (match := MEMBER.fullmatch(name)):
-            raise _nothing(f"{path} holds {name!r}, which is no part of a run: this is not one of our bundles")
-        folder = apart / match[1]
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / match[2]).write_bytes(content)
-        found.add(folder)
-    for folder in sorted(found):
+            if not _utc(content):
+                raise BadInput(f"{path} holds {match[1]}, which is no table that bench wrote: this is not one of "
+                               f"our bundles")
+        elif match := MEMBER.fullmatch(name):
+            (apart / "runs" / match[1]).mkdir(exist_ok=True)
+        else:
+            raise BadInput(f"{path} holds {name!r}, which is no part of a run: this is not one of our bundles")
+        (apart / name).write_bytes(content)
+    for folder in sorted((apart / "runs").iterdir()):
         try:
             run = store.read(folder)
         except BadInput as problem:
             what = str(problem).rpartition(":")[0].replace(str(folder), f"run {folder.name}")
-            raise _nothing(f"{path}: {what}: update the code, or fetch the bundle again") from problem
+            raise BadInput(f"{path}: {what}: update the code, or fetch the bundle again") from problem
         if run.record.get("numerics") != experiments.NUMERICS:
-            raise _nothing(f"{path}: run {run.address} was trained by code of numerics {run.record.get('numerics')}, "
+            raise BadInput(f"{path}: run {run.address} was trained by code of numerics {run.record.get('numerics')}, "
                            f"and this is {experiments.NUMERICS}: use that code for it")
-        if _new(folder, here / "runs" / run.address):
-            (here / "runs").mkdir(exist_ok=True)
-            folder.rename(here / "runs" / run.address)
 
 
-def _table(path: Path, name: str, content: bytes, apart: Path, here: Path) -> None:
-    """Puts a table into `here`, the latest where there are several."""
-    own, there = apart / name, here / "tables" / name
-    own.write_bytes(content)
-    if not _utc(content):
-        raise _nothing(f"{path} holds {name}, which is no table that bench wrote: this is not one of our bundles")
-    if _later(own, there):
-        there.parent.mkdir(exist_ok=True)
-        own.replace(there)
+def _merge(apart: Path, here: Path) -> None:
+    """A bundle's runs and tables into `here`, of a table the latest. Raises BadInput for a run that is there with
+    another result."""
+    for kind in ("runs", "tables"):
+        (here / kind).mkdir(exist_ok=True)
+    for folder in sorted((apart / "runs").iterdir()):
+        if _new(folder, here / "runs" / folder.name):
+            folder.rename(here / "runs" / folder.name)
+    for table in sorted((apart / "tables").iterdir()):
+        if _later(table, here / "tables" / table.name):
+            table.replace(here / "tables" / table.name)
 
 
 def _later(path: Path, there: Path) -> bool:
@@ -204,13 +218,13 @@ def _members(path: Path) -> list[tuple[str, bytes]]:
         with gzip.open(path) as file:
             plain = file.read(UNPACKED + 1)
         if len(plain) > UNPACKED:
-            raise _nothing(f"{path} unpacks to more than {_mb(UNPACKED)}: this is not one of our bundles")
+            raise BadInput(f"{path} unpacks to more than {_mb(UNPACKED)}: this is not one of our bundles")
         with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
             return [(one.name if one.isreg() else f"{one.name} (no plain file)", _content(tar, one)) for one in tar]
     except (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError) as problem:
-        raise _nothing(f"{path} is truncated or no bundle: fetch it again") from problem
+        raise BadInput(f"{path} is truncated or no bundle: fetch it again") from problem
     except OSError as problem:
-        raise _nothing(f"{path} cannot be read ({problem.strerror}): name a bundle, as --bundle wrote it") from problem
+        raise BadInput(f"{path} cannot be read ({problem.strerror}): name a bundle, as --bundle wrote it") from problem
 
 
 def _content(tar: tarfile.TarFile, one: tarfile.TarInfo) -> bytes:
@@ -231,32 +245,31 @@ def _new(folder: Path, there: Path) -> bool:
     return False
 
 
-def _whole(paths: list[Path]) -> list[tuple[str, list[Path]]]:
-    """Checkpoints and their parts in order, (address, files). Raises BadInput where a part is not among the files."""
+def _parts(paths: list[Path]) -> dict[tuple[Path, str, str], dict[int, Path]]:
+    """The files of each checkpoint by their number: {(folder, address, how many there should be): {1: path}}."""
     held: dict[tuple[Path, str, str], dict[int, Path]] = {}
     for path in paths:
+        if match := CHECKPOINT.fullmatch(path.name):
+            held.setdefault((path.parent, match[1], match[3] or "1"), {})[int(match[2] or 1)] = path
+    return held
+
+
+def _checkpoint(address: str, count: int, parts: dict[int, Path], here: Path) -> None:
+    """Puts a checkpoint together in `here`, the one that is furthest where there are several. Raises BadInput where a
+    part is not among the files, or is not there, and for what is none."""
+    if missing := sorted(set(range(1, count + 1)) - set(parts)):
+        raise BadInput(f"part {missing[0]} of {count} of run {address}'s checkpoint is missing: name all of them")
+    for path in parts.values():
         if not path.exists():
-            raise _nothing(f"{path} is not there: name a checkpoint that was packed beside a bundle")
-        match = CHECKPOINT.fullmatch(path.name)
-        assert match is not None
-        kept = held.setdefault((path.parent, match[1], match[3] or "1"), {})
-        kept[int(match[2] or 1)] = path
-    for (_, address, count), kept in held.items():
-        if missing := sorted(set(range(1, int(count) + 1)) - set(kept)):
-            raise _nothing(f"part {missing[0]} of {count} of run {address}'s checkpoint is missing: name all of them")
-    return [(address, [kept[i] for i in sorted(kept)]) for (_, address, _), kept in held.items()]
-
-
-def _checkpoint(address: str, parts: list[Path], here: Path) -> None:
-    """Puts a checkpoint together in `here`, the one that is furthest where there are several."""
+            raise BadInput(f"{path} is not there: name a checkpoint that was packed beside a bundle")
     there = here / "checkpoints" / f"{address}.pt"
-    there.parent.mkdir(exist_ok=True)
     whole = here / f"{address}.pt"
-    whole.write_bytes(b"".join(part.read_bytes() for part in parts))
+    whole.write_bytes(b"".join(parts[number].read_bytes() for number in sorted(parts)))
     if _step(whole) < 0:
-        raise _nothing(f"{parts[0]} is truncated or no checkpoint of run {address}: fetch it again, or import without "
-                       f"it")
+        raise BadInput(f"{parts[min(parts)]} is truncated or no checkpoint of run {address}: fetch it again, or import "
+                       f"without it")
     if _step(whole) > _step(there):
+        there.parent.mkdir(exist_ok=True)
         whole.replace(there)
 
 

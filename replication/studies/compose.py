@@ -16,21 +16,23 @@ from replication.data.spec import AreaCrop, Augmentation, Data, Flip, LogMel, Ph
 from replication.errors import BadInput, check, unknown
 from replication.models import cost, registry
 from replication.models.ops import Network
-from replication.runs.experiments import Experiment, Recipe
-from replication.studies.setting import RECIPE, Setting
+from replication.runs.experiments import SGD, Experiment, Recipe
+from replication.studies.setting import RECIPE, SEEDS, Setting
 from replication.studies.values import fits, listed, read
 
 DATA = tuple(inspect.signature(sets_of_data.resolve).parameters)
 TYPES = typing.get_type_hints(Recipe)
+LEAST = 1e-12  # of what may not be 0
 RANGES: dict[str, tuple[float, float | None]] = {
-    "epochs": (0, None), "batch": (1, None), "lr": (0, 10), "warmup": (0, 1), "clip": (0, None),
-    "aux_weight": (0, None), "label_smoothing": (0, 0.999)}
+    "epochs": (0, None), "batch": (1, None), "lr": (0, 10), "warmup": (0, 1), "clip": (LEAST, None),
+    "aux_weight": (0, None), "label_smoothing": (0, 0.999), "init_seed": (0, SEEDS - 1),
+    "order_seed": (0, SEEDS - 1)}
 # Of what a recipe's and a network's parts are made of, by the names of their fields.
 PARTS: dict[str, tuple[float, float | None]] = {
     "momentum": (0, 1), "weight_decay": (0, None), "bias_rate": (0, None), "decay": (0, 1), "epsilon": (0, None),
-    "limit": (0, None), "power": (0, None), "gamma": (0, None), "epochs": (0, None), "rise": (0, 1), "start": (1, None),
-    "end": (1, None), "size": (1, None), "pad": (0, None), "frames": (0, None), "low": (0, None), "high": (0, None),
-    "lighting": (0, None), "eps": (1e-12, None)}
+    "limit": (LEAST, None), "power": (0, None), "gamma": (0, None), "epochs": (LEAST, None), "rise": (0, 1),
+    "start": (1, None), "end": (1, None), "size": (1, None), "pad": (0, None), "frames": (0, None), "low": (0, None),
+    "high": (0, None), "lighting": (0, None), "eps": (LEAST, None), "std": (LEAST, None), "factor": (LEAST, None)}
 STRIDES = {8: (2, 2, 2), 4: (1, 2, 2), 2: (1, 1, 2)}  # of an Inception V3, by the total stride of its stem
 
 
@@ -129,6 +131,8 @@ def _network(name: str, setting: Setting, data: Data, side: int, asked: dict[str
             continue
         value = _scaled(own.get(field, known[field]), value, f"network.{field}")
         given[field] = listed(value) if isinstance(known[field], (tuple, list)) else read(value)
+        if type(given[field]) is int and isinstance(known[field], float):
+            given[field] = float(given[field])  # 1 is 1.0, and the same run
         _parts(given[field])
         if field in ("classes", "resolution", "features", "frames") and given[field] != own.get(field, given[field]):
             raise BadInput(f"network.{field}={given[field]!r} does not fit the data, whose network has {own[field]}: "
@@ -173,7 +177,7 @@ def _recipe(setting: Setting, table: Network, data: Data, side: int, asked: dict
                 _parts(part)
             continue
         own[field] = read(value) if field != "trained" or value is None else _rows(table, listed(value))
-        _fits(field, own[field])
+        own[field] = _fits(field, own[field])
     if own["precision"] not in ("fp32", "bf16"):
         raise unknown("recipe.precision", own["precision"], ("fp32", "bf16"))
     return Recipe(**own)
@@ -227,12 +231,15 @@ def _scaled(before: Any, value: Any, path: str) -> Any:
     return int(product) if isinstance(before, int) and float(product).is_integer() else product
 
 
-def _fits(field: str, value: Any) -> None:
-    """Raises BadInput where a value is of no kind that the recipe's field has, or out of range."""
+def _fits(field: str, value: Any) -> Any:
+    """The value; 1 where it is a float is 1.0, and the same run. Raises BadInput where it is of no kind that the
+    recipe's field has, or out of range."""
     fits(f"recipe.{field}", value, TYPES[field])
     if isinstance(value, (int, float)) and field in RANGES:
         check(f"recipe.{field}", value, (int, float), *RANGES[field])
     _parts(value)
+    kinds = typing.get_args(TYPES[field]) or (TYPES[field],)
+    return float(value) if isinstance(value, int) and int not in kinds and float in kinds else value
 
 
 def _parts(value: Any) -> None:
@@ -241,6 +248,8 @@ def _parts(value: Any) -> None:
         number = getattr(value, each.name)
         if each.name in PARTS and isinstance(number, (int, float)):
             check(f"{type(value).__name__}({each.name}=...): {each.name}", number, (int, float), *PARTS[each.name])
+    if isinstance(value, SGD) and value.nesterov and not value.momentum:
+        raise BadInput("SGD(nesterov=True, momentum=0): Nesterov's step is one of momentum; give it some.")
     low, high = getattr(value, "low", None), getattr(value, "high", None)
     if low is not None and high is not None and low > high:
         raise BadInput(f"{type(value).__name__}: low={low!r} is more than high={high!r}; give the lower one as low.")

@@ -13,7 +13,7 @@ from typing import Any
 
 from replication.data.spec import LogMel
 from replication.data.speech import MIXED, SPEAKERS
-from replication.errors import unknown
+from replication.errors import BadInput, unknown
 from replication.models.mixtures import MIXES
 from replication.models.ops import BatchNorm, CaffeXavier, He, TruncatedNormal
 from replication.runs.experiments import Average, Experiment, Poly, RMSProp, Step, TorchRMSProp
@@ -240,7 +240,12 @@ def named(name: str) -> Study:
 
 def experiments(study: Study, setting: Setting) -> list[tuple[dict[str, str], Experiment]]:
     """What a study trains under a setting: the keys of its arms ({"norm": "lrn", "aux": "4a+4d"}) and the experiment,
-    in the order declared. Raises BadInput as `compose` does."""
+    in the order declared. Raises BadInput as `compose` does, and for a setting of what its arms differ in."""
+    chosen = {*setting.set, *(["network"] if setting.network else [])}
+    for name, factor in study.factors.items():
+        if path := next((path for arm in factor.values() for path in arm.sets if path in chosen), None):
+            raise BadInput(f"{path} is what {study.name} compares, by its factor {name}: leave it out, or train some "
+                           f"of its arms with --only {name}={next(iter(factor))}, or one network with --network.")
     found = []
     for arms in itertools.product(*(factor.items() for factor in study.factors.values())):
         keys = {name: key for name, (key, _) in zip(study.factors, arms, strict=True)}

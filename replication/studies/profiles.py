@@ -43,6 +43,7 @@ class Profile:
 def profile(name: str, folder: Path = paths.ROOT / "profiles") -> Profile:
     """Reads a profile by its name, or from a file anywhere, "mine/tiny.yaml"; "auto" is gpu where training would choose
     one. Raises BadInput for one that is not there, or that does not say what it seems to."""
+    check("profile", name, str)
     if name == "auto":
         name = "gpu" if (folder / "gpu.yaml").exists() and _trains_on_gpu() else "cpu"
     path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
@@ -63,7 +64,8 @@ def profile(name: str, folder: Path = paths.ROOT / "profiles") -> Profile:
     for name in {key for given in (held["parameters"], *studies.values()) for key in given}:
         if not isinstance(name, str):
             raise BadInput(f"{path}: {name!r} is no parameter's name.")
-    only = {study: _choices(path, study, given["only"]) for study, given in studies.items() if given.get("only")}
+    only = {study: _choices(path, study, given["only"]) for study, given in studies.items()
+            if given.get("only") is not None}
     own = {study: {key: value for key, value in given.items() if key != "only"}
            for study, given in studies.items()}
     budget = estimate.seconds(str(held["budget"])) if "budget" in held else math.inf
@@ -100,8 +102,8 @@ def _studies(path: Path, listed: list[Any]) -> dict[str, dict[str, Any]]:
 def _choices(path: Path, study: str, only: Any) -> tuple[dict[str, tuple[str, ...]], ...]:
     """The arms a profile trains of a study. Raises BadInput for what chooses none."""
     found = []
-    for choice in only if isinstance(only, list) else [only]:
-        if not isinstance(choice, dict):
+    for choice in only if isinstance(only, list) and only else [only]:
+        if not (isinstance(choice, dict) and choice) or [] in choice.values():
             raise BadInput(f"{path}: {choice!r} in 'only' of {study} chooses no arms; write {{FACTOR: [ARM, ARM]}}.")
         if "seeds" in choice:
             check(f"{path}: seeds in 'only' of {study}", choice["seeds"], int, 1)

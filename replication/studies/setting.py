@@ -12,6 +12,7 @@ from replication.runs.experiments import Recipe
 from replication.studies.values import read
 
 RECIPE = tuple(each.name for each in fields(Recipe))
+SEEDS = 2 ** 32  # are all that there are
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ class Setting:
         for name in ("epochs", "batch"):
             check(name, getattr(self, name), int, low=1)
         check("seeds", self.seeds, int, low=1, high=10_000)
-        check("first_seed", self.first_seed, int, low=0)
+        check("first_seed", self.first_seed, int, low=0, high=SEEDS - self.seeds)
         for name in ("lr", "lr_bn"):
             check(name, getattr(self, name), (int, float), low=0, high=10)
-        check("width", self.width, (int, float), low=0.01)
+        check("width", self.width, (int, float), low=0.01, high=10)
         if type(self.stem) is not int or self.stem not in (2, 4, 8):
             raise unknown("stem", self.stem, (8, 4, 2))
         if self.precision not in ("fp32", "bf16"):
@@ -97,15 +98,15 @@ def given(names: dict[str, Any]) -> dict[str, Any]:
     """A notebook's parameters out of its globals(), so that a mistyped `-p epoch 10` is refused and not ignored.
 
     Whatever is a plain value, not private, and was written down or declared counts; papermill itself takes any name
-    without a word. What cells have computed and left there does not, so that all of them may be run again.
+    without a word. What cells have computed and left there does not, so that all of them may be run again; but of a
+    name that was declared it counts, whatever it is: `epochs = numpy.int64(3)` is refused and not ignored.
     """
+    declared = names.get("__annotations__", ())
     plain = {name: value for name, value in names.items()
-             if not name.startswith("_") and (value is None or isinstance(value, (str, int, float, list, tuple, dict)))
-             and name not in ("In", "Out")}
-    if "In" in names:
-        said = _said(names["In"])
-    else:  # no kernel: what is there at first, and what is declared
-        said = {*names.setdefault("_said", set(plain)), *names.get("__annotations__", ())}
+             if not name.startswith("_") and name not in ("In", "Out") and (
+                 name in declared or value is None or isinstance(value, (str, int, float, list, tuple, dict)))}
+    # where there is no kernel: what is there at first, and what is declared
+    said = _said(names["In"]) if "In" in names else {*names.setdefault("_said", set(plain)), *declared}
     return {name: value for name, value in plain.items() if name in said}
 
 

@@ -1,13 +1,12 @@
 """Binds a study's experiments and seeds to the store: gives back finished runs as frames, trains the missing."""
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from replication.errors import BadInput, unknown
+from replication.errors import BadInput, unknown, word
 from replication.runs import experiments, store
 from replication.studies import grid, profiles
 from replication.studies.setting import Setting, setting
@@ -126,7 +125,7 @@ def asked(name: str, profile: str, **parameters: Any) -> Grid:
     Trains nothing by itself. Raises BadInput as `study` does, and for an unknown profile.
     """
     whole = _as_profiled(name, profile, parameters)
-    if os.environ.get("REPLICATION_TRAIN") == "none":
+    if word("REPLICATION_TRAIN", "none"):
         stored = {cell.address for cell in whole.cells if store.find(cell.address)}
         return replace(whole, cells=tuple(cell for cell in whole.cells if cell.address in stored),
                        left=tuple(cell for cell in whole.cells if cell.address not in stored))

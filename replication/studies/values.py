@@ -58,7 +58,7 @@ def loaded(path: Path) -> Any:
         line = f", line {problem.problem_mark.line + 1}" if problem.problem_mark else ""
         raise BadInput(f"{path}{line}: {problem.problem}; mend that, or copy profiles/cpu.yaml and "
                        f"change it.") from None
-    except (UnicodeDecodeError, yaml.YAMLError):
+    except (ValueError, SyntaxError, RecursionError, yaml.YAMLError):  # of !!int x, 5,000 digits, 1,000 brackets
         raise BadInput(f"{path} is no text of YAML: copy profiles/cpu.yaml and change it.") from None
     except OSError as problem:
         raise BadInput(f"{path} cannot be read ({problem.strerror}).") from None

@@ -59,7 +59,7 @@ def tricks(device: str, work: float, asked: str | None = None) -> frozenset[str]
     named = frozenset(asked.split(","))
     for name in named:
         if name not in TRICKS:
-            raise unknown("trick in REPLICATION_FAST", name, ("auto", "none", *TRICKS))
+            raise unknown("trick in REPLICATION_FAST", name, TRICKS if len(named) > 1 else ("auto", "none", *TRICKS))
     if "graph" in named and device == "cpu":
         raise BadInput("REPLICATION_FAST asks for graph, which needs a GPU: leave it out, or say auto.")
     if "memory" in named and not _glibc():

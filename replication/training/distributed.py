@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from replication.errors import BadInput
+from replication.errors import BadInput, count
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -24,12 +24,13 @@ MEET = timedelta(minutes=5)  # from the first process at the meeting place to th
 
 
 def world() -> int:
-    """How many train one run together: WORLD_SIZE. Raises BadInput where it names others and not where they are."""
-    count = int(os.environ.get("WORLD_SIZE") or 1)
-    if count > 1 and (missing := [name for name in NEEDED if name not in os.environ]):
-        raise BadInput(f"WORLD_SIZE={count} says that {count} processes train together, but {', '.join(missing)} is "
+    """How many train one run together: WORLD_SIZE. Raises BadInput where it is no number, or names others and not
+    where they are."""
+    size = count("WORLD_SIZE") or 1
+    if size > 1 and (missing := [name for name in NEEDED if name not in os.environ]):
+        raise BadInput(f"WORLD_SIZE={size} says that {size} processes train together, but {', '.join(missing)} is "
                        f"not set: start them with torchrun, or unset WORLD_SIZE.")
-    return count
+    return size
 
 
 def rank() -> int:

@@ -192,6 +192,8 @@ def test_samples_are_those_of_scipy(tmp_path, samples, options, full):
     (lambda p: p.write_bytes(b"RIFF\4\0\0\0WAVE"), "it ends before its samples"),
     (lambda p: p.write_bytes(b"RIFF\x0c\0\0\0WAVEdata\0\0\0\0"), "its samples come before their format"),
     (lambda p: write(p, []), "holds no sound"),
+    (lambda p: p.write_bytes(wav(bytes(20)) + chunk(b"data", bytes(20))), "its samples lie in several parts"),
+    (lambda p: p.write_bytes(wav(bytes(20)) + MORE["LIST"] + chunk(b"data", bytes(20))), "lie in several parts"),
     (lambda p: p.write_bytes(wav(b"") + MORE["LIST"]), "holds no sound"),
     (lambda p: cut(write(p, range(20)), 44 + 30), "holds 15 of its 20 samples"),
     (lambda p: cut(write(p, range(20)), 44 + 31), "holds 15 of its 20 samples"),
@@ -482,6 +484,7 @@ def test_sound_is_not_for_images():
 
 @pytest.mark.parametrize(("harm", "says"), [
     (lambda top: (top / "recordings/seven.wav").touch(), "not named <digit>_<speaker>_<number>.wav"),
+    (lambda top: write(top / "recordings/3_theo_00.wav", tone(500)), "has the number of 3_theo_0"),  # else one is lost
     (lambda top: shutil.rmtree(top / "recordings"), "cannot be read"),
     (lambda top: [p.unlink() for p in top.glob("recordings/3_theo_*")] + [
         p.unlink() for p in top.glob("recordings/3_yweweler_*")], "holds nothing to validate of 3"),

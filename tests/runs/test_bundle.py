@@ -338,7 +338,38 @@ def test_what_is_no_bundle(tmp_path: Path, content: bytes, capsys: pytest.Captur
 @pytest.mark.parametrize("name", ["missing.tar", f"missing.{'a' * 12}.pt", "folder"])
 def test_files_that_cannot_be_read(packed: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "folder").mkdir()
-    refused(capsys, packed, tmp_path / name)
+    refused(capsys, tmp_path / name)
+
+
+@pytest.mark.parametrize("spoiled", ["cut", "foreign", "not trusted", "missing", "checkpoint"])
+def test_one_that_is_spoiled_keeps_none_of_the_others(packed: Path, tmp_path: Path, spoiled: str,
+                                                      monkeypatch: pytest.MonkeyPatch,
+                                                      capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing of itself arrives, not even its first run, and it is named."""
+    monkeypatch.setenv("REPLICATION_OUT", str(tmp_path / "third"))
+    third = [commit(2), commit(3)]
+    bad = tmp_path / (f"more.{A}.pt" if spoiled == "checkpoint" else "more.tar")
+    bundle.pack(tmp_path / "more.tar")
+    monkeypatch.setenv("REPLICATION_OUT", str(tmp_path / "out"))
+    if spoiled == "foreign":
+        made(bad, {**members(bad), "z.txt": b"x"})
+    elif spoiled == "not trusted":
+        last = f"runs/{max(third)}/summary.json"
+        made(bad, {**members(bad), last: members(bad)[last].replace(b"0.125", b"0.250")})
+    elif spoiled == "missing":
+        bad.unlink()
+    else:
+        bad.write_bytes((tmp_path / "more.tar").read_bytes()[:100])
+    (paths.mine() / ".import-killed").mkdir(parents=True)
+    assert main(["import", str(bad), str(packed)]) == 2
+    said = capsys.readouterr()
+    assert "\nImported 2 runs" in said.out
+    assert said.err.startswith("Not imported: ")
+    assert str(bad) in said.err
+    assert said.err.count("\n") == 1
+    assert {run.address for run in store.everything(paths.mine())}.isdisjoint(third)
+    assert len(store.everything(paths.mine())) == 2
+    assert not list(paths.mine().glob(".import*"))
 
 
 A = "a" * 12
@@ -409,7 +440,7 @@ def test_checkpoints_that_are_not_that_run_s(packed: Path, content: str, capsys:
     path.write_bytes({"truncated": whole[:-100], "text": b"x", "another": whole}[content])
     if content == "another":
         path = path.rename(packed.with_name(f"out.{'b' * 12}.pt"))
-    assert "is truncated or no checkpoint of run" in refused(capsys, packed, path)
+    assert "is truncated or no checkpoint of run" in refused(capsys, path)
 
 
 def test_a_run_in_training_is_left_alone(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -181,7 +181,7 @@ def test_a_network_for_larger_images_gets_them_unless_another_size_is_asked_for(
     ({"recipe.optimiser": "Adam"}, "recipe.optimiser='Adam' is a str; it must be one of SGD, RMSProp, TorchRMSProp."),
     ({"recipe.optimiser": "Adam()"}, "Unknown value 'Adam'."),
     ({"recipe.clip": "x"}, "recipe.clip='x' is a str; it must be one of float, ClipValue, int."),
-    ({"recipe.clip": -1}, "recipe.clip=-1 is out of range; it must be at least 0."),
+    ({"recipe.clip": -1}, "recipe.clip=-1 is out of range; it must be at least 1e-12."),
     ({"recipe.clip": True}, "recipe.clip=True is a bool"),
     ({"recipe.schedule": experiments.SGD()}, "recipe.schedule=SGD"),
     ({"recipe.augment": "aera"}, "Unknown augmentation 'aera'. Did you mean 'area'?"),
@@ -226,6 +226,25 @@ def test_a_field_of_a_recipe_or_a_network_is_a_parameter_too() -> None:
                          "recipe.clip": None}
     assert given.lr == 0.5  # the setting's own
     assert setting(label_smoothing=None) == Setting()
+
+
+@pytest.mark.parametrize(("name", "parameters", "says"), [
+    ("v1.aux", {"aux": "4a"}, "network.aux is what v1.aux compares, by its factor aux: leave it out, or"),
+    ("v1.aux", {"norm": "BatchNorm"}, "network.norm is what v1.aux compares, by its factor norm"),
+    ("v3.networks", {"network": "googlenet"}, "network is what v3.networks compares, by its factor network"),
+    ("rates", {"recipe.lr": 0.1}, "recipe.lr is what rates compares"),
+    ("v1.ablation", {"dropout": 0.2}, "network.dropout is what v1.ablation compares, by its factor form")])
+def test_what_a_study_compares_is_not_set_for_all_of_its_arms(name: str, parameters: dict[str, Any], says: str) -> None:
+    """They would be the same run under other labels."""
+    assert says in refused(lambda: study.study(name, **{**SMALL, "resolution": 40, **parameters}))
+
+
+def test_a_whole_number_for_a_float_is_the_same_run() -> None:
+    for field in ("clip", "aux_weight", "warmup", "label_smoothing", "dropout"):
+        whole = 1 if field in ("clip", "aux_weight", "warmup") else 0
+        one, other = (experiments.address(made(**{field: number}), 0) for number in (whole, float(whole)))
+        assert one == other, field
+    assert made(epochs=2).recipe.epochs == 2
 
 
 @pytest.mark.parametrize(("chosen", "says"), [
@@ -346,7 +365,16 @@ def test_a_few_steps_lower_the_loss(name: str, data: Path) -> None:
     ("recipe.average", "Average(decay=2)", "decay=2 is out of range"),
     ("recipe.schedule", "OneCycle(rise=2)", "rise=2 is out of range"),
     ("recipe.clip", "ClipValue(limit=-1)", "limit=-1 is out of range"),
-    ("recipe.augment", "RandomCrop(size=-3)", "size=-3 is out of range")])
+    ("recipe.augment", "RandomCrop(size=-3)", "size=-3 is out of range"),
+    ("recipe.schedule", "Step(gamma=0.9, epochs=0)", "epochs=0 is out of range"),  # divided by
+    ("recipe.clip", "ClipValue(limit=0)", "limit=0 is out of range"), ("recipe.clip", 0, "clip=0 is out of range"),
+    ("recipe.optimiser", "SGD(nesterov=True, momentum=0)", "Nesterov's step is one of momentum"),
+    ("network.init", "TruncatedNormal(std=0)", "std=0 is out of range"),
+    ("network.init", "TruncatedNormal(std=-1)", "std=-1 is out of range"),
+    ("network.init", "VarianceScaling(factor=0)", "factor=0 is out of range"),
+    ("recipe.init_seed", -1, "init_seed=-1 is out of range"),
+    ("recipe.order_seed", 2 ** 32, "order_seed=4294967296 is out of range"),  # numpy has no more
+    ("network.width", 1e300, r"width=1e\+300 is out of range")])
 def test_a_part_of_a_recipe_has_its_ranges(field: str, value: str, said: str) -> None:
     with pytest.raises(BadInput, match=said):
         compose("googlenet", Setting(images=40, val_images=20, width=0.125), {field: value})

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from replication import paths
-from replication.studies.setting import given
+from replication.errors import BadInput
+from replication.studies.setting import given, setting
 
 DECLARED = 'profile: str = "cpu"  # of profiles/\nepochs: int = 3\nclasses: "Optional[int]" = None\n'
 ASKED = "calls_.append(given(globals()))"
@@ -71,6 +72,16 @@ def test_what_somebody_writes_down_later_counts() -> None:
     assert kernel.run("n = len('x')\nm = left + len('y')", ASKED).get("n") is None
     kernel.names["In"].append("%no python")
     assert kernel.run(DECLARED, ASKED) == THREE
+
+
+@pytest.mark.parametrize("history", [True, False])
+def test_a_declared_name_counts_whatever_it_is(history: bool) -> None:
+    """Left out, the profile's would have been taken without a word."""
+    numpy = pytest.importorskip("numpy")
+    found = Kernel(history).run(DECLARED, "import numpy\nepochs = numpy.int64(7)", ASKED)
+    assert found == {**THREE, "epochs": numpy.int64(7)}
+    with pytest.raises(BadInput, match=r"epochs=np.int64\(7\) is an int64; it must be an int"):
+        setting(epochs=found["epochs"])
 
 
 def cells(notebook: Path) -> list[dict[str, Any]]:

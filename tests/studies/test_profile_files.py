@@ -72,7 +72,11 @@ ONE = "about: x\nparameters: {epochs: 1}\n"
     ("about: x\nparameters: {seeds: 99999999999}\nstudies: [v1.long]", "seeds=99999999999 is out of range"),
     ("about: x\nparameters: {stem: 4.0}\nstudies: [v1.long]", "Unknown stem '4.0'"),
     ("about: x\nparameters: {a: !!python/name:os.system x}\nstudies: []", "line 2: could not determine a constructor"),
-    ("about: [x", "mine.yaml, line 1: "), ("\0", "mine.yaml is no text of YAML"),
+    (ONE + "studies: [{v1.aux: {only: {norm: []}}}]", "{'norm': []} in 'only' of v1.aux chooses no arms"),
+    (ONE + "studies: [{v1.aux: {only: []}}]", "[] in 'only' of v1.aux chooses no arms"),
+    (ONE + "studies: [{v1.aux: {only: [{norm: bn}, {}]}}]", "{} in 'only' of v1.aux chooses no arms"),
+    ("about: [x", "mine.yaml, line 1: "), *((text, "mine.yaml is no text of YAML") for text in (
+        "\0", "about: !!int x", f"about: {'9' * 5000}", f"about: {'[' * 3000}{']' * 3000}")),
 ], ids=lambda value: value[-40:])
 def test_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str,
                       said: str) -> None:

@@ -43,11 +43,12 @@ def test_unknown_names_suggest_the_near_miss() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [
     ("epochs", 0), ("epochs", -1), ("epochs", "2"), ("epochs", 2.0), ("epochs", True), ("epochs", None),
-    ("seeds", "x"), ("seeds", 0), ("seeds", [0, 1]), ("batch", 2.5), ("batch", True), ("batch", 0),
+    ("seeds", "x"), ("seeds", 0), ("seeds", [0, 1]),
+    ("first_seed", 2 ** 32 - 1), ("batch", 2.5), ("batch", True), ("batch", 0),
     ("lr", "0.1"), ("lr", -0.1), ("lr", float("nan")), ("lr", float("inf")), ("lr_bn", True), ("images", 0),
     ("images", "all"), ("images", 1e3), ("val_images", 5), ("resolution", 32.0), ("resolution", 4), ("crop", 0),
     ("classes", 1), ("classes", 11), ("dataset", 3), ("dataset", None), ("width", "0.25"), ("width", 0),
-    ("width", True), ("stem", 3), ("stem", "4"), ("precision", "fp16"), ("precision", 32)])
+    ("width", True), ("width", 1e5), ("stem", 3), ("stem", "4"), ("precision", "fp16"), ("precision", 32)])
 def test_wrong_types_and_ranges(name: str, value: Any) -> None:
     refused(f"(?i){name.removeprefix('val_')}|data set", **{name: value})
 
@@ -125,8 +126,11 @@ def test_after_a_budget_a_page_asks_for_what_is_stored(monkeypatch: pytest.Monke
     whole = study.asked("v1.aux", "cpu-full", **SMALL, seeds=3)
     cell = whole.cells[-1]
     store.commit(cell.address, experiments.record(cell.experiment, cell.seed), [{"epoch": 0.0}], {"val_error": 1.0}, {})
-    monkeypatch.setenv("REPLICATION_TRAIN", "none")
     monkeypatch.setattr(workers, "train", lambda _: pytest.fail("trained"))
+    monkeypatch.setenv("REPLICATION_TRAIN", "None")
+    with pytest.raises(BadInput, match=r"REPLICATION_TRAIN 'None'\. Did you mean 'none'"):
+        study.asked("v1.aux", "cpu-full")
+    monkeypatch.setenv("REPLICATION_TRAIN", "none")
     asked = study.asked("v1.aux", "cpu-full", **SMALL, seeds=3)
     assert asked.train().cells == (cell,)
     assert asked.left == whole.cells[:-1]
@@ -197,6 +201,13 @@ def test_a_run_that_two_studies_share_is_trained_once() -> None:
     addresses = [experiments.address(made, seed) for _, made, seed in study.missing(grids).values()]
     assert len(addresses) == len(set(addresses)) == 8 + 18 - 2
     assert addresses[:8] == [cell.address for cell in grids[0].cells]
+
+
+@pytest.mark.parametrize("name", [None, 3, ["cpu"]])
+def test_a_profile_that_is_no_name(name: Any) -> None:
+    """As papermill passes `-p profile None`."""
+    with pytest.raises(BadInput, match=r"profile=.* it must be a str"):
+        study.asked("v1.aux", name)
 
 
 def test_unknown_profile() -> None:
