@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # One would guess that an adaptive average pool to a given size is one function, whose windows share pixels where the
 # sizes do not divide: torch's reach from the floor of i*n/m to the ceiling of (i+1)*n/m.
-# Equinox, for jax, cuts the side into pieces that share nothing, the longer ones first: 13 pixels to 6 are a window of 3
-# and five of 2, where torch has six of 3 that overlap. Where one size divides the other, as in pooling to
+# Equinox, for jax, cuts the side into pieces that share nothing, the longer ones first: 13 pixels to 6 are one of 3 and
+# five of 2, where torch has six of 3 that overlap. Where one size divides the other, as in pooling to
 # one, they agree. The documentation speaks of downsampling to a target shape. The shapes are equal, nothing is said.
 # Versions: equinox 0.13.8, jax 0.10.2, torch 2.14.1.
 # It matters for torchvision's AlexNet (13 to 6 where the grids are the paper's), GoogLeNet's side heads (14 to 4) and

@@ -2,9 +2,9 @@
 # One would guess that labels which are numbers from 0 on stay the numbers they are when a column is declared to hold
 # classes, as train_test_split of the datasets library demands for a split with equal shares of each class.
 # class_encode_column writes the numbers as text, sorts the text and numbers that: of twelve classes 2 becomes 4 and 10
-# becomes 2, and of a hundred only 12 keep theirs. With ten classes, as in MNIST and CIFAR-10, nothing moves, so what was
-# tried there goes wrong on CIFAR-100 and Tiny-ImageNet. The documentation's example has yes and no; names holds the
-# order. cast_column with ClassLabel(num_classes=...) leaves numbers as they are. Version: datasets 5.2.0.
+# becomes 2, and of a hundred only 12 keep theirs. With ten classes, as in MNIST and CIFAR-10, nothing moves; what was
+# tried there goes wrong on CIFAR-100 and Tiny-ImageNet. The documentation's example has true and false; names
+# holds the order. cast_column with ClassLabel(num_classes=...) leaves numbers as they are. Version: datasets 5.2.0.
 # It matters to whoever judges a trained network on such a part (its answers are numbered as before), or compares the
 # confusions of two: of a hundred classes a perfect network gets 12 % right.
 set -euo pipefail

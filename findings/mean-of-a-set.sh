@@ -3,9 +3,9 @@
 # With the channels last numpy adds one pixel after the other, and a float32 that has reached 2^24 stays there when
 # something below 1 is added. CIFAR-10's 50,000 images have 51 million pixels a channel: scaled to 0..1 the mean is
 # 2^24 / 51,200,000 = 0.32768 in all three channels, whatever is in the images, where 0.50 is due below, and the
-# deviation comes out too large with it. In 0..255 it is as wrong. With the channels first it is right to 5 digits; so are
-# dtype=float64, torch and jax. numpy's documentation says of mean that float32 can be inaccurate; not that the order
-# of the axes decides, nor that a common set is beyond what it can add up.
+# deviation comes out too large. In 0..255 it is as wrong. With the channels first it is right to four digits, and with
+# dtype=float64 to six. numpy's documentation says of mean that float32 can be inaccurate, and of sum that pairs are
+# added along the fast axis only; not that a common set is beyond what is left.
 # Versions: numpy 2.4.6 (the images are a thousand of random pixels, fifty times).
 # It matters for the constants that images are normalised with: they look like a mean and a deviation.
 set -euo pipefail

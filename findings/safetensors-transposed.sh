@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# One would guess that an array of numpy's comes back out of a safetensors file as it went in, or is refused, as a tensor
-# of torch's is that does not lie in memory as its shape says.
+# One would guess that an array of numpy's comes back out of a safetensors file as it went in, or is refused, as a
+# tensor of torch's is that does not lie in memory as its shape says.
 # safetensors.numpy writes what lies in memory under the shape of the array. Kernels of Keras or TensorFlow, transposed
 # for torch by .transpose(3, 2, 0, 1), come back with that shape and with the numbers in the places they had before;
-# likewise a Fortran-ordered array and every second column. No error, no warning, also with float32 from and for this
-# machine. 0.7.0 writes the same arrays right. Both docstrings say that tensors need to be contiguous and dense; a
-# Fortran-ordered array is that, as numpy uses the word. np.ascontiguousarray helps. Versions: safetensors 0.8.0, 0.7.0.
+# likewise a Fortran-ordered array and every second column. No error, no warning; 0.7.0 writes the same arrays right.
+# The docstring says that tensors need to be contiguous and dense, and nothing looks whether they are; a Fortran-ordered
+# array is contiguous, as numpy uses the word. np.ascontiguousarray helps. Versions: safetensors 0.8.0, 0.7.0.
 # It matters for weights that are moved from one framework to another: every name and shape is right, and the network
 # loads and answers at chance.
 set -euo pipefail

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # One would guess that a smoothed loss curve shows that the loss became infinite: a mean over it is infinite, and
 # Series.mean() of the same values says so.
-# pandas' rolling and expanding windows and ewm take an infinite value for one that is missing, even for the maximum. With
-# min_periods=1, which one sets so that the curve has a beginning, the third of three infinite losses is 2.15 over
-# five. ewm carries its last value on for as long as the loss is infinite or NaN: a run that diverged goes on as a
-# straight line at the level it last had, to the end. No warning. The documentation says what min_periods counts and what
-# ignore_na does to the weights, and of infinite values nothing. Versions: pandas 3.1.1.
+# pandas' rolling and expanding windows and ewm take an infinite value for a missing one, even for the maximum. With
+# min_periods=1, which one sets so that the curve has a beginning, the third of three infinite losses is 2.15 over a
+# window of five. ewm carries its last value on for as long as the loss is infinite or NaN: a run that diverged goes on
+# as a straight line at the level it last had, to the end. No warning. The documentation says what min_periods counts
+# and what ignore_na does to the weights, and of infinite values nothing. Version: pandas 3.1.1.
 # It matters where curves are smoothed before they are drawn or the lowest loss is taken: ask isfinite before.
 set -euo pipefail
 dir=$(mktemp -d)

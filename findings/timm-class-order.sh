@@ -4,7 +4,7 @@
 # torchvision sorts the names as text, where capitals come before small letters and 10 before 2. timm makes them small
 # and compares the numbers in them as numbers. Folders named 1 to 102, as the flowers of Oxford are laid out, keep 11
 # of 102 numbers; of seven of Caltech-101's, where the capitals are in the middle for timm, one. timm's other reader,
-# asked for as "torch/image_folder", is torchvision's and has its order. The documentation says it of torchvision, in code.
+# asked for as "torch/image_folder", is torchvision's and has its order. timm's documentation does not speak of it.
 # Names of equal length with leading zeros, as those of ImageNet and Tiny-ImageNet, are sorted alike by both.
 # Versions: timm 1.0.31, torchvision 0.29.2, torch 2.14.1.
 # It matters where a network trained with one is judged with the other: every image is read, and the answers are counted
