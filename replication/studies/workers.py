@@ -2,6 +2,7 @@
 threads. On a GPU one process whose runs take turns (`lanes`).
 
 One setting, REPLICATION_JOBS: how many runs at once ("auto": the cores, at most 8; on a GPU as many as make it faster).
+Threads are what OMP_NUM_THREADS says, else what is left of the cores.
 
 Whatever ends the work early (a budget, Ctrl-C, SIGTERM, a run that is refused), workers are asked to write a checkpoint
 and end; those that have not after MARGIN seconds are killed, and lose what came after their last checkpoint.
@@ -50,6 +51,12 @@ def workers(runs: int) -> int:
     return min(runs, asked or max(1, min(8, cores())))
 
 
+def threads_each(workers: int) -> int:
+    """Threads of each of so many processes: those that OMP_NUM_THREADS allows, else its part of the cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2": of those within them, which do not occur
+    return int(said) if said.isdecimal() and int(said) else max(1, cores() // workers)
+
+
 def train(jobs: list[Job], until: float = math.inf, asked: Callable[[], bool] = lambda: False) -> None:
     """Trains every job that is not stored yet, those begun first, else in the order given; returns when all are, or
     shortly before `until` (by time.monotonic) with checkpoints of those that are not. Once `asked` says yes, it ends
@@ -84,7 +91,7 @@ def train(jobs: list[Job], until: float = math.inf, asked: Callable[[], bool] = 
         todo.put(i)
     for _ in range(count):
         todo.put(None)
-    threads = max(1, cores() // count)
+    threads = threads_each(count)
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by the children's libraries as they are loaded
     crew = [context.Process(target=_work, args=(jobs, threads, todo, news, until - MARGIN, over.is_set, _tried(jobs)),

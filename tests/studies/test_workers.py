@@ -62,6 +62,15 @@ def test_one_at_a_time_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert workers.workers(9) == 1
 
 
+def test_threads_are_those_that_are_asked_for_else_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "cores", lambda: 8)
+    for said, threads in (("3", 3), ("4,2", 4), ("", 2), ("0", 2), ("many", 2)):
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+        assert workers.threads_each(4) == threads
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert [workers.threads_each(count) for count in (1, 3, 8, 9)] == [8, 2, 1, 1]
+
+
 def test_nothing_to_train_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers.mp, "get_context", lambda *_: pytest.fail("a process was started"))
     workers.train([])
@@ -77,7 +86,7 @@ def test_one_and_two_at_once_end_at_the_same_bits(tiny: Tiny, tmp_path: Path, mo
     for count in (1, 2):
         monkeypatch.setenv("REPLICATION_OUT", str(tmp_path / str(count)))
         monkeypatch.setenv("REPLICATION_JOBS", str(count))
-        monkeypatch.setattr(workers, "cores", lambda count=count: count)  # a thread each
+        monkeypatch.setattr(workers, "cores", lambda: 2)  # OMP_NUM_THREADS, which is 1 here, comes before them
         workers.train(jobs)
         runs = sorted(store.everything(paths.mine()), key=lambda run: run.record["seed"])
         assert [run.record["seed"] for run in runs] == [0, 1]
