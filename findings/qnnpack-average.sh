@@ -6,7 +6,7 @@
 # divisor_override is not heeded either. The engines x86, fbgemm and onednn do both, and so does qnnpack, where the size
 # is rounded up, since another routine is taken then. Nothing is said.
 # Versions: torch 2.14.1.
-# It matters for Inception networks with TensorFlow's averages (Keras, timm, the one of FID), which leave padding out in
+# It matters for Inception networks with TensorFlow's averages (Keras, timm's V4, FID's), which leave padding out in
 # every module: judged in 8 bits on one engine, they are deployed as another network on the other.
 set -euo pipefail
 dir=$(mktemp -d)
