@@ -163,7 +163,8 @@ def description(network: Net, classes: Sequence[str] = ()) -> str:
 
 def numbers(name: str, tensor: Tensor, like: Tensor) -> Tensor:
     """The tensor, if it can stand where `like` does. Raises BadInput for whole or complex numbers where floats are
-    wanted, as quantised networks have them, for what is not laid out as plain numbers, and for none that are finite."""
+    wanted, as quantised networks have them, for what is not laid out as plain numbers, and for numbers that are not
+    finite, or below 0 and a variance: the logits would be none."""
     if like.is_floating_point() and not (tensor.is_floating_point() and tensor.layout == like.layout
                                          and tensor.is_meta == like.is_meta):
         raise BadInput(f"'{name}' is {tensor.dtype} on {tensor.device}, {tensor.layout}, where plain floats are "
@@ -171,6 +172,9 @@ def numbers(name: str, tensor: Tensor, like: Tensor) -> Tensor:
     if like.is_floating_point() and not tensor.is_meta and not tensor.float().isfinite().all():
         raise BadInput(f"'{name}' holds numbers that are not finite: these weights are of a training that failed, or "
                        f"were damaged; take others.")
+    if name.endswith("running_var") and not tensor.is_meta and (tensor < 0).any():
+        raise BadInput(f"'{name}' is a variance and holds {tensor.min():g}: are mean and variance interchanged? "
+                       f"Carry the weights over anew.")
     return tensor
 
 

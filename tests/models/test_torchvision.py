@@ -213,6 +213,8 @@ def test_what_is_not_one_network_is_told(wrap, sentence):
 def test_what_is_no_number_is_named():
     with pytest.raises(BadInput, match=r"'fc\.bias' holds numbers that are not finite"):
         from_torchvision(theirs(6, aux=False).float().state_dict() | {"fc.bias": torch.full((6,), torch.nan)})
+    with pytest.raises(BadInput, match=r"'conv1\.bn\.running_var' is a variance and holds -1"):
+        from_torchvision(theirs(6, aux=False).float().state_dict() | {"conv1.bn.running_var": -torch.ones(64)})
 
 
 def test_another_bit_in_a_file_is_seen(tmp_path):

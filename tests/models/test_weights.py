@@ -220,6 +220,15 @@ def test_what_is_no_plain_number(change, says, tmp_path):
         weights.load(net, tmp_path / "x")
 
 
+def test_a_variance_below_zero(tmp_path):
+    """Mean and variance that were interchanged give NaN in some channels, and no error."""
+    net = normed()
+    name = next(name for name in net.state_dict() if name.endswith("running_var"))
+    save_file({**net.state_dict(), name: torch.full_like(net.state_dict()[name], -0.5)}, tmp_path / "x")
+    with pytest.raises(BadInput, match=f"'{name}' is a variance and holds -0.5"):
+        weights.load(net, tmp_path / "x")
+
+
 def test_equal_tensors_of_another_table(tmp_path):
     """Pools, LRN and epsilon leave no tensor behind, and change every logit."""
     refused(normed(), small(ops.BatchNorm(eps=1e-5)), tmp_path, "other pools, LRN or normalisation")
