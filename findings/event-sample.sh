@@ -2,7 +2,7 @@
 # One would guess that TensorBoard's EventAccumulator, with which a run's curve is read back out of its log, gives all
 # values that were logged.
 # It keeps 10,000 of a curve and draws which, the last one always among them: of 20,000 losses a random half. Of a curve
-# that was logged as tensors, as TensorFlow 2 and Keras do and torch's add_scalar does with new_style=True, it keeps 10.
+# that was logged as tensors, as torch's add_scalar does with new_style=True and TensorFlow 2 always, it keeps 10.
 # No warning; Tags() and the classes' text speak of all, the text of the argument size_guidance of how much is kept, and
 # its 0 keeps all. The lowest loss, its step and a count of epochs are then those of the sample, and the spike is gone.
 # Versions: tensorboard 2.21.0, torch 2.14.1.
