@@ -152,4 +152,4 @@ def test_a_setting_changes_the_network_of_both_and_the_training_of_one() -> None
     ("dropout,liner", "Did you mean 'linear'"), ("dropout", "the last of which is linear")])
 def test_rows_that_cannot_learn_are_refused(rows: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        study.study("fine", set={"recipe.trained": rows})
+        study.single("googlenet_bn", set={"recipe.trained": rows})

@@ -22,5 +22,3 @@ def test_a_signal_to_torchrun_leaves_a_checkpoint_and_ends_all(out: Path) -> Non
     assert errors.count("the same command goes on from the last checkpoints") == 2
     assert step(out) > before
     assert not list(out.glob("runs/*"))
-
-
