@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from replication import files, paths
 from replication.data import decode, spec
-from replication.data.listing import digest
-from replication.errors import BadInput, word
+from replication.data.listing import digest, skips
+from replication.errors import BadInput
 
 # Raised by hand when the same files would decode to other pixels, or lie otherwise on disk.
 FORM = 4
@@ -56,7 +56,7 @@ def keep(data: spec.Data, source: Callable[[spec.Data], tuple[tuple[str, ...], S
     Raises BadInput where the disk is full or not ours to write (nothing half-written is left), or, as `decode.squares`
     does, for an image that cannot be decoded.
     """
-    skip = word("REPLICATION_SKIP_BAD", "0", "1") == "1"
+    skip = skips()
     value = {"form": FORM, **files.plain(data)}
     name = digest([json.dumps(value, sort_keys=True)])
     for place in paths.found("cache"):

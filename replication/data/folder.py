@@ -17,8 +17,8 @@ from pathlib import Path
 
 from replication import files, paths
 from replication.data import content
-from replication.data.listing import Listing, below, tell_left, visible
-from replication.errors import BadInput, word
+from replication.data.listing import Listing, below, skips, tell_left, visible
+from replication.errors import BadInput
 
 # Pillow's kinds of pixels; what it is in truth the content of a file says.
 SUFFIXES = (".apng", ".avif", ".avifs", ".blp", ".bmp", ".bw", ".cur", ".dcx", ".dds", ".dib", ".flc", ".fli", ".ftc",
@@ -132,7 +132,7 @@ def _classes(root: Path, left: list[str]) -> dict[str, list[Path]]:
                     if not entry.is_file():
                         raise BadInput(f"{entry.path} is not a file or leads nowhere; remove it.")
                     images.append(Path(entry.path))
-                elif entry.name.lower().endswith(OTHERS) and word("REPLICATION_SKIP_BAD", "0", "1") != "1":
+                elif entry.name.lower().endswith(OTHERS) and not skips():
                     raise BadInput(f"{entry.path} is a picture of a kind that is not read; convert it, to PNG say, "
                                    f"remove it, or set REPLICATION_SKIP_BAD=1 to go on without such pictures.")
                 else:

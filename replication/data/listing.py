@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from replication.errors import word
+
 # The names of the classes, and for each class the images to train on and those to validate: files, or uint8 (h, w, 3).
 ByClass = tuple[Sequence[str], Sequence[Sequence[Any]], Sequence[Sequence[Any]]]
 
@@ -64,6 +66,11 @@ def below(folder: str | Path, way: tuple[str, ...] = ()) -> Iterator[os.DirEntry
             yield entry
         elif os.path.realpath(entry) not in way:
             yield from below(entry.path, way)
+
+
+def skips() -> bool:
+    """Whether pictures that cannot be read are passed over, as REPLICATION_SKIP_BAD=1 asks, and not refused."""
+    return word("REPLICATION_SKIP_BAD", "0", "1") == "1"
 
 
 def tell_left(root: Path, left: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -105,10 +105,8 @@ def _wav(file: bytes) -> tuple[Format, bytes, int]:
     if file[:4] not in (b"RIFF", b"RF64", b"BW64") or file[8:12] != b"WAVE":
         raise ValueError("it does not begin as one" if file else "it is empty")
     piped = struct.unpack_from("<I", file, 4)[0] in (0, 2 ** 32 - 1)
-    at, found, large = 12, None, None
-    while at + 8 <= len(file):
-        name, size = struct.unpack_from("<4sI", file, at)
-        at += 8
+    found, large = None, None
+    for name, at, size in _chunks(file, 12):
         if name == b"ds64":
             large = struct.unpack_from("<Q", file, at + 8)[0]
         elif name == b"fmt ":
@@ -120,21 +118,18 @@ def _wav(file: bytes) -> tuple[Format, bytes, int]:
                 size = large
             elif size >= UNKNOWN or (not size and (piped or not _chunk(file, at))):
                 size = (len(file) - at) // found.width * found.width
-            if _again(file, at + size + size % 2):
+            if any(name == b"data" and more for name, _, more in _chunks(file, at + size + size % 2)):
                 raise ValueError("its samples lie in several parts")
             return found, file[at:at + size], size
-        at += size + size % 2
     raise ValueError("it ends before its samples")
 
 
-def _again(file: bytes, at: int) -> bool:
-    """Whether more samples follow in a chunk of their own."""
+def _chunks(file: bytes, at: int) -> Iterator[tuple[bytes, int, int]]:
+    """Of each chunk from there on its name, where its content begins, and how long it says that is."""
     while at + 8 <= len(file):
         name, size = struct.unpack_from("<4sI", file, at)
-        if name == b"data" and size:
-            return True
+        yield name, at + 8, size
         at += 8 + size + size % 2
-    return False
 
 
 def _chunk(file: bytes, at: int) -> bool:
