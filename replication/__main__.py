@@ -164,7 +164,7 @@ def _grids(asked: Any) -> tuple[str, list[study.Grid], bool]:
         if asked.only:
             raise BadInput("--only chooses arms of studies, and --network has none: leave it out.")
         if "network" in own:
-            raise BadInput("--network names the network: leave network out of --set.")
+            raise BadInput(f"--network names the network: leave network={own['network']} out of --set.")
         given = {"seeds": 1} if asked.profile is None else profiles.profile(asked.profile).parameters
         return asked.network, [study.single(asked.network, **{**given, **own})], False
     profile, addresses = _profile(asked), _addresses(asked)

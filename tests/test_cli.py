@@ -246,7 +246,7 @@ def test_a_field_set_for_all_of_a_profile_s_runs(capsys: pytest.CaptureFixture[s
     (("run", "--network", "googlenet", "--set", "recipe.clip=x"), "recipe.clip='x' is a str"),
     (("run", "--network", "googlenet", "--set", "=3"), "is no NAME=VALUE"),
     (("list", "--network", "googlenet", "--only", "norm=bn"), "--only chooses arms of studies"),
-    (("list", "--network", "googlenet", "--set", "network=nin"), "leave network out of --set"),
+    (("list", "--network", "googlenet", "--set", "network=nin"), "leave network=nin out of --set"),
     (("list", "--network", ""), "Unknown network ''."), (("list", "--profile", ""), "Unknown profile ''."),
     (("list", "--dataset", "", "--profile", "cpu"), "Unknown data set ''."),
     (("list", "--set", "lr=1", "--set", "lr=2"), "lr is said twice, '1' and '2': say it once."),
